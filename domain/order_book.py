@@ -1,0 +1,330 @@
+"""The OrderBook aggregate: it asks the book, records the facts, and applies them.
+
+One event per command, so the aggregate's version is the public version of the book: the
+number of commands that it has decided; 0 is the empty book. Each event carries the
+``position`` of its command in the log of orders and requests. A book ignores positions
+that it has had, so that commands that come again, by whatever transport, change nothing.
+
+Deciding reads the book only; all change is in the events' ``apply``, which cannot fail.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain.book import Book, Match, RestingOrder
+from domain.errors import CancelReason, RejectReason
+from domain.order import Order
+from domain.requests import CancelRequest, ReplaceRequest
+from domain.values import Side, TimeInForce, book_id
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One trade, at the maker's price. Trades are numbered 1, 2, 3, ... per asset."""
+
+    trade_id: int
+    maker_order_id: UUID
+    price: int
+    quantity: int
+    maker_remaining: int
+
+
+class OrderBook(Aggregate):
+    """The book of one asset, and the only place where the fate of its orders is decided."""
+
+    TOPIC = "book"
+    INITIAL_VERSION = 0
+
+    class Event(Aggregate.Event):
+        """Anything that happens to a book."""
+
+    class Created(Aggregate.Created):
+        """The first command for an asset arrived."""
+
+        TOPIC = "book.opened"
+
+        asset: str
+
+    class Decided(Event):
+        """What the book decided about the command at ``position``. Never alone."""
+
+        TOPIC = "book.decided"
+
+        position: int
+
+        def apply(self, aggregate: "OrderBook") -> None:
+            aggregate.position = self.position
+
+    class Matched(Decided):
+        """An order arrived: it traded, and the rest of it rests or expired.
+
+        ``rested`` is the quantity now in the book; ``reason`` says why a rest that does
+        not rest expired. Whatever was neither filled nor rests has expired.
+        """
+
+        TOPIC = "book.matched"
+
+        order_id: UUID
+        user_id: str
+        side: Side
+        price: int
+        quantity: int
+        fills: tuple[Fill, ...]
+        rested: int
+        reason: CancelReason | None
+
+        def apply(self, aggregate: "OrderBook") -> None:
+            super().apply(aggregate)
+            aggregate.trade(self.fills)
+            if self.rested:
+                aggregate.book.rest(
+                    RestingOrder(
+                        self.order_id,
+                        self.user_id,
+                        self.side,
+                        self.price,
+                        self.quantity,
+                        self.rested,
+                    )
+                )
+
+    class Cancelled(Decided):
+        """A resting order left the book on request; ``remaining`` was still to be traded."""
+
+        TOPIC = "book.cancelled"
+
+        order_id: UUID
+        request_id: UUID
+        side: Side
+        price: int
+        remaining: int
+        reason: CancelReason
+
+        def apply(self, aggregate: "OrderBook") -> None:
+            super().apply(aggregate)
+            aggregate.book.remove(self.order_id)
+
+    class Reduced(Decided):
+        """A resting order got a smaller total quantity at its price, and kept its place."""
+
+        TOPIC = "book.reduced"
+
+        order_id: UUID
+        request_id: UUID
+        side: Side
+        price: int
+        quantity: int
+        remaining: int
+        previous_remaining: int
+
+        def apply(self, aggregate: "OrderBook") -> None:
+            super().apply(aggregate)
+            aggregate.book.reduce(self.order_id, self.quantity)
+
+    class Replaced(Decided):
+        """A resting order left its place and arrived anew, with its new price and quantity.
+
+        ``quantity`` is the new total, what was filled before included; ``rested`` is what
+        remains in the book after ``fills``.
+        """
+
+        TOPIC = "book.replaced"
+
+        order_id: UUID
+        request_id: UUID
+        user_id: str
+        side: Side
+        price: int
+        quantity: int
+        previous_price: int
+        previous_remaining: int
+        fills: tuple[Fill, ...]
+        rested: int
+
+        def apply(self, aggregate: "OrderBook") -> None:
+            super().apply(aggregate)
+            aggregate.book.remove(self.order_id)
+            aggregate.trade(self.fills)
+            if self.rested:
+                aggregate.book.rest(
+                    RestingOrder(
+                        self.order_id,
+                        self.user_id,
+                        self.side,
+                        self.price,
+                        self.quantity,
+                        self.rested,
+                    )
+                )
+
+    class Refused(Decided):
+        """The command was refused; the book is as it was. No ``request_id``: the order itself."""
+
+        TOPIC = "book.refused"
+
+        order_id: UUID
+        request_id: UUID | None
+        reason: RejectReason
+
+    def __init__(self, asset: str) -> None:
+        self.asset = asset
+        self.book = Book()
+        self.position = 0
+        self.last_trade_id = 0
+
+    @classmethod
+    def open(cls, asset: str, time: datetime) -> Self:
+        """An empty book."""
+        return cls._create(cls.Created, id=book_id(asset), asset=asset, timestamp=time)
+
+    def place(self, position: int, order: Order.Created) -> None:
+        """Matches an arriving order; a GTC rest stays in the book, that of an IOC expires."""
+        fills = self._fills(order.side, order.price, order.quantity)
+        unfilled = order.quantity - sum(fill.quantity for fill in fills)
+        rests = order.time_in_force is TimeInForce.GTC
+        self._decide(
+            self.Matched,
+            position,
+            order.timestamp,
+            order_id=order.originator_id,
+            user_id=order.user_id,
+            side=order.side,
+            price=order.price,
+            quantity=order.quantity,
+            fills=fills,
+            rested=unfilled if rests else 0,
+            reason=CancelReason.INSUFFICIENT_LIQUIDITY if unfilled and not rests else None,
+        )
+
+    def cancel(self, position: int, request: CancelRequest.Created) -> None:
+        """Takes a resting order out of the book; refused where it no longer rests."""
+        resting = self.book.orders.get(request.order_id)
+        if resting is None:
+            return self.refuse(position, request, RejectReason.ORDER_NOT_OPEN)
+        return self._decide(
+            self.Cancelled,
+            position,
+            request.timestamp,
+            order_id=resting.order_id,
+            request_id=request.originator_id,
+            side=resting.side,
+            price=resting.price,
+            remaining=resting.remaining,
+            reason=CancelReason.USER_REQUEST,
+        )
+
+    def replace(self, position: int, request: ReplaceRequest.Created) -> None:
+        """Changes price, total quantity, or both, of a resting order.
+
+        A smaller (or equal) total at the same price keeps the order's place; anything else
+        loses it, and a price that crosses trades at once, the order being the taker.
+        """
+        resting = self.book.orders.get(request.order_id)
+        if resting is None:
+            return self.refuse(position, request, RejectReason.ORDER_NOT_OPEN)
+        price = resting.price if request.price is None else request.price
+        quantity = resting.quantity if request.quantity is None else request.quantity
+        if quantity <= resting.filled:
+            return self.refuse(position, request, RejectReason.QUANTITY_NOT_ABOVE_FILLED)
+        if price == resting.price and quantity <= resting.quantity:
+            return self._reduce(position, request, resting, quantity)
+        return self._rejoin(position, request, resting, price, quantity)
+
+    def refuse(
+        self,
+        position: int,
+        command: Order.Created | CancelRequest.Created | ReplaceRequest.Created,
+        reason: RejectReason,
+    ) -> None:
+        """Records that a command was refused."""
+        if isinstance(command, Order.Created):
+            order_id, request_id = command.originator_id, None
+        else:
+            order_id, request_id = command.order_id, command.originator_id
+        self._decide(
+            self.Refused,
+            position,
+            command.timestamp,
+            order_id=order_id,
+            request_id=request_id,
+            reason=reason,
+        )
+
+    def trade(self, fills: Sequence[Fill]) -> None:
+        """Applies fills to their makers. Only events call this."""
+        for fill in fills:
+            self.book.fill(fill.maker_order_id, fill.quantity)
+        self.last_trade_id += len(fills)
+
+    def _reduce(
+        self,
+        position: int,
+        request: ReplaceRequest.Created,
+        resting: RestingOrder,
+        quantity: int,
+    ) -> None:
+        self._decide(
+            self.Reduced,
+            position,
+            request.timestamp,
+            order_id=resting.order_id,
+            request_id=request.originator_id,
+            side=resting.side,
+            price=resting.price,
+            quantity=quantity,
+            remaining=quantity - resting.filled,
+            previous_remaining=resting.remaining,
+        )
+
+    def _rejoin(
+        self,
+        position: int,
+        request: ReplaceRequest.Created,
+        resting: RestingOrder,
+        price: int,
+        quantity: int,
+    ) -> None:
+        remaining = quantity - resting.filled
+        fills = self._fills(resting.side, price, remaining)
+        self._decide(
+            self.Replaced,
+            position,
+            request.timestamp,
+            order_id=resting.order_id,
+            request_id=request.originator_id,
+            user_id=resting.user_id,
+            side=resting.side,
+            price=price,
+            quantity=quantity,
+            previous_price=resting.price,
+            previous_remaining=resting.remaining,
+            fills=fills,
+            rested=remaining - sum(fill.quantity for fill in fills),
+        )
+
+    def _fills(self, side: Side, limit: int, quantity: int) -> tuple[Fill, ...]:
+        matches: list[Match] = self.book.match(side, limit, quantity)
+        return tuple(
+            Fill(
+                trade_id=number,
+                maker_order_id=maker.order_id,
+                price=maker.price,
+                quantity=taken,
+                maker_remaining=maker.remaining - taken,
+            )
+            for number, (maker, taken) in enumerate(matches, start=self.last_trade_id + 1)
+        )
+
+    def _decide(self, decision: type[Decided], position: int, time: datetime, **facts: Any) -> None:
+        """Records the decision, unless the command was decided before.
+
+        A book's time never runs backwards, whatever the clocks of the senders say.
+        """
+        if position > self.position:
+            time = max(time, self.modified_on)
+            self.trigger_event(decision, position=position, timestamp=time, **facts)

@@ -1,0 +1,129 @@
+"""What orders are made of: the enumerations, the identifiers, and exact amounts.
+
+Prices and quantities are integers in units of 0.00000001, one scale for every asset, so
+that no change of an instrument's rules ever changes what a stored number means.
+``Decimal`` appears only here, at the edge; float nowhere.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+from uuid import UUID, uuid5
+
+from domain.errors import InvalidAmount
+
+DECIMALS: Final = 8
+UNITS_PER_ONE: Final = 10**DECIMALS
+MAX_AMOUNT: Final = 10_000_000_000  # of price and of quantity, in whole units of the asset
+
+_NAMESPACE: Final = UUID("b0d5e9a4-6f0b-5c1e-9d55-6a4f2a1c7e10")
+
+
+class Side(StrEnum):
+    """The side of the market an order is on."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def opposite(self) -> "Side":
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(StrEnum):
+    """How an order finds its price."""
+
+    LIMIT = "LIMIT"
+
+
+class TimeInForce(StrEnum):
+    """How long an order stays: until cancelled, or only for the moment it arrives."""
+
+    GTC = "GTC"
+    IOC = "IOC"
+
+
+class OrderStatus(StrEnum):
+    """Where an order is in its life; the terminal states are final."""
+
+    PENDING = "PENDING"
+    OPEN = "OPEN"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in _TERMINAL
+
+
+_TERMINAL: Final = frozenset(
+    {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED}
+)
+
+
+class Liquidity(StrEnum):
+    """Which part an order had in a trade: it rested (maker) or it arrived (taker)."""
+
+    MAKER = "MAKER"
+    TAKER = "TAKER"
+
+
+def to_units(amount: Decimal) -> int:
+    """The integer units (of 0.00000001) of a price or quantity, exactly.
+
+    Looks at sign, digits and exponent before any arithmetic: ``Decimal`` arithmetic rounds
+    at 28 digits, and ``int(Decimal('1E+9999999'))`` practically never ends.
+
+    Raises InvalidAmount, whose text is the rule: not a number, not above 0, more than
+    eight decimals (never rounded), above 10 000 000 000.
+    """
+    sign, digits, exponent = amount.as_tuple()
+    if not isinstance(exponent, int):  # NaN and the infinities have a letter here
+        raise InvalidAmount("must be a number")
+    if sign or not any(digits):
+        raise InvalidAmount("must be greater than 0")
+    if amount.adjusted() >= len(str(MAX_AMOUNT)):
+        raise InvalidAmount(f"must be at most {MAX_AMOUNT}")
+    significant = "".join(map(str, digits)).rstrip("0")
+    exponent += len(digits) - len(significant)
+    if exponent < -DECIMALS:
+        raise InvalidAmount(f"must have at most {DECIMALS} decimal places")
+    units: int = int(significant) * 10 ** (exponent + DECIMALS)
+    if units > MAX_AMOUNT * UNITS_PER_ONE:
+        raise InvalidAmount(f"must be at most {MAX_AMOUNT}")
+    return units
+
+
+def format_units(units: int) -> str:
+    """The canonical decimal text of an amount of 0 or more: no exponent, no trailing zeros."""
+    whole, part = divmod(units, UNITS_PER_ONE)
+    return f"{whole}.{part:0{DECIMALS}d}".rstrip("0") if part else str(whole)
+
+
+def average_price(notional: int, quantity: int) -> int | None:
+    """Price units of ``notional`` (price units x quantity units) over ``quantity`` units.
+
+    Rounded half-even to one price unit, the eight decimals; None where nothing was filled.
+    """
+    if quantity == 0:
+        return None
+    units, rest = divmod(notional, quantity)
+    round_up = 2 * rest > quantity or (2 * rest == quantity and units % 2 == 1)
+    return units + round_up
+
+
+def book_id(asset: str) -> UUID:
+    """The id of the one book of an asset."""
+    return uuid5(_NAMESPACE, f"book:{asset}")
+
+
+def order_id(user_id: str, asset: str, client_order_id: str) -> UUID:
+    """The id of the order that a user gave a clientOrderId, the same each time it is asked.
+
+    Each part carries its length, so that no two triples run together into one name.
+    """
+    parts = (user_id, asset, client_order_id)
+    return uuid5(_NAMESPACE, "order:" + ":".join(f"{len(part)}:{part}" for part in parts))
