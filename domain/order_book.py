@@ -55,6 +55,7 @@ class OrderBook(Aggregate):
 
         TOPIC = "book.decided"
 
+        asset: str
         position: int
 
         def apply(self, aggregate: "OrderBook") -> None:
@@ -327,4 +328,6 @@ class OrderBook(Aggregate):
         """
         if position > self.position:
             time = max(time, self.modified_on)
-            self.trigger_event(decision, position=position, timestamp=time, **facts)
+            self.trigger_event(
+                decision, asset=self.asset, position=position, timestamp=time, **facts
+            )

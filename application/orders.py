@@ -1,0 +1,158 @@
+"""Orders records what users ask, and applies to each order what Matching decided."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from eventsourcing.application import ProcessingEvent
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import IntegrityError
+
+from application.persistence.following import BatchProcess
+from domain.errors import RejectReason
+from domain.order import Order, Terms
+from domain.outcomes import outcomes
+
+
+class Receipt(NamedTuple):
+    """A command that is committed: ``position`` is its place in the log of Orders."""
+
+    order: Order
+    position: int
+    is_new: bool = True
+
+
+class Reply(NamedTuple):
+    """An order as a command left it, and why the command was refused, if it was."""
+
+    order: Order
+    refusal: RejectReason | None
+
+
+class Placement(NamedTuple):
+    order_id: UUID
+    terms: Terms
+
+
+class ClientOrderIdReused(Exception):
+    """The clientOrderId stands for another order already."""
+
+
+class Orders(BatchProcess):
+    """The commands of users, and the state of their orders."""
+
+    name = "Orders"
+
+    def get(self, order_id: UUID) -> Order:
+        """Raises AggregateNotFoundError."""
+        order: Order = self.repository.get(order_id)
+        return order
+
+    def place(self, placement: Placement, time: datetime) -> Receipt:
+        """Places an order. The same again under the same id changes nothing.
+
+        Raises ClientOrderIdReused where the id stands for an order with other terms.
+        """
+        [result] = self.place_all([placement], time)
+        if isinstance(result, ClientOrderIdReused):
+            raise result
+        return result
+
+    def place_all(
+        self, placements: Sequence[Placement], time: datetime
+    ) -> list[Receipt | ClientOrderIdReused]:
+        """Places orders in one commit, each for itself: a conflict fails alone."""
+        known: dict[UUID, Receipt] = {}
+        while True:
+            fresh = {p.order_id: p.terms for p in reversed(placements) if p.order_id not in known}
+            orders = [Order.place(*placement, time) for placement in reversed(fresh.items())]
+            try:
+                recordings = self.save(*orders)
+            except IntegrityError:
+                # Some were placed before, perhaps this very moment: find them, try the rest.
+                known |= self._placed_before(fresh)
+                continue
+            break
+        new = {
+            order.id: Receipt(order, recording.notification.id)
+            for order, recording in zip(orders, recordings, strict=True)
+        }
+        results: list[Receipt | ClientOrderIdReused] = []
+        for order_id, terms in placements:
+            receipt = new.get(order_id) or known[order_id]
+            results.append(receipt if receipt.order.terms == terms else ClientOrderIdReused())
+            if order_id in new:  # from its second mention on, it is one placed before
+                known[order_id] = new.pop(order_id)._replace(is_new=False)
+        return results
+
+    def cancel(self, order_id: UUID, request_id: UUID, time: datetime) -> Receipt:
+        """Asks that an order be cancelled. Raises AggregateNotFoundError, OrderClosed."""
+        order = self.get(order_id)
+        [recording] = self.save(order.request_cancel(request_id, time))
+        return Receipt(order, recording.notification.id)
+
+    def replace(
+        self,
+        order_id: UUID,
+        request_id: UUID,
+        price: int | None,
+        quantity: int | None,
+        time: datetime,
+    ) -> Receipt:
+        """Asks for a new price, a new total quantity, or both.
+
+        Raises AggregateNotFoundError, OrderClosed.
+        """
+        order = self.get(order_id)
+        [recording] = self.save(order.request_replace(request_id, price, quantity, time))
+        return Receipt(order, recording.notification.id)
+
+    def policy(
+        self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
+    ) -> None:
+        """Applies a decision of the book to each order that it touches."""
+        for outcome in outcomes(domain_event):
+            order: Any = processing_event.aggregates.get(outcome.order_id)
+            if order is None:
+                order = self.repository.get(outcome.order_id)
+            order.record(outcome.event, **outcome.facts)
+            processing_event.collect_events(order)
+
+    def reply_to(self, order_id: UUID, request_id: UUID | None) -> Reply | None:
+        """The order as the request (None: its own placing) left it; None: not decided yet.
+
+        Looks at what the order has recorded, and beyond that at the book's decisions that
+        it has yet to record, so that an answer waits for one commit after its own, not two.
+        """
+        since = self.recorder.max_tracking_id("Matching")
+        created, *decided = self.events.get(order_id)
+        order: Any = created.mutate(None)  # type: ignore[attr-defined]
+        for event in decided:
+            event.mutate(order)  # type: ignore[attr-defined]
+            if getattr(event, "request_id", None) == request_id:
+                return Reply(order, _refusal(event))
+        for notifications in self.pull_notifications(
+            "Matching", start=since, inclusive_of_start=False
+        ):
+            for decision, _ in self.convert_notifications("Matching", notifications):
+                for outcome in outcomes(decision):
+                    is_news = outcome.facts["book_version"] > order.book_version
+                    if outcome.order_id == order_id and is_news:
+                        order.record(outcome.event, **outcome.facts)
+                        if outcome.facts.get("request_id") == request_id:
+                            return Reply(order, _refusal(order.pending_events[-1]))
+        return None
+
+    def _placed_before(self, placements: dict[UUID, Terms]) -> dict[UUID, Receipt]:
+        """Those that are in the store already."""
+        found = {}
+        for notification in self.recorder.select_trail(list(placements)):  # type: ignore[attr-defined]
+            if notification.originator_version == Order.INITIAL_VERSION:
+                order = self.get(notification.originator_id)
+                found[order.id] = Receipt(order, notification.id, is_new=False)
+        return found
+
+
+def _refusal(event: Any) -> RejectReason | None:
+    return event.reason if isinstance(event, Order.RequestRefused) else None

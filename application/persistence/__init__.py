@@ -1,0 +1,1 @@
+"""What we plug into the eventsourcing library: mapper, recorders, batch following."""

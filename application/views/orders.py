@@ -1,0 +1,205 @@
+"""The orders, as their users see them: one row an order. Follows Orders."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple, Self
+from uuid import UUID
+
+from eventsourcing.system import ProcessingJob
+from psycopg import Cursor
+
+from application.views.view import View, ViewRecorder
+from domain.order import Order
+from domain.requests import CancelRequest, ReplaceRequest
+
+
+class OrderRow(NamedTuple):
+    """An order; amounts in units, ``notional`` in price units x quantity units.
+
+    ``position`` is the place of its placing in the log of Orders: newer is larger.
+    """
+
+    order_id: UUID
+    user_id: str
+    asset: str
+    side: str
+    order_type: str
+    time_in_force: str
+    price: int
+    quantity: int
+    filled_quantity: int
+    notional: int
+    status: str
+    reason: str | None
+    client_order_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    position: int
+
+    @classmethod
+    def of(cls, order: Order, position: int = 0) -> Self:
+        """The row that the view will hold of an order that is at hand."""
+        return cls(
+            order_id=order.id,
+            user_id=order.terms.user_id,
+            asset=order.terms.asset,
+            side=order.terms.side,
+            order_type=order.terms.order_type,
+            time_in_force=order.terms.time_in_force,
+            price=order.price,
+            quantity=order.quantity,
+            filled_quantity=order.filled_quantity,
+            notional=order.notional,
+            status=order.status,
+            reason=order.reason,
+            client_order_id=order.terms.client_order_id,
+            created_at=order.created_on,
+            updated_at=order.modified_on,
+            position=position,
+        )
+
+
+class OrderViewRecorder(ViewRecorder):
+    """No index holds a column that changes: updates stay within their page."""
+
+    tables: ClassVar[tuple[str, ...]] = (
+        """CREATE TABLE IF NOT EXISTS {schema}.orders (
+            order_id uuid PRIMARY KEY,
+            user_id text NOT NULL,
+            asset text NOT NULL,
+            side text NOT NULL,
+            order_type text NOT NULL,
+            time_in_force text NOT NULL,
+            price bigint NOT NULL,
+            quantity bigint NOT NULL,
+            filled_quantity bigint NOT NULL,
+            notional numeric NOT NULL,
+            status text NOT NULL,
+            reason text,
+            client_order_id text,
+            created_at timestamptz NOT NULL,
+            updated_at timestamptz NOT NULL,
+            position bigint NOT NULL
+        ) WITH (fillfactor = 70)""",
+        "CREATE UNIQUE INDEX IF NOT EXISTS orders_position ON {schema}.orders (position)",
+        "CREATE INDEX IF NOT EXISTS orders_of_user ON {schema}.orders (user_id, position)",
+        "CREATE INDEX IF NOT EXISTS orders_of_asset ON {schema}.orders (asset, position)",
+        """CREATE TABLE IF NOT EXISTS {schema}.requests (
+            order_id uuid,
+            request_id uuid,
+            PRIMARY KEY (order_id, request_id)
+        )""",
+    )
+
+    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
+        """Orders of the batch are read once, changed by their own events, and written once."""
+        placed: list[OrderRow] = []
+        changes: dict[UUID, list[Order.Decided]] = {}
+        requests: list[tuple[UUID, UUID]] = []
+        for event, tracking in jobs:
+            match event:
+                case Order.Created():
+                    placed.append(_placed(event, tracking.notification_id))
+                case Order.Decided():
+                    changes.setdefault(event.originator_id, []).append(event)
+                case CancelRequest.Created() | ReplaceRequest.Created():
+                    requests.append((event.order_id, event.originator_id))
+        if placed:
+            cursor.executemany(self.sql(_INSERT), [row._asdict() for row in placed])
+        if changes:
+            cursor.executemany(
+                self.sql(_UPDATE), [_change(order_id, events) for order_id, events in changes.items()]
+            )
+        if requests:
+            cursor.executemany(self.sql("INSERT INTO {schema}.requests VALUES (%s, %s)"), requests)
+
+    def order(self, order_id: UUID) -> OrderRow | None:
+        rows = self.query(
+            self.sql("SELECT * FROM {schema}.orders WHERE order_id = %(order_id)s"),
+            {"order_id": order_id},
+        )
+        return _row(rows[0]) if rows else None
+
+    def orders(
+        self,
+        *,
+        user_id: str | None = None,
+        asset: str | None = None,
+        status: str | None = None,
+        before: int | None = None,
+        limit: int,
+    ) -> list[OrderRow]:
+        """Newest first; only those whose position is below ``before``."""
+        wanted = {"user_id": user_id, "asset": asset, "status": status}
+        conditions = [f"{column} = %({column})s" for column in wanted if wanted[column] is not None]
+        if before is not None:
+            conditions.append("position < %(before)s")
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        statement = f"SELECT * FROM {{schema}}.orders {where} ORDER BY position DESC LIMIT %(limit)s"  # noqa: S608 - column names of ours only
+        return [
+            _row(row)
+            for row in self.query(self.sql(statement), {**wanted, "before": before, "limit": limit})
+        ]
+
+    def request_ids(self, order_id: UUID) -> list[UUID]:
+        """What was asked about an order after it was placed."""
+        rows = self.query(
+            self.sql("SELECT request_id FROM {schema}.requests WHERE order_id = %(order_id)s"),
+            {"order_id": order_id},
+        )
+        return [row["request_id"] for row in rows]
+
+
+class OrderView(View):
+    """The read model behind GET /orders."""
+
+    name = "OrderView"
+    env: ClassVar[dict[str, str]] = {"POSTGRES_SCHEMA": "order_view"}
+    recorder: OrderViewRecorder
+    recorder_class = OrderViewRecorder
+
+
+_INSERT = f"""INSERT INTO {{schema}}.orders ({", ".join(OrderRow._fields)})
+    VALUES ({", ".join(f"%({name})s" for name in OrderRow._fields)})"""  # noqa: S608
+
+_UPDATE = """UPDATE {schema}.orders SET
+        price = coalesce(%(price)s, price),
+        quantity = coalesce(%(quantity)s, quantity),
+        filled_quantity = filled_quantity + %(filled_quantity)s,
+        notional = notional + %(notional)s,
+        status = %(status)s,
+        reason = coalesce(%(reason)s, reason),
+        updated_at = %(updated_at)s
+    WHERE order_id = %(order_id)s"""
+
+
+def _placed(event: Order.Created, position: int) -> OrderRow:
+    order: Any = event.mutate(None)
+    return OrderRow.of(order, position)
+
+
+def _change(order_id: UUID, events: Sequence[Order.Decided]) -> dict[str, Any]:
+    """What a batch's events of one order, together, do to its row."""
+    change: dict[str, Any] = {
+        "order_id": order_id,
+        "price": None,
+        "quantity": None,
+        "filled_quantity": 0,
+        "notional": 0,
+        "reason": None,
+    }
+    for event in events:
+        change["status"] = event.status
+        change["updated_at"] = event.timestamp
+        if isinstance(event, Order.Filled | Order.Expired | Order.Replaced):
+            change["filled_quantity"] += sum(fill.quantity for fill in event.fills)
+            change["notional"] += sum(fill.price * fill.quantity for fill in event.fills)
+        if isinstance(event, Order.Replaced):
+            change["price"], change["quantity"] = event.price, event.quantity
+        if isinstance(event, Order.Expired | Order.Rejected | Order.Cancelled):
+            change["reason"] = event.reason
+    return change
+
+
+def _row(row: dict[str, Any]) -> OrderRow:
+    return OrderRow(**{**row, "notional": int(row["notional"])})

@@ -1,0 +1,114 @@
+"""The trades of all assets. Follows Matching."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
+from uuid import UUID
+
+from eventsourcing.system import ProcessingJob
+from psycopg import Cursor
+
+from application.views.view import View, ViewRecorder
+from domain.order_book import OrderBook
+
+
+class TradeRow(NamedTuple):
+    """A trade, at the maker's price; amounts in units.
+
+    ``position`` is the place of its command's decision in the log of Matching: newer is
+    larger, and the trades of one decision share it, in the order of their numbers.
+    """
+
+    asset: str
+    trade_id: int
+    price: int
+    quantity: int
+    maker_order_id: UUID
+    taker_order_id: UUID
+    taker_side: str
+    executed_at: datetime
+    position: int
+
+
+class TradeViewRecorder(ViewRecorder):
+    tables: ClassVar[tuple[str, ...]] = (
+        """CREATE TABLE IF NOT EXISTS {schema}.trades (
+            asset text NOT NULL,
+            trade_id bigint NOT NULL,
+            price bigint NOT NULL,
+            quantity bigint NOT NULL,
+            maker_order_id uuid NOT NULL,
+            taker_order_id uuid NOT NULL,
+            taker_side text NOT NULL,
+            executed_at timestamptz NOT NULL,
+            position bigint NOT NULL,
+            PRIMARY KEY (asset, trade_id)
+        )""",
+        "CREATE UNIQUE INDEX IF NOT EXISTS trades_newest ON {schema}.trades (position, trade_id)",
+        "CREATE INDEX IF NOT EXISTS trades_of_maker ON {schema}.trades (maker_order_id)",
+        "CREATE INDEX IF NOT EXISTS trades_of_taker ON {schema}.trades (taker_order_id)",
+    )
+
+    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
+        trades = [
+            TradeRow(
+                asset=event.asset,
+                trade_id=fill.trade_id,
+                price=fill.price,
+                quantity=fill.quantity,
+                maker_order_id=fill.maker_order_id,
+                taker_order_id=event.order_id,
+                taker_side=event.side,
+                executed_at=event.timestamp,
+                position=tracking.notification_id,
+            )
+            for event, tracking in jobs
+            if isinstance(event, OrderBook.Matched | OrderBook.Replaced)
+            for fill in event.fills
+        ]
+        if trades:
+            cursor.executemany(self.sql(_INSERT), trades)
+
+    def trades(
+        self,
+        *,
+        asset: str | None = None,
+        order_id: UUID | None = None,
+        before: tuple[int, int] | None = None,
+        limit: int,
+    ) -> list[TradeRow]:
+        """Newest first; only those whose (position, trade id) is below ``before``."""
+        conditions = []
+        if asset is not None:
+            conditions.append("asset = %(asset)s")
+        if order_id is not None:
+            conditions.append("(maker_order_id = %(order_id)s OR taker_order_id = %(order_id)s)")
+        if before is not None:
+            conditions.append("(position, trade_id) < (%(position)s, %(trade_id)s)")
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        statement = f"""SELECT * FROM {{schema}}.trades {where}
+            ORDER BY position DESC, trade_id DESC LIMIT %(limit)s"""  # noqa: S608 - conditions of ours only
+        position, trade_id = before or (None, None)
+        rows = self.query(
+            self.sql(statement),
+            {
+                "asset": asset,
+                "order_id": order_id,
+                "position": position,
+                "trade_id": trade_id,
+                "limit": limit,
+            },
+        )
+        return [TradeRow(**row) for row in rows]
+
+
+class TradeView(View):
+    """The read model behind GET /trades."""
+
+    name = "TradeView"
+    env: ClassVar[dict[str, str]] = {"POSTGRES_SCHEMA": "trade_view"}
+    recorder: TradeViewRecorder
+    recorder_class = TradeViewRecorder
+
+
+_INSERT = "INSERT INTO {schema}.trades VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"

@@ -1,0 +1,120 @@
+"""What all views share: a follower that turns batches of events into rows.
+
+A view has a schema of its own in PostgreSQL, with its tables and its position in its
+leader's log, and nothing else; so that it can be built anew beside the living one, and the
+two swapped by name. Its rows and its position are written in one transaction.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import Notification, ProcessRecorder, StoredEvent, Subscription
+from eventsourcing.postgres import PostgresFactory, PostgresTrackingRecorder
+from eventsourcing.system import ProcessingJob
+from psycopg import Cursor
+from psycopg.sql import SQL, Identifier
+
+from application.persistence.following import BatchFollower
+from application.persistence.position import Advance, advance
+
+
+class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
+    """The tables of a view. The library wants a ProcessRecorder; there are no events in it."""
+
+    max_tracking_id = PostgresTrackingRecorder.max_tracking_id.__wrapped__
+
+    tables: ClassVar[tuple[str, ...]]  # CREATE statements; {schema} stands for the view's own
+
+    def __init__(self, datastore: Any, **names: Any) -> None:
+        super().__init__(datastore, **names)
+        self.sql_create_statements.extend(
+            self.sql(statement) for statement in (*self.tables, _PARKED_TABLE)
+        )
+
+    @property
+    def channel_name(self) -> str:
+        """Where the view says that it has moved on."""
+        return self.tracking_table_name
+
+    def sql(self, statement: str) -> Any:
+        """A statement for the schema in which this view lives."""
+        return SQL(statement).format(schema=Identifier(self.datastore.schema))
+
+    def create_table(self) -> None:
+        with self.datastore.transaction(commit=True) as cursor:
+            cursor.execute(self.sql("CREATE SCHEMA IF NOT EXISTS {schema}"))
+        super().create_table()
+
+    def write(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> None:
+        """Applies a batch of events, and moves the position, or does nothing at all.
+
+        The commit does not wait for the disk: rows and position are lost together, so that
+        after a crash work is only repeated.
+        """
+        with self.datastore.get_connection() as connection:
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL synchronous_commit TO off")
+                advance(cursor, self.datastore.schema, self.tracking_table_name, move)
+                cursor.execute(self.sql("DELETE FROM {schema}.parked"))
+                self.apply(cursor, jobs)
+            connection.execute(SQL("NOTIFY {}").format(Identifier(self.channel_name)))
+
+    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
+        """Turns events into rows; ``jobs`` are events with their place in the leader's log."""
+        raise NotImplementedError
+
+    def park(self, leader: str, position: int, error: str) -> None:
+        """Remembers, for whoever asks whether the view works, what it can't apply."""
+        with self.datastore.transaction(commit=True) as cursor:
+            cursor.execute(self.sql(_PARK), (leader, position, error))
+
+    def parked(self) -> str | None:
+        """What the view stands before and can't apply, in a sentence; None: it works."""
+        rows = self.query(self.sql("SELECT * FROM {schema}.parked"), {})
+        return "; ".join("{leader} {position}: {error}".format(**row) for row in rows) or None
+
+    def query(self, statement: Any, parameters: dict[str, Any]) -> list[Any]:
+        """Rows, as dictionaries."""
+        with self.datastore.get_connection() as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+        raise NotImplementedError
+
+    def select_events(self, *args: Any, **kwargs: Any) -> Sequence[StoredEvent]:
+        raise NotImplementedError
+
+    def select_notifications(self, *args: Any, **kwargs: Any) -> Sequence[Notification]:
+        raise NotImplementedError
+
+    def max_notification_id(self) -> int | None:
+        raise NotImplementedError
+
+    def subscribe(self, *args: Any, **kwargs: Any) -> Subscription[Any]:
+        raise NotImplementedError
+
+
+_PARKED_TABLE = """CREATE TABLE IF NOT EXISTS {schema}.parked (
+    leader text PRIMARY KEY,
+    position bigint NOT NULL,
+    error text NOT NULL
+)"""
+
+_PARK = """INSERT INTO {schema}.parked VALUES (%s, %s, %s)
+    ON CONFLICT (leader) DO UPDATE SET position = excluded.position, error = excluded.error"""
+
+
+class View(BatchFollower):
+    """A follower whose batches become rows."""
+
+    recorder: ViewRecorder
+    recorder_class: ClassVar[type[ViewRecorder]]
+
+    def construct_recorder(self) -> ViewRecorder:
+        factory = cast(PostgresFactory, self.factory)
+        return factory.tracking_recorder(self.recorder_class)
+
+    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> None:
+        self.recorder.write(jobs, move)

@@ -1,0 +1,88 @@
+"""Which application follows which, and the one place where they are put together."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from eventsourcing.system import Follower, System
+
+from application.matching import Matching
+from application.orders import Orders
+from application.persistence.following import BatchFollower
+from application.persistence.recorder import EventRecorder
+from application.persistence.tables import alone
+from application.views.books import BookView
+from application.views.orders import OrderView
+from application.views.trades import TradeView
+
+PIPES: Final = (
+    (Orders, Matching, Orders),
+    (Orders, OrderView),
+    (Matching, BookView),
+    (Matching, TradeView),
+)
+
+VIEWS: Final = {"orders": OrderView, "books": BookView, "trades": TradeView}
+
+ENV: Final = {
+    "PERSISTENCE_MODULE": "eventsourcing.postgres",
+    "PROCESS_RECORDER_TOPIC": f"{EventRecorder.__module__}:{EventRecorder.__qualname__}",
+    # How long a request waits for a connection before it is told that PostgreSQL is away.
+    "POSTGRES_CONNECT_TIMEOUT": "1",
+    "POSTGRES_POOL_SIZE": "1",
+    "CREATE_TABLE": "n",
+}
+
+
+class Market(NamedTuple):
+    """The applications, each following its leader's log."""
+
+    orders: Orders
+    matching: Matching
+    order_view: OrderView
+    book_view: BookView
+    trade_view: TradeView
+
+    def close(self) -> None:
+        for application in self:
+            application.close()
+
+
+def system() -> System:
+    return System(PIPES)
+
+
+def create_tables(env: Mapping[str, str]) -> None:
+    """Makes the database ready. Safe to do again, and by several at once."""
+    with alone(env):
+        build({**env, "CREATE_TABLE": "y"}).close()
+
+
+def build(env: Mapping[str, str]) -> Market:
+    """Constructs the applications on a database whose tables exist.
+
+    ``env`` is the library's: POSTGRES_DBNAME, _HOST, _PORT, _USER, _PASSWORD at least.
+    """
+    wiring = system()
+    apps: dict[str, Any] = {
+        name: wiring.follower_cls(name)({**ENV, **env}) for name in wiring.followers
+    }
+    for leader, follower in wiring.edges:
+        apps[follower].follow(leader, apps[leader].notification_log)
+    return Market(
+        orders=apps[Orders.name],
+        matching=apps[Matching.name],
+        order_view=apps[OrderView.name],
+        book_view=apps[BookView.name],
+        trade_view=apps[TradeView.name],
+    )
+
+
+def followings(market: Market) -> list[tuple[BatchFollower, str]]:
+    """Each follower with the name of the leader that it follows."""
+    followers: dict[str, Follower[Any]] = {app.name: app for app in market}
+    pairs = []
+    for leader, name in system().edges:
+        follower = followers[name]
+        assert isinstance(follower, BatchFollower)
+        pairs.append((follower, leader))
+    return pairs
