@@ -53,7 +53,7 @@ def system() -> System:
 
 def create_tables(env: Mapping[str, str]) -> None:
     """Makes the database ready. Safe to do again, and by several at once."""
-    with alone(env):
+    with alone(env, "create tables"):
         build({**env, "CREATE_TABLE": "y"}).close()
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
@@ -18,13 +18,14 @@ from domain.values import book_id
 log = logging.getLogger(__name__)
 
 Command = Order.Created | CancelRequest.Created | ReplaceRequest.Created
+COMMANDS: Final = (Order.Created, CancelRequest.Created, ReplaceRequest.Created)
 
 
 class Matching(BatchProcess):
     """Decides every order and request, in the order of the log."""
 
     name = "Matching"
-    topics = (Order.Created.TOPIC, CancelRequest.Created.TOPIC, ReplaceRequest.Created.TOPIC)
+    topics = tuple(command.TOPIC for command in COMMANDS)
     # Books stay alive between batches: loading one means replaying it. They are shared
     # with nobody, and dropped whenever a batch fails (BatchFollower.forget), so neither
     # copies nor a look for newer events are needed.
@@ -42,7 +43,7 @@ class Matching(BatchProcess):
         A command that makes the book raise is refused, and the market goes on: deciding
         reads only, so the book is as it was.
         """
-        assert isinstance(domain_event, Command)
+        assert isinstance(domain_event, COMMANDS)
         assert processing_event.tracking is not None
         position = processing_event.tracking.notification_id
         book = self._book(domain_event.asset, domain_event.timestamp, processing_event)

@@ -147,7 +147,7 @@ class Orders(BatchProcess):
     def _placed_before(self, placements: dict[UUID, Terms]) -> dict[UUID, Receipt]:
         """Those that are in the store already."""
         found = {}
-        for notification in self.recorder.select_trail(list(placements)):  # type: ignore[attr-defined]
+        for notification in self.recorder.select_trail(list(placements)):
             if notification.originator_version == Order.INITIAL_VERSION:
                 order = self.get(notification.originator_id)
                 found[order.id] = Receipt(order, notification.id, is_new=False)

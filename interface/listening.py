@@ -4,10 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.sql import SQL, Identifier
+
+from application.persistence.connection import connect
 
 log = logging.getLogger(__name__)
 
@@ -16,17 +18,9 @@ LOOK_ANYWAY_SECONDS = 1.0  # a notification may be lost with its sender: look th
 T = TypeVar("T")
 
 
-def listen(env: Mapping[str, str], channels: Iterable[str]) -> psycopg.Connection:
+def listen(env: Mapping[str, str], channels: Iterable[str]) -> psycopg.Connection[Any]:
     """Opens a connection that listens; ``env`` is the library's."""
-    connection = psycopg.connect(
-        dbname=env["POSTGRES_DBNAME"],
-        host=env["POSTGRES_HOST"],
-        port=env.get("POSTGRES_PORT") or 5432,
-        user=env["POSTGRES_USER"],
-        password=env["POSTGRES_PASSWORD"],
-        autocommit=True,
-        connect_timeout=5,
-    )
+    connection = connect(env)
     for channel in channels:
         connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
     return connection

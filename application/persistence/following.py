@@ -14,6 +14,7 @@ from eventsourcing.system import Follower, ProcessApplication, ProcessingJob
 
 from application.persistence.mapper import JSONMapper
 from application.persistence.position import Advance
+from application.persistence.recorder import EventRecorder
 
 
 class BatchFollower(Follower[UUID]):
@@ -87,3 +88,5 @@ class BatchFollower(Follower[UUID]):
 
 class BatchProcess(BatchFollower, ProcessApplication[UUID]):
     """A batch follower that records events of its own, and leads others."""
+
+    recorder: EventRecorder

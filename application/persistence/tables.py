@@ -1,4 +1,4 @@
-"""Creating tables one at a time.
+"""Making tables one at a time.
 
 Applications that are constructed at the same moment race to create their tables
 ("tuple concurrently updated"), in one process as in several.
@@ -7,21 +7,26 @@ Applications that are constructed at the same moment race to create their tables
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import psycopg
+from application.persistence.connection import connect
 
-_LOCK = 0x0D3E_C4A1  # any number, as long as it is always this one
+
+class Busy(Exception):
+    """Somebody else is at the same work."""
 
 
 @contextmanager
-def alone(env: Mapping[str, str]) -> Iterator[None]:
-    """Holds a lock that everybody takes who creates tables in this database."""
-    with psycopg.connect(
-        dbname=env["POSTGRES_DBNAME"],
-        host=env["POSTGRES_HOST"],
-        port=env.get("POSTGRES_PORT") or 5432,
-        user=env["POSTGRES_USER"],
-        password=env["POSTGRES_PASSWORD"],
-        autocommit=True,
-    ) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-        yield  # the lock ends with the connection
+def alone(env: Mapping[str, str], work: str, *, wait: bool = True) -> Iterator[None]:
+    """Keeps everybody else in this database from doing ``work`` meanwhile.
+
+    Raises Busy where another does it and ``wait`` is False.
+    """
+    with connect(env) as connection:  # the lock ends with the connection
+        if wait:
+            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [work])
+        else:
+            row = connection.execute(
+                "SELECT pg_try_advisory_lock(hashtext(%s)) AS locked", [work]
+            ).fetchone()
+            if row is None or not row["locked"]:
+                raise Busy(f"{work}: another is at it already")
+        yield

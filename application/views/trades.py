@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
 from eventsourcing.system import ProcessingJob
@@ -29,6 +29,26 @@ class TradeRow(NamedTuple):
     executed_at: datetime
     position: int
 
+    @classmethod
+    def of(cls, event: object, position: int) -> list[Self]:
+        """The trades of a decision of a book, if it has any."""
+        if not isinstance(event, OrderBook.Matched | OrderBook.Replaced):
+            return []
+        return [
+            cls(
+                asset=event.asset,
+                trade_id=fill.trade_id,
+                price=fill.price,
+                quantity=fill.quantity,
+                maker_order_id=fill.maker_order_id,
+                taker_order_id=event.order_id,
+                taker_side=event.side,
+                executed_at=event.timestamp,
+                position=position,
+            )
+            for fill in event.fills
+        ]
+
 
 class TradeViewRecorder(ViewRecorder):
     tables: ClassVar[tuple[str, ...]] = (
@@ -51,20 +71,9 @@ class TradeViewRecorder(ViewRecorder):
 
     def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
         trades = [
-            TradeRow(
-                asset=event.asset,
-                trade_id=fill.trade_id,
-                price=fill.price,
-                quantity=fill.quantity,
-                maker_order_id=fill.maker_order_id,
-                taker_order_id=event.order_id,
-                taker_side=event.side,
-                executed_at=event.timestamp,
-                position=tracking.notification_id,
-            )
+            trade
             for event, tracking in jobs
-            if isinstance(event, OrderBook.Matched | OrderBook.Replaced)
-            for fill in event.fills
+            for trade in TradeRow.of(event, tracking.notification_id)
         ]
         if trades:
             cursor.executemany(self.sql(_INSERT), trades)

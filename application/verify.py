@@ -1,0 +1,213 @@
+"""Proving that what is stored is what the market's rules say, all of it, as of one moment.
+
+Every command is decided again, and the decisions compared with the stored ones; then the
+stored decisions are applied, and the results compared with the orders and the read models.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from application.matching import COMMANDS, Matching, decide
+from application.orders import Orders
+from application.persistence.snapshot import Snapshot
+from application.views.books import BookView, levels_of, resting_of
+from application.views.orders import OrderRow, OrderView
+from application.views.trades import TradeRow, TradeView
+from domain.errors import RejectReason
+from domain.order import Order
+from domain.order_book import OrderBook
+from domain.outcomes import Outcome, outcomes
+from domain.values import Side
+
+Progress = Callable[[int], None]
+
+
+class Inconsistent(Exception):
+    """The first difference that was found, in a sentence."""
+
+
+class Verifier:
+    """Compares one snapshot with the rules, and with itself."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        orders: Orders,
+        matching: Matching,
+        progress: Progress = lambda _: None,
+    ) -> None:
+        self._snapshot = snapshot
+        self._orders = orders
+        self._matching = matching
+        self._progress = progress
+
+    def length(self) -> int:
+        """How many steps the whole will take, for whoever shows progress."""
+        orders = self._snapshot.count(self._orders.recorder)
+        return 2 * orders + 3 * self._snapshot.count(self._matching.recorder)
+
+    def verify(
+        self, order_view: OrderView, book_view: BookView, trade_view: TradeView
+    ) -> None:
+        """Raises Inconsistent."""
+        self._verify_decisions()
+        self._verify_books(book_view)
+        self._verify_trades(trade_view)
+        self._verify_orders(order_view)
+
+    def _verify_decisions(self) -> None:
+        """Decides again what Matching has decided, and compares event by event."""
+        decided_up_to = self._snapshot.position(self._matching.recorder, Orders.name)
+        stored = self._decisions()
+        books: dict[str, OrderBook] = {}
+        for position, event in self._log(self._orders):
+            if position > decided_up_to or not isinstance(event, COMMANDS):
+                continue
+            command: Any = event
+            book = books.get(command.asset)
+            if book is None:
+                book = books[command.asset] = OrderBook.open(command.asset, command.timestamp)
+                _compare("Matching", next(stored, None), book.collect_events()[0])
+            found = next(stored, None)
+            if isinstance(found, OrderBook.Refused) and found.reason is RejectReason.INTERNAL_ERROR:
+                # Whatever went wrong then need not go wrong now; what followed is known.
+                book.refuse(position, command, found.reason)
+            else:
+                decide(book, position, command)
+            _compare("Matching", found, *book.collect_events())
+        _compare("Matching", next(stored, None))
+
+    def _verify_books(self, view: BookView) -> None:
+        """Applies the decisions that the view has had, and compares book by book."""
+        shown_up_to = self._snapshot.position(view.recorder, Matching.name)
+        books: dict[UUID, Any] = {}
+        for position, event in self._log(self._matching):
+            if position <= shown_up_to:
+                books[event.originator_id] = event.mutate(books.get(event.originator_id))
+        rows = self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.books"))
+        versions = {row["asset"]: row["version"] for row in rows}
+        _same("books view", versions, {book.asset: book.version for book in books.values()})
+        for book in books.values():
+            for side in Side:
+                self._verify_side(view, book, side)
+        for table in ("levels", "resting_orders"):
+            self._verify_no_strangers(view, table, list(versions))
+
+    def _verify_side(self, view: BookView, book: OrderBook, side: Side) -> None:
+        key = [book.asset, side]
+        levels = self._snapshot.rows(
+            view.recorder.sql(
+                "SELECT price, quantity, orders FROM {schema}.levels"
+                " WHERE asset = %s AND side = %s ORDER BY price"
+            ),
+            key,
+        )
+        resting = self._snapshot.rows(
+            view.recorder.sql(
+                "SELECT order_id, price, remaining FROM {schema}.resting_orders"
+                " WHERE asset = %s AND side = %s ORDER BY price, priority"
+            ),
+            key,
+        )
+        is_bid = side is Side.BUY
+        depth, orders = levels_of(book, None), resting_of(book, None)
+        name = f"books view, {book.asset} {side}"
+        _same(
+            f"{name} levels",
+            [tuple(row.values()) for row in levels],
+            sorted(tuple(level) for level in (depth.bids if is_bid else depth.asks)),
+        )
+        _same(
+            f"{name} orders",
+            [tuple(row.values()) for row in resting],
+            # Best first in the book, cheapest first in the row order; a stable sort keeps
+            # the earlier order first within a price.
+            [
+                tuple(order)
+                for order in sorted(
+                    orders.bids if is_bid else orders.asks, key=lambda order: order.price
+                )
+            ],
+        )
+
+    def _verify_no_strangers(self, view: BookView, table: str, assets: list[str]) -> None:
+        rows = self._snapshot.rows(
+            view.recorder.sql(
+                f"SELECT asset FROM {{schema}}.{table} WHERE asset <> ALL(%s) LIMIT 1"  # noqa: S608 - tables of ours
+            ),
+            [assets],
+        )
+        _same(f"books view, {table} of assets without a book", list(rows), [])
+
+    def _verify_trades(self, view: TradeView) -> None:
+        shown_up_to = self._snapshot.position(view.recorder, Matching.name)
+        shown = self._snapshot.rows(
+            view.recorder.sql("SELECT * FROM {schema}.trades ORDER BY position, trade_id")
+        )
+        for position, event in self._log(self._matching):
+            if position <= shown_up_to:
+                for trade in TradeRow.of(event, position):
+                    row = next(shown, None)
+                    _same("trades view", row and TradeRow(**row), trade)
+        _same("trades view, after the last trade", next(shown, None), None)
+
+    def _verify_orders(self, view: OrderView) -> None:
+        """Applies to each order what the stored decisions mean for it, and compares."""
+        applied_up_to = self._snapshot.position(self._orders.recorder, Matching.name)
+        shown_up_to = self._snapshot.position(view.recorder, Orders.name)
+        expected = self._outcomes(applied_up_to)
+        orders: dict[UUID, Any] = {}
+        placed_at: dict[UUID, int] = {}
+        compared = False
+        for position, event in self._log(self._orders):
+            if position > shown_up_to and not compared:
+                self._compare_orders(view, orders, placed_at)
+                compared = True
+            if isinstance(event, Order.Created):
+                orders[event.originator_id] = event.mutate(None)
+                placed_at[event.originator_id] = position
+            elif isinstance(event, Order.Decided):
+                outcome = next(expected, None)
+                if outcome is None:
+                    raise Inconsistent(f"Orders: nothing was decided that led to {event}")
+                order = orders[outcome.order_id]
+                order.record(outcome.event, **outcome.facts)
+                _compare("Orders", event, *order.collect_events())
+        if not compared:
+            self._compare_orders(view, orders, placed_at)
+        _same("Orders, decisions not applied", next(expected, None), None)
+
+    def _compare_orders(
+        self, view: OrderView, orders: Mapping[UUID, Order], placed_at: Mapping[UUID, int]
+    ) -> None:
+        shown = 0
+        for row in self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.orders")):
+            order = orders.get(row["order_id"])
+            expected = order and OrderRow.of(order, placed_at[order.id])
+            _same("orders view", OrderRow(**row), expected)
+            shown += 1
+        _same("orders view, number of orders", shown, len(orders))
+
+    def _outcomes(self, applied_up_to: int) -> Iterator[Outcome]:
+        for position, decision in self._log(self._matching):
+            if position <= applied_up_to:
+                yield from outcomes(decision)
+
+    def _decisions(self) -> Iterator[Any]:
+        return (event for _, event in self._snapshot.log(self._matching.recorder, self._matching.mapper))
+
+    def _log(self, application: Orders | Matching) -> Iterator[tuple[int, Any]]:
+        for position, event in self._snapshot.log(application.recorder, application.mapper):
+            self._progress(1)
+            yield position, event
+
+
+def _compare(log: str, found: object, *expected: object) -> None:
+    """Compares one stored event with the only one that was expected, or with none."""
+    _same(f"{log} log", found, expected[0] if expected else None)
+
+
+def _same(what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise Inconsistent(f"{what}: stored is\n  {found}\nbut the log gives\n  {expected}")
