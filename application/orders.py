@@ -149,7 +149,7 @@ class Orders(BatchProcess):
         found = {}
         for notification in self.recorder.select_trail(list(placements)):
             if notification.originator_version == Order.INITIAL_VERSION:
-                order = self.get(notification.originator_id)
+                order: Order = self.repository.get(notification.originator_id)  # type: ignore[arg-type]
                 found[order.id] = Receipt(order, notification.id, is_new=False)
         return found
 

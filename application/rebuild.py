@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from uuid import UUID
 
 from eventsourcing.application import Application
 from psycopg.sql import SQL, Identifier
@@ -13,7 +14,7 @@ from application.views.view import View
 
 def rebuild(
     view_class: type[View],
-    leader: Application,
+    leader: Application[UUID],
     env: Mapping[str, str],
     progress: Callable[[int], None],
 ) -> None:

@@ -25,7 +25,8 @@ AWAY = (psycopg.Error, OperationalError, InterfaceError)
 class Engine:
     """Runs the followers until it is stopped, or one of them fails for good."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], batch_size: int = 500) -> None:
+        self._batch_size = batch_size  # notifications, at most
         self._market = build(env)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
@@ -77,7 +78,7 @@ class Engine:
     def _catch_up(self, follower: BatchFollower, leader: str) -> None:
         while not self._stopping.is_set():
             try:
-                if not process(follower, leader):
+                if not process(follower, leader, self._batch_size):
                     return
             except IntegrityError as error:
                 # Another follower was faster. What is true now is in the store.
@@ -87,15 +88,15 @@ class Engine:
                 )
 
 
-def process(follower: BatchFollower, leader: str) -> bool:
+def process(follower: BatchFollower, leader: str, limit: int) -> bool:
     """Processes a batch; False where nothing waits, or where a view has to stand still."""
-    if not isinstance(follower, View):
-        return bool(follower.process_batch(leader))
     try:
-        return bool(follower.process_batch(leader))
+        return bool(follower.process_batch(leader, limit))
     except (*AWAY, PositionMoved):
         raise
-    except Exception:  # noqa: BLE001 - whatever it is, it is found again, and told, below
+    except Exception:
+        if not isinstance(follower, View):
+            raise
         return _process_up_to_the_fault(follower, leader)
 
 

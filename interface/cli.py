@@ -1,0 +1,230 @@
+"""The command line, `ome`."""
+
+import json
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+import httpx
+import psycopg
+
+from interface.errors import CannotStartError
+from interface.logs import configure_logs
+from interface.settings import Settings, SettingsError, load_settings
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+service_url = click.option("--url", help="The running service; unset: HOST and PORT.")
+
+
+class UserError(click.ClickException):
+    """What the person at the terminal has to mend."""
+
+
+@click.group()
+@click.version_option(package_name="order-matching-engine")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """An order matching engine whose every order, trade and cancel is an event."""
+    try:
+        context.obj = load_settings()
+    except SettingsError as error:
+        click.echo(f"ome: {error}", err=True)
+        sys.exit(2)
+    configure_logs(context.obj.log_level)
+
+
+@main.command()
+@click.option("--role", type=click.Choice(["all", "engine", "api"]), default="all")
+@click.option("--demo", is_flag=True, help="With simulated traders.")
+@click.pass_obj
+def run(settings: Settings, role: str, *, demo: bool) -> None:
+    """Serve the market, until Ctrl-C.
+
+    The parts are processes of their own: `engine` matches and keeps the read models, `api`
+    serves HTTP. `all` starts and watches them, and PostgreSQL where DATABASE_URL is unset.
+    """
+    from interface import roles  # noqa: PLC0415 - the other commands start without it
+
+    sys.exit(roles.run(settings, role, demo=demo))
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--asset", help="Whose book to use; unset: a new one.")
+@click.option("--patience", default=60.0, help="Seconds to go on trying without an answer.")
+@service_url
+@as_json
+@click.pass_obj
+def replay(  # noqa: PLR0913 - one parameter an option
+    settings: Settings,
+    file: Path,
+    asset: str | None,
+    patience: float,
+    url: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Send a file of commands to the service and check the fills it expects."""
+    from interface.replay import Replay, read_commands  # noqa: PLC0415
+
+    run_id = uuid.uuid4().hex[:8]
+    try:
+        commands = read_commands(file)
+        with _service(settings, url) as client:
+            sending = Replay(client, asset or f"REPLAY-{run_id}", run_id, patience)
+            started = time.monotonic()
+            with _progress("Replaying", len(commands)) as bar:
+                for _ in sending.send(commands):
+                    bar.update(1)
+            report = sending.report(commands, time.monotonic() - started)
+    except (ValueError, KeyError, httpx.HTTPError) as error:
+        raise UserError(f"replay failed: {error}") from error
+    if as_json:
+        click.echo(json.dumps(report._asdict()))
+    else:
+        click.echo(
+            f"{report.commands} commands in {report.seconds:.1f} s, {report.rate:.0f}/s;"
+            f" {report.trades} trades; {report.expected_fills} fills expected,"
+            f" {len(report.differences)} differences"
+        )
+        for difference in report.differences:
+            click.echo(f"  {difference}")
+    sys.exit(1 if report.differences else 0)
+
+
+@main.command()
+@click.argument("asset")
+@click.option("--depth", default=10, help="Levels of each side.")
+@service_url
+@as_json
+@click.pass_obj
+def book(settings: Settings, asset: str, depth: int, url: str | None, *, as_json: bool) -> None:
+    """Print the book of an asset, as the service shows it."""
+    with _service(settings, url) as client:
+        response = client.get(f"/books/{asset}", params={"depth": depth})
+    if response.is_error:
+        raise UserError(response.text)
+    if as_json:
+        click.echo(response.text)
+        return
+    shown = json.loads(response.text, parse_float=str, parse_int=str)
+    click.echo(f"{shown['asset']}, version {shown['version']}")
+    click.echo(f"{'':4} {'price':>22} {'quantity':>22} {'orders':>8}")
+    rows = [("ask", level) for level in reversed(shown["asks"])]
+    rows += [("bid", level) for level in shown["bids"]]
+    for name, level in rows:
+        click.echo(f"{name:4} {level['price']:>22} {level['quantity']:>22} {level['orders']:>8}")
+
+
+@main.command()
+@click.argument("order_or_asset")
+@as_json
+@click.pass_obj
+def events(settings: Settings, order_or_asset: str, *, as_json: bool) -> None:
+    """Print the events of an order, with the requests about it, or those of a book."""
+    from application.messages import public  # noqa: PLC0415
+    from interface import maintenance  # noqa: PLC0415
+
+    with _database(settings) as env:
+        try:
+            trail = maintenance.order_events(env, UUID(order_or_asset))
+        except ValueError:
+            trail = maintenance.book_events(env, order_or_asset)
+        printed = 0
+        for event in trail:
+            printed += 1
+            message = public(event)
+            if as_json:
+                click.echo(message)
+            else:
+                click.echo(message)
+    if not printed:
+        raise UserError(f"no order and no book {order_or_asset}")
+
+
+@main.command()
+@click.argument("view", type=click.Choice(["orders", "books", "trades"]))
+@click.pass_obj
+def rebuild(settings: Settings, view: str) -> None:
+    """Build a read model anew from the events, beside the one that serves, and swap."""
+    from application.persistence.tables import Busy  # noqa: PLC0415
+    from interface import maintenance  # noqa: PLC0415
+
+    with _database(settings) as env:
+        try:
+            maintenance.rebuild_view(env, view, _progress)
+        except Busy as error:
+            raise UserError(str(error)) from None
+    click.echo(f"{view}: rebuilt")
+
+
+@main.command()
+@as_json
+@click.pass_obj
+def verify(settings: Settings, *, as_json: bool) -> None:
+    """Decide every command again, and compare with all that is stored."""
+    from interface import maintenance  # noqa: PLC0415
+
+    with _database(settings) as env:
+        difference = maintenance.verify_all(env, _progress)
+    if as_json:
+        click.echo(json.dumps({"consistent": difference is None, "difference": difference}))
+    else:
+        click.echo(difference or "consistent")
+    sys.exit(0 if difference is None else 1)
+
+
+@main.command(hidden=True)
+@service_url
+@click.pass_obj
+def traders(settings: Settings, url: str | None) -> None:
+    """Trade at random with the running service; `ome run --demo` starts this."""
+    from interface.process import die_with_supervisor  # noqa: PLC0415
+    from interface.traders import trade_forever  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    die_with_supervisor()
+    trade_forever(url or _url(settings))
+
+
+@contextmanager
+def _service(settings: Settings, url: str | None) -> Iterator[httpx.Client]:
+    base = url or _url(settings)
+    try:
+        with httpx.Client(base_url=base, timeout=35) as client:
+            yield client
+    except httpx.TransportError as error:
+        raise UserError(f"no service answers at {base}: {error}") from None
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[dict[str, str]]:
+    """The library's environment, of the service's database whether it runs or not."""
+    from interface import maintenance  # noqa: PLC0415
+
+    try:
+        with maintenance.database_of(settings) as env:
+            yield env
+    except (CannotStartError, psycopg.OperationalError) as error:
+        raise UserError(str(error)) from None
+
+
+def _url(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _progress(label: str, length: int) -> Any:
+    """A progress bar on the terminal; nothing where standard error is not one."""
+    return click.progressbar(length=length, label=label, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What the command line does with the database itself, beside a running service or without."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Any
+from uuid import UUID
+
+from application import rebuild
+from application.persistence.snapshot import Snapshot
+from application.verify import Inconsistent, Verifier
+from domain.values import book_id
+from interface.database_url import database_env, libpq_env
+from interface.postgres import database
+from interface.settings import Settings
+from system import VIEWS, build, create_tables
+
+Bar = Callable[[str, int], AbstractContextManager[Any]]  # label, length -> click's bar
+
+
+@contextmanager
+def database_of(settings: Settings) -> Iterator[dict[str, str]]:
+    """The library's environment for the service's database, started where nothing runs."""
+    with database(settings) as url:
+        os.environ.update(libpq_env(url))
+        env = database_env(url)
+        create_tables(env)
+        yield env
+
+
+def order_events(env: Mapping[str, str], order_id: UUID) -> list[Any]:
+    """An order's events and the requests about it, in the order of the log."""
+    with closing(build(env)) as market:
+        ids = [order_id, *market.order_view.recorder.request_ids(order_id)]
+        stored = market.orders.recorder.select_trail(ids)
+        return [market.orders.mapper.to_domain_event(event) for event in stored]
+
+
+def book_events(env: Mapping[str, str], asset: str) -> list[Any]:
+    """What the book of an asset decided, first to last."""
+    with closing(build(env)) as market:
+        return list(market.matching.events.get(book_id(asset)))
+
+
+def rebuild_view(env: Mapping[str, str], name: str, bar: Bar) -> None:
+    """Raises Busy where the view is being rebuilt already."""
+    view_class = VIEWS[name]
+    with closing(build(env)) as market:
+        leader = market.orders if name == "orders" else market.matching
+        length = leader.recorder.max_notification_id() or 0
+        with bar(f"Rebuilding {name}", length) as progress:
+            rebuild.rebuild(view_class, leader, env, progress.update)
+
+
+def verify_all(env: Mapping[str, str], bar: Bar) -> str | None:
+    """The first difference between the log and what is stored; None: consistent."""
+    with closing(build(env)) as market, Snapshot.take(env) as snapshot:
+        counting = Verifier(snapshot, market.orders, market.matching)
+        with bar("Verifying", counting.length()) as progress:
+            verifier = Verifier(snapshot, market.orders, market.matching, progress.update)
+            try:
+                verifier.verify(market.order_view, market.book_view, market.trade_view)
+            except Inconsistent as difference:
+                return str(difference)
+    return None

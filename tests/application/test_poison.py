@@ -1,0 +1,32 @@
+"""A command that makes the book raise is refused, and the market goes on."""
+
+import logging
+
+import pytest
+
+from domain.order_book import OrderBook
+from domain.values import OrderStatus
+from tests.application.conftest import Core
+
+
+def test_a_poisonous_order_is_rejected_and_the_next_one_trades(
+    core: Core, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = OrderBook.place
+
+    def fail_on_666(book: OrderBook, position: int, order: object) -> None:
+        if order.quantity == 666:  # type: ignore[attr-defined]
+            raise ZeroDivisionError("poison")
+        place(book, position, order)  # type: ignore[arg-type]
+
+    maker = core.buy(100, 5)
+    monkeypatch.setattr(OrderBook, "place", fail_on_666)
+    with caplog.at_level(logging.ERROR):
+        poison = core.sell(100, 666)
+    taker = core.sell(100, 5)
+
+    rejected = core.order(poison)
+    assert (rejected.status, rejected.reason) == ("REJECTED", "INTERNAL_ERROR")
+    assert core.order(maker).status is core.order(taker).status is OrderStatus.FILLED
+    assert core.log_of_matching()[2:] == ["book.refused", "book.matched"]
+    assert "ZeroDivisionError: poison" in caplog.text

@@ -1,0 +1,85 @@
+"""The whole market on PostgreSQL, with followers that run when a test says so."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from application.orders import Placement, Receipt
+from application.persistence.snapshot import Snapshot
+from application.verify import Inconsistent, Verifier
+from domain.order import Terms
+from domain.values import Side
+from system import Market, build, create_tables, followings
+
+
+@dataclass
+class Venue:
+    """A market, and short ways to use it; each command comes 1 s after the last."""
+
+    market: Market
+    env: dict[str, str]
+    now: datetime = field(default=datetime(2024, 2, 9, 12, tzinfo=UTC))
+
+    def tick(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+    def place(self, side: Side, price: int, quantity: int, **terms: Any) -> Receipt:
+        terms = {"user_id": "user", "asset": "BTC-USD", **terms}
+        placed = Placement(uuid4(), Terms(side=side, price=price, quantity=quantity, **terms))
+        return self.market.orders.place(placed, self.tick())
+
+    def buy(self, price: int, quantity: int, **terms: Any) -> UUID:
+        return self.place(Side.BUY, price, quantity, **terms).order.id
+
+    def sell(self, price: int, quantity: int, **terms: Any) -> UUID:
+        return self.place(Side.SELL, price, quantity, **terms).order.id
+
+    def cancel(self, order_id: UUID) -> None:
+        self.market.orders.cancel(order_id, uuid4(), self.tick())
+
+    def replace(self, order_id: UUID, price: int | None, quantity: int | None) -> None:
+        self.market.orders.replace(order_id, uuid4(), price, quantity, self.tick())
+
+    def settle(self) -> None:
+        """Has every follower process what waits, until nothing does."""
+        while sum(follower.process_batch(leader) for follower, leader in followings(self.market)):
+            pass
+
+    def trade_a_little(self) -> None:
+        """Orders of all fates, in two books."""
+        for asset in ("BTC-USD", "ETH-USD"):
+            ids = [self.buy(price, 5, asset=asset) for price in (98, 99, 100, 100)]
+            self.sell(99, 8, asset=asset)
+            self.settle()
+            self.replace(ids[1], 101, None)
+            self.replace(ids[0], None, 4)
+            self.cancel(ids[3])
+            self.sell(101, 20, asset=asset)
+            self.settle()
+
+    def difference(self) -> str | None:
+        with Snapshot.take(self.env) as snapshot:
+            market = self.market
+            verifier = Verifier(snapshot, market.orders, market.matching)
+            try:
+                verifier.verify(market.order_view, market.book_view, market.trade_view)
+            except Inconsistent as found:
+                return str(found)
+        return None
+
+    def execute(self, statement: str) -> None:
+        with self.market.orders.recorder.datastore.get_connection() as connection:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def venue(library_env: dict[str, str]) -> Iterator[Venue]:
+    create_tables(library_env)
+    with closing(build(library_env)) as market:
+        yield Venue(market, library_env)

@@ -1,0 +1,96 @@
+"""Positions move by compare-and-set: what two followers do at once, happens once."""
+
+from contextlib import closing
+from uuid import UUID
+
+import pytest
+from eventsourcing.persistence import IntegrityError
+from eventsourcing.system import SingleThreadedRunner
+
+from application.orders import Orders, Placement
+from application.persistence.position import PositionMoved
+from application.views.trades import TradeView
+from domain.order import Terms
+from domain.values import OrderStatus, Side
+from system import ENV, build, create_tables, system
+from tests.integration.conftest import Venue
+
+
+def test_the_whole_system_runs_on_the_library_s_single_threaded_runner(
+    library_env: dict[str, str],
+) -> None:
+    create_tables(library_env)
+    with SingleThreadedRunner[UUID](system(), env={**ENV, **library_env}) as runner:
+        orders = runner.get(Orders)
+        for number, side in enumerate(Side):
+            terms = Terms("user", "BTC-USD", side, 100, 5)
+            orders.place(Placement(UUID(int=number), terms), Venue(None, {}).tick())  # type: ignore[arg-type]
+
+        [trade] = runner.get(TradeView).recorder.trades(limit=10)
+        assert (trade.maker_order_id, trade.taker_order_id) == (UUID(int=0), UUID(int=1))
+
+
+def test_of_two_matchings_that_overlap_one_has_to_look_again(venue: Venue) -> None:
+    with closing(build(venue.env)) as other:
+        maker, taker = venue.buy(100, 5), venue.sell(100, 5)
+        fast, slow = venue.market.matching, other.matching
+
+        since = slow.recorder.max_tracking_id("Orders")
+        fast.process_batch("Orders")
+        slow.recorder.max_tracking_id = lambda _: since  # type: ignore[method-assign] - it read its position before
+        with pytest.raises(PositionMoved):
+            slow.process_batch("Orders")
+        del slow.recorder.max_tracking_id
+
+        assert slow.process_batch("Orders") == 0
+        venue.settle()
+        assert {venue.market.orders.get(o).status for o in (maker, taker)} == {OrderStatus.FILLED}
+        assert venue.difference() is None
+
+
+@pytest.mark.parametrize("name", ["order_view", "book_view", "trade_view"])
+def test_of_two_views_that_overlap_one_has_to_look_again(venue: Venue, name: str) -> None:
+    venue.trade_a_little()
+    venue.buy(100, 1)
+    venue.market.matching.pull_and_process("Orders")
+    with closing(build(venue.env)) as other:
+        fast, slow = getattr(venue.market, name), getattr(other, name)
+        [leader] = fast.readers
+
+        since = slow.recorder.max_tracking_id(leader)
+        assert fast.process_batch(leader) > 0
+        slow.recorder.max_tracking_id = lambda _: since
+        with pytest.raises(PositionMoved):
+            slow.process_batch(leader)
+    venue.settle()
+    assert venue.difference() is None
+
+
+def test_a_live_book_that_another_follower_has_moved_on_is_dropped_and_loaded_again(
+    venue: Venue,
+) -> None:
+    venue.buy(100, 5)
+    venue.settle()
+    with closing(build(venue.env)) as other:
+        venue.sell(100, 2)
+        other.matching.process_batch("Orders")
+    venue.sell(100, 2)
+
+    # The position is read afresh for each batch, but the live book is an old one.
+    with pytest.raises(IntegrityError, match="matching_events_pkey"):
+        venue.market.matching.process_batch("Orders")
+    assert venue.market.matching.process_batch("Orders") == 1
+    venue.settle()
+    assert venue.difference() is None
+
+
+def test_commands_that_come_again_change_nothing(venue: Venue) -> None:
+    venue.trade_a_little()
+    before = venue.market.matching.recorder.max_notification_id()
+
+    # Matching is told, by whatever transport, everything from the beginning once more.
+    venue.execute("UPDATE matching_tracking SET notification_id = 0")
+    venue.settle()
+
+    assert venue.market.matching.recorder.max_notification_id() == before
+    assert venue.difference() is None

@@ -1,0 +1,103 @@
+"""A view is built anew beside the living one, and nobody who reads it notices."""
+
+import threading
+from contextlib import closing
+
+import pytest
+
+from application.persistence.tables import Busy, alone
+from application.rebuild import rebuild
+from application.views.view import View
+from interface.engine import Engine
+from system import VIEWS
+from tests.integration.conftest import Venue
+
+
+def rebuild_now(venue: Venue, name: str) -> int:
+    done: list[int] = []
+    leader = venue.market.orders if name == "orders" else venue.market.matching
+    rebuild(VIEWS[name], leader, venue.env, done.append)
+    return sum(done)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_damaged_view_is_right_again_after_a_rebuild(venue: Venue, name: str) -> None:
+    venue.trade_a_little()
+    view: View = getattr(venue.market, f"{name[:-1]}_view")
+    table = {"orders": "orders", "books": "levels", "trades": "trades"}[name]
+    venue.execute(f"DELETE FROM {view.recorder.datastore.schema}.{table}")
+    assert venue.difference() is not None
+
+    assert rebuild_now(venue, name) > 0
+    assert venue.difference() is None
+    venue.trade_a_little()
+    assert venue.difference() is None
+
+
+def test_what_a_killed_rebuild_left_is_in_nobody_s_way(venue: Venue) -> None:
+    venue.trade_a_little()
+    venue.execute("CREATE SCHEMA book_view_new")
+    venue.execute("CREATE TABLE book_view_new.levels (leftover int)")
+
+    rebuild_now(venue, "books")
+    assert venue.difference() is None
+
+
+def test_a_view_is_rebuilt_by_one_at_a_time(venue: Venue) -> None:
+    with alone(venue.env, "rebuild book_view"), pytest.raises(Busy):
+        rebuild_now(venue, "books")
+
+
+def test_views_are_rebuilt_while_the_market_trades(venue: Venue) -> None:
+    engine = Engine(venue.env, batch_size=3)
+    engine.start()
+    trading = threading.Thread(target=lambda: [venue.buy(100, 1) and venue.sell(100, 1) for _ in range(150)])
+    trading.start()
+    rebuilt = 0
+    while trading.is_alive():
+        for name in VIEWS:
+            rebuild_now(venue, name)
+            rebuilt += 1
+    trading.join()
+    engine.stop()
+    engine.join()
+    venue.settle()
+
+    assert rebuilt >= len(VIEWS)
+    assert len(venue.market.trade_view.recorder.trades(limit=1000)) == 150
+    assert venue.difference() is None
+
+
+def test_a_view_that_cannot_apply_an_event_parks_and_goes_on_when_it_can(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from interface.engine import process
+
+    venue.buy(100, 1)
+    venue.buy(101, 1)
+    venue.settle()
+    view = venue.market.trade_view
+    apply = type(view.recorder).apply
+
+    def fail_on_trades(recorder, cursor, jobs) -> None:
+        if any(event.TOPIC == "book.matched" and event.fills for event, _ in jobs):
+            raise ArithmeticError("no")
+        apply(recorder, cursor, jobs)
+
+    monkeypatch.setattr(type(view.recorder), "apply", fail_on_trades)
+    venue.buy(99, 1)
+    venue.sell(101, 1)
+    venue.buy(98, 1)
+    venue.market.matching.pull_and_process("Orders")
+
+    assert process(view, "Matching", 100) is False
+    assert view.recorder.parked() == "Matching 5: ArithmeticError: no"
+    assert view.recorder.max_tracking_id("Matching") == 4
+    assert process(view, "Matching", 100) is False  # it does not skip what it can't apply
+
+    monkeypatch.undo()
+    assert process(view, "Matching", 100) is True
+    assert view.recorder.parked() is None
+    venue.settle()
+    with closing(view):
+        assert venue.difference() is None
