@@ -1,4 +1,4 @@
-"""The public JSON of the events of Orders: what an audit trail shows, field by field.
+"""The public JSON of every event, field by field: what an audit trail shows.
 
 A message is a dictionary ready to be written as JSON: camelCase names, amounts exact, times
 with their zone. Only what is named here is public, whatever else an event holds.
@@ -13,14 +13,15 @@ import msgspec
 
 from domain.errors import Reason
 from domain.order import Order, OrderFill
+from domain.order_book import Fill, OrderBook
 from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import format_units
 
 Message = dict[str, Any]
 
 
-class OrdersEvent(Protocol):
-    """What all events of Orders have."""
+class MarketEvent(Protocol):
+    """What all our events have."""
 
     TOPIC: str
 
@@ -33,7 +34,7 @@ def amount(units: int) -> msgspec.Raw:
     return msgspec.Raw(format_units(units).encode())
 
 
-def message(event: OrdersEvent) -> Message:
+def message(event: MarketEvent) -> Message:
     """The public form of an event; ``type`` is the event's own name, as it is stored."""
     return {"type": event.TOPIC, "occurredAt": event.timestamp, **_details(event)}
 
@@ -113,6 +114,65 @@ def _(event: Order.RequestRefused) -> Message:
     return {**_decided(event), "requestId": event.request_id, **_reason(event.reason)}
 
 
+@_details.register
+def _(event: OrderBook.Created) -> Message:
+    return {"asset": event.asset, "bookVersion": event.originator_version}
+
+
+@_details.register
+def _(event: OrderBook.Matched) -> Message:
+    return {
+        **_decision(event),
+        "userId": event.user_id,
+        **_terms(event),
+        "trades": _trades(event.fills),
+        "rested": amount(event.rested),
+        **_reason(event.reason),
+    }
+
+
+@_details.register
+def _(event: OrderBook.Cancelled) -> Message:
+    return {
+        **_decision(event),
+        "requestId": event.request_id,
+        "side": event.side,
+        "price": amount(event.price),
+        "remaining": amount(event.remaining),
+        **_reason(event.reason),
+    }
+
+
+@_details.register
+def _(event: OrderBook.Reduced) -> Message:
+    return {
+        **_decision(event),
+        "requestId": event.request_id,
+        **_terms(event),
+        "remaining": amount(event.remaining),
+        "previousRemaining": amount(event.previous_remaining),
+    }
+
+
+@_details.register
+def _(event: OrderBook.Replaced) -> Message:
+    return {
+        **_decision(event),
+        "requestId": event.request_id,
+        "userId": event.user_id,
+        **_terms(event),
+        "previousPrice": amount(event.previous_price),
+        "previousRemaining": amount(event.previous_remaining),
+        "trades": _trades(event.fills),
+        "rested": amount(event.rested),
+    }
+
+
+@_details.register
+def _(event: OrderBook.Refused) -> Message:
+    return {**_decision(event), "requestId": event.request_id, **_reason(event.reason)}
+
+
 def _request(event: CancelRequest.Created | ReplaceRequest.Created) -> Message:
     return {
         "requestId": event.originator_id,
@@ -132,6 +192,35 @@ def _decided(event: Order.Decided) -> Message:
     }
 
 
+def _decision(event: OrderBook.Decided) -> Message:
+    return {
+        "asset": event.asset,
+        "bookVersion": event.originator_version,
+        "orderId": event.order_id,
+    }
+
+
+def _terms(event: OrderBook.Matched | OrderBook.Reduced | OrderBook.Replaced) -> Message:
+    return {
+        "side": event.side,
+        "price": amount(event.price),
+        "quantity": amount(event.quantity),
+    }
+
+
+def _trades(fills: Sequence[Fill]) -> list[Message]:
+    return [
+        {
+            "tradeId": fill.trade_id,
+            "makerOrderId": fill.maker_order_id,
+            "price": amount(fill.price),
+            "quantity": amount(fill.quantity),
+            "makerRemaining": amount(fill.maker_remaining),
+        }
+        for fill in fills
+    ]
+
+
 def _fills(fills: Sequence[OrderFill]) -> list[Message]:
     return [
         {
@@ -144,5 +233,5 @@ def _fills(fills: Sequence[OrderFill]) -> list[Message]:
     ]
 
 
-def _reason(reason: Reason) -> Message:
-    return {"reason": reason, "reasonText": reason.sentence}
+def _reason(reason: Reason | None) -> Message:
+    return {"reason": reason, "reasonText": reason and reason.sentence}

@@ -57,6 +57,7 @@ class OrderBook(Aggregate):
 
         asset: str
         position: int
+        order_id: UUID
 
         def apply(self, aggregate: "OrderBook") -> None:
             aggregate.position = self.position
@@ -70,7 +71,6 @@ class OrderBook(Aggregate):
 
         TOPIC = "book.matched"
 
-        order_id: UUID
         user_id: str
         side: Side
         price: int
@@ -99,7 +99,6 @@ class OrderBook(Aggregate):
 
         TOPIC = "book.cancelled"
 
-        order_id: UUID
         request_id: UUID
         side: Side
         price: int
@@ -115,7 +114,6 @@ class OrderBook(Aggregate):
 
         TOPIC = "book.reduced"
 
-        order_id: UUID
         request_id: UUID
         side: Side
         price: int
@@ -136,7 +134,6 @@ class OrderBook(Aggregate):
 
         TOPIC = "book.replaced"
 
-        order_id: UUID
         request_id: UUID
         user_id: str
         side: Side
@@ -168,7 +165,6 @@ class OrderBook(Aggregate):
 
         TOPIC = "book.refused"
 
-        order_id: UUID
         request_id: UUID | None
         reason: RejectReason
 

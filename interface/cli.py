@@ -129,7 +129,6 @@ def book(settings: Settings, asset: str, depth: int, url: str | None, *, as_json
 @click.pass_obj
 def events(settings: Settings, order_or_asset: str, *, as_json: bool) -> None:
     """Print the events of an order, with the requests about it, or those of a book."""
-    from application.messages import public  # noqa: PLC0415
     from interface import maintenance  # noqa: PLC0415
 
     with _database(settings) as env:
@@ -137,16 +136,10 @@ def events(settings: Settings, order_or_asset: str, *, as_json: bool) -> None:
             trail = maintenance.order_events(env, UUID(order_or_asset))
         except ValueError:
             trail = maintenance.book_events(env, order_or_asset)
-        printed = 0
-        for event in trail:
-            printed += 1
-            message = public(event)
-            if as_json:
-                click.echo(message)
-            else:
-                click.echo(message)
-    if not printed:
+    if not trail:
         raise UserError(f"no order and no book {order_or_asset}")
+    for event in trail:
+        click.echo(event if as_json else _in_words(event))
 
 
 @main.command()
@@ -198,7 +191,7 @@ def traders(settings: Settings, url: str | None) -> None:
 def _service(settings: Settings, url: str | None) -> Iterator[httpx.Client]:
     base = url or _url(settings)
     try:
-        with httpx.Client(base_url=base, timeout=35) as client:
+        with httpx.Client(base_url=base, timeout=35, trust_env=False) as client:
             yield client
     except httpx.TransportError as error:
         raise UserError(f"no service answers at {base}: {error}") from None
@@ -219,6 +212,22 @@ def _database(settings: Settings) -> Iterator[dict[str, str]]:
 def _url(settings: Settings) -> str:
     host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _in_words(event: str) -> str:
+    """The same as a line to read: what is not given is left out."""
+    values = json.loads(event, parse_float=str, parse_int=str)
+    time_and_type = f"{values.pop('occurredAt')}  {values.pop('type'):22}"
+    given = {name: value for name, value in values.items() if value not in (None, [])}
+    return f"{time_and_type} " + " ".join(f"{name}={_plain(given[name])}" for name in given)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + "; ".join(_plain(entry) for entry in value) + "]"
+    if isinstance(value, dict):
+        return " ".join(f"{name}={entry}" for name, entry in value.items())
+    return str(value)
 
 
 def _progress(label: str, length: int) -> Any:

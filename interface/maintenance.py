@@ -6,7 +6,10 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from application import rebuild
+from application.messages import message
 from application.persistence.snapshot import Snapshot
 from application.verify import Inconsistent, Verifier
 from domain.values import book_id
@@ -28,18 +31,18 @@ def database_of(settings: Settings) -> Iterator[dict[str, str]]:
         yield env
 
 
-def order_events(env: Mapping[str, str], order_id: UUID) -> list[Any]:
-    """An order's events and the requests about it, in the order of the log."""
+def order_events(env: Mapping[str, str], order_id: UUID) -> list[str]:
+    """An order's events and the requests about it, in the order of the log, as JSON."""
     with closing(build(env)) as market:
         ids = [order_id, *market.order_view.recorder.request_ids(order_id)]
         stored = market.orders.recorder.select_trail(ids)
-        return [market.orders.mapper.to_domain_event(event) for event in stored]
+        return [_readable(market.orders.mapper.to_domain_event(event)) for event in stored]
 
 
-def book_events(env: Mapping[str, str], asset: str) -> list[Any]:
-    """What the book of an asset decided, first to last."""
+def book_events(env: Mapping[str, str], asset: str) -> list[str]:
+    """What the book of an asset decided, first to last, as JSON."""
     with closing(build(env)) as market:
-        return list(market.matching.events.get(book_id(asset)))
+        return [_readable(event) for event in market.matching.events.get(book_id(asset))]
 
 
 def rebuild_view(env: Mapping[str, str], name: str, bar: Bar) -> None:
@@ -63,3 +66,8 @@ def verify_all(env: Mapping[str, str], bar: Bar) -> str | None:
             except Inconsistent as difference:
                 return str(difference)
     return None
+
+
+def _readable(event: Any) -> str:
+    """The public message of an event, as JSON."""
+    return msgspec.json.encode(message(event)).decode()

@@ -57,7 +57,7 @@ class Traders:
 def trade_forever(url: str) -> None:
     """Trades until the process is stopped; waits while the service is away."""
     chance = random.Random()  # noqa: S311 - a simulation
-    with httpx.Client(base_url=url, timeout=5) as client:
+    with httpx.Client(base_url=url, timeout=5, trust_env=False) as client:
         traders = [Traders(client, asset, price, chance) for asset, price in ASSETS.items()]
         while True:
             try:

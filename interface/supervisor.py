@@ -1,0 +1,185 @@
+"""What `ome run` is: the database, the engine and the HTTP server, watched until told to stop."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Final, Self
+
+import click
+import httpx
+import structlog
+
+from interface.child import Child, Endings
+from interface.data_dir import DataDirLock
+from interface.errors import CannotStartError, ServiceFailedError
+from interface.port import base_url, reserve_port
+from interface.postgres import EmbeddedPostgres
+from interface.settings import Settings
+
+_OME: Final = (sys.executable, "-m", "interface.cli")
+# In the order of their start; they stop in the opposite one.
+COMMANDS: Final[Mapping[str, Sequence[str]]] = {
+    "engine": (*_OME, "run", "--role", "engine"),
+    "api": (*_OME, "run", "--role", "api"),
+    "traders": (*_OME, "traders"),
+}
+# These need a service that answers, and are there only for the demo.
+_DEMO: Final = ("traders",)
+
+_POLL: Final = 0.1  # seconds
+_ORDER: Final = (
+    '{"userId":"user123","asset":"BTC-USD","type":"BUY","price":45000.00,"quantity":1.5}'
+)
+
+_log = structlog.get_logger(__name__)
+
+
+def run_all(
+    settings: Settings, *, demo: bool, commands: Mapping[str, Sequence[str]] = COMMANDS
+) -> int:
+    """Run the service until SIGINT or SIGTERM and give the exit code: 0, or 1 when it failed.
+
+    What cannot start, or cannot stay up, is explained on the standard error.
+    """
+    with StopSignals() as stop:
+        try:
+            with ExitStack() as stack:
+                return _Service(settings, stop, stack).run(demo=demo, commands=commands)
+        except CannotStartError as error:
+            if stop.requested():
+                return 0
+            click.echo(str(error), err=True)
+            return 1
+
+
+class StopSignals:
+    """Counts what asks us to stop, instead of having it interrupt us anywhere."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._former: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # nohup has SIGHUP ignored, and means it.
+            if sign != signal.SIGHUP or signal.getsignal(sign) != signal.SIG_IGN:
+                self._former[sign] = signal.signal(sign, self._add)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for sign, handler in self._former.items():
+            signal.signal(sign, handler)  # type: ignore[arg-type]
+
+    def _add(self, _sign: int, _frame: FrameType | None) -> None:
+        self._count += 1
+
+    def requested(self) -> bool:
+        return self._count > 0
+
+    def forced(self) -> bool:
+        """Tell whether it was asked for twice: somebody has no time for an orderly stop."""
+        return self._count > 1
+
+
+class _Service:
+    """All that runs; the exit stack stops it in the opposite order of its start."""
+
+    def __init__(self, settings: Settings, stop: StopSignals, stack: ExitStack) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._stack = stack
+        self._url = base_url(settings.host, settings.port)
+        self._env = os.environ | settings.environment()
+        self._postgres: EmbeddedPostgres | None = None
+        self._postgres_endings = Endings()
+        self._running: list[Child] = []
+        self._waiting: dict[str, Sequence[str]] = {}
+
+    def run(self, *, demo: bool, commands: Mapping[str, Sequence[str]]) -> int:
+        embedded = self._settings.database_url is None
+        if embedded:
+            self._stack.enter_context(DataDirLock(self._settings.data_dir))
+        self._stack.enter_context(reserve_port(self._settings.host, self._settings.port))
+        if embedded:
+            self._start_postgres()
+        for name, command in commands.items():
+            if name not in _DEMO:
+                self._start_child(name, command)
+            elif demo:
+                self._waiting[name] = command
+        announced = False
+        while not self._stop.requested():
+            self._keep_running()
+            if not announced and _answers(self._url):
+                announced = True
+                for name, command in self._waiting.items():
+                    self._start_child(name, command)
+                click.echo(_what_to_try(self._url))
+            time.sleep(_POLL)
+        _log.info("service.stopping")
+        return 0
+
+    def _start_postgres(self) -> None:
+        self._postgres = EmbeddedPostgres(self._settings.data_dir, cancelled=self._stop.requested)
+        self._stack.callback(self._postgres.stop, self._stop.forced)
+        self._postgres.start()
+        self._env["DATABASE_URL"] = self._postgres.url
+
+    def _start_child(self, name: str, command: Sequence[str]) -> None:
+        child = Child(name, command, self._env)
+        self._stack.callback(child.stop, self._stop.forced)
+        child.start()
+        self._running.append(child)
+
+    def _keep_running(self) -> None:
+        """Start again what has ended; raise ServiceFailedError for what ends all the time."""
+        if self._postgres is not None and not self._postgres.alive():
+            _log.error("postgres.ended")
+            _count(self._postgres_endings, "PostgreSQL")
+            self._postgres.start()
+        for child in self._running:
+            if ending := child.ending():
+                _log.error("process.ended", process=child.name, ending=ending)
+                child.kill_group()
+                _count(child.endings, f"The process {child.name}")
+                child.start()
+
+
+def _count(endings: Endings, what: str) -> None:
+    if endings.add():
+        raise ServiceFailedError(
+            f"{what} ended {Endings.COUNT} times within {Endings.SECONDS:.0f} s."
+            " What it said is above."
+        )
+
+
+def _answers(url: str) -> bool:
+    try:
+        # Whatever proxy the environment names is not on the way to this machine.
+        return httpx.get(f"{url}/health", timeout=1, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _what_to_try(url: str) -> str:
+    script = Path(sys.executable).with_name("ome")
+    ome = "ome" if shutil.which("ome") else os.path.relpath(script)
+    return f"""
+The matching engine answers at {url}
+
+  Place an order   curl -s {url}/orders -H 'Content-Type: application/json' -d '{_ORDER}'
+  See the book     curl -s {url}/books/BTC-USD
+  or               {ome} book BTC-USD
+  Stop             Ctrl-C
+"""

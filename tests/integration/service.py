@@ -1,0 +1,159 @@
+"""The real service, as `ome run` runs it: started, killed, started again."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+START_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Service:
+    """One copy of the service on a port and a directory of its own."""
+
+    def __init__(self, directory: Path, port: int | None = None, **settings: str) -> None:
+        self.directory = directory
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {
+            **os.environ,
+            "PORT": str(self.port),
+            "DATA_DIR": str(directory / "var"),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            **settings,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._known: dict[int, psutil.Process] = {}
+
+    def start(self, *, until_ready: bool = True) -> None:
+        with (self.directory / "output.log").open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "interface.cli", "run"],
+                cwd=self.directory,
+                env=self.env,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        if until_ready:
+            eventually(self.is_ready, START_SECONDS, self.output)
+            self.processes()
+
+    def is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.output()
+        try:
+            return httpx.get(f"{self.url}/ready", timeout=5, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def output(self) -> str:
+        return (self.directory / "output.log").read_text()[-6000:]
+
+    @property
+    def parent(self) -> psutil.Process:
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
+
+    def processes(self) -> list[psutil.Process]:
+        """The parent first, then everything that it and its children have started."""
+        found = [self.parent, *self.parent.children(recursive=True)]
+        self._known |= {process.pid: process for process in found}
+        return found
+
+    def named(self, part: str) -> list[psutil.Process]:
+        return [p for p in self.processes() if part in " ".join(p.cmdline())]
+
+    def left_over(self) -> list[psutil.Process]:
+        """Those of all processes that it ever had that still run."""
+        return [
+            process
+            for process in self._known.values()
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        ]
+
+    def terminate(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        assert self._process is not None
+        self.processes()
+        self._process.send_signal(sign)
+        return self._process.wait(timeout=40)
+
+    def kill_parent(self) -> None:
+        assert self._process is not None
+        self.processes()
+        self._process.kill()
+        self._process.wait()
+        eventually(lambda: not self.left_over(), 30, self.output)
+
+    def kill_everything(self) -> None:
+        """kill -9 of every process at once, the database's included."""
+        processes = self.processes()
+        for process in processes:
+            process.suspend()  # nobody gets to mourn anybody
+        for process in processes:
+            process.kill()
+        assert self._process is not None
+        self._process.wait()
+        eventually(lambda: not self.left_over(), 30, self.output)
+
+    def ome(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "interface.cli", *arguments],
+            cwd=self.directory,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+
+    def verify(self) -> dict[str, Any]:
+        done = self.ome("verify", "--json")
+        assert done.stdout, done.stderr
+        verdict: dict[str, Any] = json.loads(done.stdout)
+        return verdict
+
+    def clean_up(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.processes()
+            self._process.kill()
+            self._process.wait()
+        for process in self.left_over():
+            process.kill()
+        psutil.wait_procs(self._known.values(), timeout=30)
+
+
+@contextmanager
+def service(directory: Path, **settings: str) -> Iterator[Service]:
+    running = Service(directory, **settings)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.clean_up()
+
+
+def eventually(
+    condition: Callable[[], bool], seconds: float, explain: Callable[[], str] = str
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, explain()
+        time.sleep(0.05)

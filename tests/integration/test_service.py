@@ -1,0 +1,162 @@
+"""`ome run`, whole: it serves, it stops, it comes back after anything."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.integration.service import Service, eventually, service
+
+ORDER = {"userId": "user123", "asset": "BTC-USD", "type": "BUY", "price": "45000", "quantity": 1.5}
+
+
+@pytest.fixture
+def running(short_dir: Path) -> Iterator[Service]:
+    with service(short_dir) as started:
+        yield started
+
+
+def client(running: Service) -> httpx.Client:
+    return httpx.Client(base_url=running.url, timeout=20, trust_env=False)
+
+
+def place(http: httpx.Client, **changes: Any) -> dict[str, Any]:
+    response = http.post("/orders", json={**ORDER, **changes}, headers={"Prefer": "wait=10"})
+    assert response.status_code == 201, response.text
+    placed: dict[str, Any] = response.json()
+    return placed
+
+
+def test_an_order_goes_the_whole_way(running: Service) -> None:
+    with client(running) as http:
+        maker = place(http)
+        assert maker["status"] == "OPEN"
+        taker = http.post(
+            "/orders", json={**ORDER, "type": "SELL", "price": 44000}, headers={"Prefer": "wait=10"}
+        )
+        assert taker.json()["status"] == "FILLED"
+        seen = {"Position": taker.headers["Position"]}
+        [trade] = http.get("/trades?asset=BTC-USD", headers=seen).json()["trades"]
+        assert (trade["price"], trade["makerOrderId"]) == (45000, maker["orderId"])
+        assert http.get(f"/orders/{maker['orderId']}", headers=seen).json()["status"] == "FILLED"
+        book = http.get("/books/BTC-USD", headers=seen).json()
+        assert book == {"asset": "BTC-USD", "version": 2, "bids": [], "asks": []}
+    assert running.verify() == {"consistent": True, "difference": None}
+    assert "What it says first" not in running.output()
+
+
+def test_it_tells_what_to_try_next(running: Service) -> None:
+    eventually(lambda: f"curl -s {running.url}/orders" in running.output(), 5)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_leaves_no_process_and_loses_nothing(running: Service, sign: signal.Signals) -> None:
+    with client(running) as http:
+        order = place(http)
+    assert running.terminate(sign) == 0
+    assert running.left_over() == []
+    assert running.verify()["consistent"]  # it starts a database for itself
+
+    running.start()
+    with client(running) as http:
+        assert http.get(f"/orders/{order['orderId']}").json() == order
+
+
+def test_kill_9_of_the_parent_leaves_no_child_that_serves(running: Service) -> None:
+    running.kill_parent()
+    with pytest.raises(httpx.TransportError):
+        httpx.get(running.url, trust_env=False)
+    running.start()
+
+
+def test_what_was_pending_when_everything_was_killed_is_matched_at_the_next_start(
+    running: Service,
+) -> None:
+    with client(running) as http:
+        for engine in running.named("--role engine"):
+            engine.suspend()
+        response = http.post("/orders", json=ORDER)
+        assert response.json()["status"] == "PENDING"
+    running.kill_everything()
+    running.start()
+    with client(running) as http:
+        eventually(
+            lambda: http.get(response.headers["Location"]).json()["status"] == "OPEN", 10
+        )
+    assert running.verify()["consistent"]
+
+
+@pytest.mark.parametrize("part", ["--role engine", "--role api", "-D"])
+def test_a_part_that_is_killed_comes_back(running: Service, part: str) -> None:
+    """-D is how PostgreSQL is started."""
+    with client(running) as http:
+        place(http, quantity=1)
+        before = {process.pid for process in running.named(part)}
+        assert before
+        for process in running.named(part):
+            process.kill()
+        eventually(
+            lambda: bool({p.pid for p in running.named(part)} - before) and running.is_ready(),
+            40,
+            running.output,
+        )
+    with client(running) as http:
+        assert place(http, type="SELL", price="45000", quantity=1)["status"] == "FILLED"
+    assert running.verify()["consistent"]
+
+
+def test_a_port_in_use_is_refused_with_a_clear_message(running: Service, short_dir: Path) -> None:
+    (short_dir / "second").mkdir()
+    second = Service(short_dir / "second", port=running.port)
+    done = second.ome("run")
+    assert done.returncode == 1
+    assert f"{running.port}" in done.stderr
+    assert "in use" in done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        second = Service(short_dir / "second", port=other.getsockname()[1])
+        assert "in use" in second.ome("run").stderr
+
+
+def test_a_data_dir_in_use_is_refused_with_a_clear_message(running: Service) -> None:
+    second = Service(running.directory)
+    done = second.ome("run")
+    assert done.returncode == 1
+    assert "DATA_DIR" in done.stderr
+    assert running.is_ready()
+
+
+def test_two_copies_run_side_by_side(running: Service, short_dir: Path) -> None:
+    (short_dir / "second").mkdir()
+    with service(short_dir / "second") as second, client(running) as one, client(second) as two:
+        order = place(one)
+        assert two.get(f"/orders/{order['orderId']}").status_code == 404
+        assert second.terminate() == 0
+        assert one.get(f"/orders/{order['orderId']}").status_code == 200
+
+
+def test_the_command_line_reads_what_the_service_shows(running: Service) -> None:
+    with client(running) as http:
+        order = place(http)
+        http.delete(f"/orders/{place(http)['orderId']}", headers={"Prefer": "wait=10"})
+        position = http.get("/books/BTC-USD").json()["version"]
+    eventually(lambda: '"version":3' in running.ome("book", "BTC-USD", "--json").stdout, 10)
+    assert position <= 3
+    assert "45000" in running.ome("book", "BTC-USD").stdout
+    assert "order.opened" in running.ome("events", order["orderId"]).stdout
+    assert "book.cancelled" in running.ome("events", "BTC-USD").stdout
+    for view in ("orders", "books", "trades"):
+        assert running.ome("rebuild", view).returncode == 0
+    unknown = running.ome("events", str(uuid4()))
+    assert (unknown.returncode, "no order" in unknown.stderr) == (1, True)
+    assert running.verify()["consistent"]
+
+
+def test_a_bad_setting_stops_the_start_with_its_name(short_dir: Path) -> None:
+    done = Service(short_dir, PORT="eighty").ome("run")
+    assert done.returncode == 2
+    assert "PORT=eighty" in done.stderr
