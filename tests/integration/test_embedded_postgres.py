@@ -1,9 +1,12 @@
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -28,16 +31,28 @@ def query(url: str, sql: str) -> object:
         return row[0]
 
 
-def start(data_dir: Path, **options: bool) -> EmbeddedPostgres:
-    return EmbeddedPostgres(data_dir, durable=False, **options)
+def start(data_dir: Path) -> EmbeddedPostgres:
+    return EmbeddedPostgres(data_dir, durable=False)
+
+
+def kill(postgres: EmbeddedPostgres) -> int:
+    """Ends the server without a chance to clean up, and gives its pid."""
+    pid = postgres.pid
+    os.kill(pid, signal.SIGKILL)
+    postgres.stop()
+    return pid
+
+
+def ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shared() -> Iterator[Path]:
     """A data directory whose cluster is made once: for tests that leave it usable."""
-    import shutil
-    import tempfile
-
     directory = Path(tempfile.mkdtemp(prefix="ome-test-", dir="/tmp")).resolve()
     with start(directory):
         pass
@@ -56,7 +71,7 @@ def test_data_outlives_a_stop_and_a_start(shared):
 
 def test_it_sorts_alike_on_every_machine_and_listens_on_no_network(shared):
     with start(shared) as postgres:
-        sql = "SELECT datlocprovider || datlocale FROM pg_database WHERE datname = 'ome'"
+        sql = "SELECT concat(datlocprovider, datlocale) FROM pg_database WHERE datname = 'ome'"
         assert query(postgres.url, sql) == "bC.UTF-8"
         assert query(postgres.url, "SHOW server_encoding") == "UTF8"
         assert query(postgres.url, "SHOW listen_addresses") == ""
@@ -89,48 +104,44 @@ def test_a_language_that_is_not_installed_does_not_matter(short_dir, monkeypatch
 def test_a_killed_server_is_started_again_on_the_same_data(shared):
     postgres = start(shared)
     postgres.start()
-    os.kill(postgres.pid, signal.SIGKILL)
-    again = start(shared)
-    with again:
-        assert again.pid != postgres.pid
+    killed = kill(postgres)
+    with start(shared) as again:
+        assert again.pid != killed
         assert query(again.url, "SELECT 1") == 1
 
 
 def test_a_busy_backend_of_a_killed_server_is_waited_for(shared):
     postgres = start(shared)
     postgres.start()
-    with psycopg.connect(postgres.url) as busy:
+    with closing(psycopg.connect(postgres.url)) as busy:
         backend = busy.info.backend_pid
-        busy.pgconn.send_query(
-            b"DO $$ BEGIN FOR i IN 1..40000000 LOOP NULL; END LOOP; END $$"
-        )
-        os.kill(postgres.pid, signal.SIGKILL)
+        busy.pgconn.send_query(b"DO $$ BEGIN FOR i IN 1..40000000 LOOP NULL; END LOOP; END $$")
+        kill(postgres)
         with start(shared) as again:
-            assert not psutil.pid_exists(backend)
+            assert ended(backend)
             assert query(again.url, "SELECT 1") == 1
 
 
 def test_a_pid_that_another_process_has_by_now_is_no_server(shared):
     with start(shared) as postgres:
         pid_file = (shared / "postgresql-18" / PID_FILE).read_text()
-        socket_dir = Path(Postmaster.read(shared / "postgresql-18").socket_dir)
-        lock = (socket_dir / ".s.PGSQL.5432.lock").read_text()
+        socket_lock = shared / "socket" / ".s.PGSQL.5432.lock"
+        lock = socket_lock.read_text()
         pid = str(postgres.pid)
     # We live, and are no PostgreSQL.
     (shared / "postgresql-18" / PID_FILE).write_text(pid_file.replace(pid, str(os.getpid()), 1))
-    (socket_dir / ".s.PGSQL.5432.lock").write_text(lock.replace(pid, str(os.getpid()), 1))
+    socket_lock.write_text(lock.replace(pid, str(os.getpid()), 1))
     with start(shared) as postgres:
         assert query(postgres.url, "SELECT 1") == 1
 
 
 def test_a_pid_of_another_postgresql_is_not_this_one(shared, postgres_url):
-    other = query(postgres_url, "SELECT pid FROM pg_stat_activity WHERE pid = pg_backend_pid()")
-    backend = psutil.Process(int(str(other))) if psutil.pid_exists(int(str(other))) else None
-    postmaster = backend.ppid() if backend else os.getpid()
-    lines = [str(postmaster), str(shared / "postgresql-18"), "1", "5432", "", "", "", "ready"]
-    (shared / "postgresql-18" / PID_FILE).write_text("\n".join(lines))
+    with psycopg.connect(postgres_url) as connection:
+        stranger = psutil.Process(connection.info.backend_pid).ppid()
+    lines = [stranger, shared / "postgresql-18", 1, 5432, shared / "socket", "", "", "ready"]
+    (shared / "postgresql-18" / PID_FILE).write_text("\n".join(map(str, lines)))
     with start(shared) as postgres:
-        assert postgres.pid != postmaster
+        assert postgres.pid != stranger
 
 
 def test_an_empty_pid_file_is_no_obstacle(shared):
@@ -151,10 +162,12 @@ def test_a_living_server_is_adopted_and_left_running(shared):
 def test_a_server_that_shuts_down_is_waited_for(shared):
     first = start(shared)
     first.start()
-    os.kill(first.pid, signal.SIGINT)
+    pid = first.pid
+    os.kill(pid, signal.SIGINT)
     with start(shared) as second:
-        assert second.pid != first.pid
+        assert second.pid != pid
         assert query(second.url, "SELECT 1") == 1
+    first.stop()
 
 
 def test_initdb_killed_half_way_leaves_nothing_half_made(short_dir):
