@@ -47,9 +47,7 @@ class Verifier:
         orders = self._snapshot.count(self._orders.recorder)
         return 2 * orders + 3 * self._snapshot.count(self._matching.recorder)
 
-    def verify(
-        self, order_view: OrderView, book_view: BookView, trade_view: TradeView
-    ) -> None:
+    def verify(self, order_view: OrderView, book_view: BookView, trade_view: TradeView) -> None:
         """Raises Inconsistent."""
         self._verify_decisions()
         self._verify_books(book_view)
@@ -195,7 +193,8 @@ class Verifier:
                 yield from outcomes(decision)
 
     def _decisions(self) -> Iterator[Any]:
-        return (event for _, event in self._snapshot.log(self._matching.recorder, self._matching.mapper))
+        log = self._snapshot.log(self._matching.recorder, self._matching.mapper)
+        return (event for _, event in log)
 
     def _log(self, application: Orders | Matching) -> Iterator[tuple[int, Any]]:
         for position, event in self._snapshot.log(application.recorder, application.mapper):

@@ -19,7 +19,7 @@ class RestingOrder:
 
     __slots__ = ("order_id", "price", "quantity", "remaining", "side", "user_id")
 
-    def __init__(  # noqa: PLR0913 - these are what an order in a book is
+    def __init__(  # noqa: PLR0913, PLR0917 - these are what an order in a book is
         self, order_id: UUID, user_id: str, side: Side, price: int, quantity: int, remaining: int
     ) -> None:
         self.order_id = order_id

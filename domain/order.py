@@ -153,7 +153,7 @@ class Order(Aggregate):
         request_id: UUID
         reason: RejectReason
 
-    def __init__(  # noqa: PLR0913 - these are the terms
+    def __init__(  # noqa: PLR0913, PLR0917 - these are the terms
         self,
         user_id: str,
         asset: str,

@@ -116,9 +116,7 @@ def _of_makers(decision: OrderBook.Matched | OrderBook.Replaced) -> list[Outcome
             {
                 "book_version": decision.originator_version,
                 "timestamp": decision.timestamp,
-                "fills": (
-                    OrderFill(fill.trade_id, fill.price, fill.quantity, Liquidity.MAKER),
-                ),
+                "fills": (OrderFill(fill.trade_id, fill.price, fill.quantity, Liquidity.MAKER),),
                 "status": OrderStatus.PARTIALLY_FILLED
                 if fill.maker_remaining
                 else OrderStatus.FILLED,

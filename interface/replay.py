@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,17 +32,17 @@ class Report(NamedTuple):
 
 def read_commands(path: Path) -> list[dict[str, Any]]:
     """Reads a file of commands, compressed or not. Raises ValueError naming the line."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
     commands = []
-    with opened as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                command = json.loads(line)
-                _ = command["op"]
-            except (ValueError, KeyError, TypeError):
-                msg = f"{path.name}, line {number}: not a command"
-                raise ValueError(msg) from None
-            commands.append(command)
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            command = json.loads(line)
+            _ = command["op"]
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{path.name}, line {number}: not a command") from None
+        commands.append(command)
     return commands
 
 
@@ -103,7 +104,9 @@ class Replay:
 
     def _write(self, method: str, path: str, body: Any = None) -> httpx.Response:
         response = self._request(method, path, json=body)
-        if response.is_error and not (method == "DELETE" and response.status_code == 409):
+        if response.is_error and not (
+            method == "DELETE" and response.status_code == HTTPStatus.CONFLICT
+        ):
             msg = f"{method} {path}: {response.status_code} {response.text}"
             raise httpx.HTTPStatusError(msg, request=response.request, response=response)
         if "Position" in response.headers:
@@ -125,7 +128,10 @@ class Replay:
                 if time.monotonic() > deadline:
                     raise
             else:
-                if response.status_code != 503 or time.monotonic() > deadline:
+                if (
+                    response.status_code != HTTPStatus.SERVICE_UNAVAILABLE
+                    or time.monotonic() > deadline
+                ):
                     return response
             time.sleep(_PAUSE_SECONDS)
 

@@ -38,7 +38,8 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
         return _run_engine(settings, env)
     from interface.http.server import serve  # noqa: PLC0415 - the engine needs no HTTP server
 
-    return serve(settings, env)
+    serve(settings, env)
+    return 0
 
 
 def _run_engine(settings: Settings, env: dict[str, str]) -> int:

@@ -32,7 +32,9 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
 # These need a service that answers, and are there only for the demo.
 _DEMO: Final = ("traders",)
 
-_POLL: Final = 0.1  # seconds
+# Seconds.
+_PORT_PATIENCE: Final = 5.0  # after kill -9 the HTTP server takes a moment to follow
+_POLL: Final = 0.1
 _ORDER: Final = (
     '{"userId":"user123","asset":"BTC-USD","type":"BUY","price":45000.00,"quantity":1.5}'
 )
@@ -110,7 +112,14 @@ class _Service:
         embedded = self._settings.database_url is None
         if embedded:
             self._stack.enter_context(DataDirLock(self._settings.data_dir))
-        self._stack.enter_context(reserve_port(self._settings.host, self._settings.port))
+        self._stack.enter_context(
+            reserve_port(
+                self._settings.host,
+                self._settings.port,
+                patience=_PORT_PATIENCE,
+                cancelled=self._stop.requested,
+            )
+        )
         if embedded:
             self._start_postgres()
         for name, command in commands.items():

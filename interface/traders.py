@@ -10,13 +10,16 @@ import httpx
 ASSETS = {"BTC-USD": Decimal(45000), "ETH-USD": Decimal(2500), "SOL-USD": Decimal(100)}
 ORDERS_PER_SECOND = 20
 _OPEN_QUOTES = 60
+_CROSSING = 0.3  # of the orders
 _BASIS_POINT = Decimal("0.0001")
 
 
 class Traders:
     """Trade one asset around a price that wanders."""
 
-    def __init__(self, client: httpx.Client, asset: str, price: Decimal, chance: random.Random):
+    def __init__(
+        self, client: httpx.Client, asset: str, price: Decimal, chance: random.Random
+    ) -> None:
         self._client = client
         self._asset = asset
         self._price = price
@@ -28,7 +31,7 @@ class Traders:
         self._price += self._price * _BASIS_POINT * self._chance.randint(-3, 3)
         side = self._chance.choice(("BUY", "SELL"))
         away = 1 if side == "SELL" else -1
-        if self._chance.random() < 0.3:
+        if self._chance.random() < _CROSSING:
             self._place(side, -away * self._chance.randint(1, 15), "IOC")
         else:
             quote = self._place(side, away * self._chance.randint(1, 30), "GTC")

@@ -83,9 +83,12 @@ class BookViewRecorder(ViewRecorder):
     def resting(self, asset: str, depth: int | None) -> BookRows[RestingRow]:
         """Every resting order, or those of the best ``depth`` levels of each side."""
         version, bids, asks = self._read(_RESTING, asset, depth)
-        return BookRows(version, [RestingRow(**row) for row in bids], [RestingRow(**row) for row in asks])
+        orders = ([RestingRow(**row) for row in side] for side in (bids, asks))
+        return BookRows(version, *orders)
 
-    def _read(self, statement: str, asset: str, depth: int | None) -> tuple[int, list[Any], list[Any]]:
+    def _read(
+        self, statement: str, asset: str, depth: int | None
+    ) -> tuple[int, list[Any], list[Any]]:
         """The version and both sides, as of one moment."""
         with self.datastore.get_connection() as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -164,7 +167,8 @@ class _Changes:
             case OrderBook.Cancelled():
                 self._leave(event, event.price, event.remaining)
             case OrderBook.Reduced():
-                self._level(event.asset, event.side, event.price, event.remaining - event.previous_remaining)
+                change = event.remaining - event.previous_remaining
+                self._level(event.asset, event.side, event.price, change)
                 self._remain(event.order_id, event.remaining)
         match event:
             case OrderBook.Created() | OrderBook.Decided():
@@ -185,7 +189,8 @@ class _Changes:
             (
                 """INSERT INTO {schema}.levels AS l VALUES (%s, %s, %s, %s, %s)
                     ON CONFLICT (asset, side, price) DO UPDATE SET
-                    quantity = l.quantity + excluded.quantity, orders = l.orders + excluded.orders""",
+                        quantity = l.quantity + excluded.quantity,
+                        orders = l.orders + excluded.orders""",
                 [(*level, *change) for level, change in self.levels.items() if any(change)],
             ),
             (
@@ -218,9 +223,7 @@ class _Changes:
         self._drop(event.order_id)
         self._level(event.asset, event.side, price, -remaining, -1)
 
-    def _trade(
-        self, event: OrderBook.Matched | OrderBook.Replaced, fills: Sequence[Fill]
-    ) -> None:
+    def _trade(self, event: OrderBook.Matched | OrderBook.Replaced, fills: Sequence[Fill]) -> None:
         for fill in fills:
             is_done = fill.maker_remaining == 0
             self._level(

@@ -107,9 +107,8 @@ class OrderViewRecorder(ViewRecorder):
         if placed:
             cursor.executemany(self.sql(_INSERT), [row._asdict() for row in placed])
         if changes:
-            cursor.executemany(
-                self.sql(_UPDATE), [_change(order_id, events) for order_id, events in changes.items()]
-            )
+            rows = [_change(order_id, events) for order_id, events in changes.items()]
+            cursor.executemany(self.sql(_UPDATE), rows)
         if requests:
             cursor.executemany(self.sql("INSERT INTO {schema}.requests VALUES (%s, %s)"), requests)
 
@@ -135,11 +134,10 @@ class OrderViewRecorder(ViewRecorder):
         if before is not None:
             conditions.append("position < %(before)s")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        statement = f"SELECT * FROM {{schema}}.orders {where} ORDER BY position DESC LIMIT %(limit)s"  # noqa: S608 - column names of ours only
-        return [
-            _row(row)
-            for row in self.query(self.sql(statement), {**wanted, "before": before, "limit": limit})
-        ]
+        statement = f"""SELECT * FROM {{schema}}.orders {where}
+            ORDER BY position DESC LIMIT %(limit)s"""  # noqa: S608 - column names of ours only
+        rows = self.query(self.sql(statement), {**wanted, "before": before, "limit": limit})
+        return [_row(row) for row in rows]
 
     def request_ids(self, order_id: UUID) -> list[UUID]:
         """What was asked about an order after it was placed."""

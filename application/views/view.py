@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
-import psycopg
 from eventsourcing.persistence import Notification, ProcessRecorder, StoredEvent, Subscription
 from eventsourcing.postgres import PostgresFactory, PostgresTrackingRecorder
 from eventsourcing.system import ProcessingJob
@@ -113,7 +112,7 @@ class View(BatchFollower):
     recorder_class: ClassVar[type[ViewRecorder]]
 
     def construct_recorder(self) -> ViewRecorder:
-        factory = cast(PostgresFactory, self.factory)
+        factory = cast("PostgresFactory", self.factory)
         return factory.tracking_recorder(self.recorder_class)
 
     def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> None:

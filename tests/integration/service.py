@@ -103,7 +103,7 @@ class Service:
         eventually(lambda: not self.left_over(), 30, self.output)
 
     def kill_everything(self) -> None:
-        """kill -9 of every process at once, the database's included."""
+        """Every process at once, the database's included, by kill -9."""
         processes = self.processes()
         for process in processes:
             process.suspend()  # nobody gets to mourn anybody

@@ -21,14 +21,14 @@ class Health(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_arguments: object) -> None:
         """Says nothing."""
 
 
 class Server(HTTPServer):
-    allow_reuse_port = True
-
     def server_bind(self) -> None:
+        # As the real one does.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self.socket.bind(self.server_address)
 
@@ -53,7 +53,7 @@ def failing() -> None:
 
 def service() -> int:
     def command(role: str) -> tuple[str, ...]:
-        return (sys.executable, "-m", __spec__.name if __spec__ else __file__, role)
+        return (sys.executable, "-m", "tests.integration.stub_service", role)
 
     commands = {
         "engine": command(os.environ.get("ENGINE", "engine")),

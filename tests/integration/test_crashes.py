@@ -11,13 +11,14 @@ from tests.integration.conftest import Venue
 from tests.integration.crasher import PLACEMENT
 
 MOST_STEPS = 40
+CRASHER = (sys.executable, "-m", "tests.integration.crasher")
 
 
 def crashes(venue: Venue, what: str) -> Iterator[int]:
     """Lets the process die before its first step, its second, ..., until it gets through."""
     for number in range(MOST_STEPS):
         done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.crasher", what, str(number), json.dumps(venue.env)],
+            [*CRASHER, what, str(number), json.dumps(venue.env)],
             check=False,
         )
         if done.returncode == 0:
@@ -28,9 +29,7 @@ def crashes(venue: Venue, what: str) -> Iterator[int]:
 
 
 def test_an_order_is_placed_once_wherever_its_process_died(venue: Venue) -> None:
-    stored = [
-        venue.market.orders.recorder.max_notification_id() for _ in crashes(venue, "place")
-    ]
+    stored = [venue.market.orders.recorder.max_notification_id() for _ in crashes(venue, "place")]
     assert len(stored) >= 4  # at least BEGIN, LOCK, INSERT, COMMIT
     assert stored[0] is None
     receipt = venue.market.orders.place(PLACEMENT, venue.tick())

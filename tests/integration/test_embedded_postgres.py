@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from interface.data_dir import DataDirInUse, DataDirLock
 from interface.postgres import AccountError, EmbeddedPostgres, PostgresError, database
@@ -61,10 +62,9 @@ def shared() -> Iterator[Path]:
 
 
 def test_data_outlives_a_stop_and_a_start(shared):
-    with start(shared) as postgres:
-        with psycopg.connect(postgres.url) as connection:
-            connection.execute("CREATE TABLE kept (number int)")
-            connection.execute("INSERT INTO kept VALUES (42)")
+    with start(shared) as postgres, psycopg.connect(postgres.url) as connection:
+        connection.execute("CREATE TABLE kept (number int)")
+        connection.execute("INSERT INTO kept VALUES (42)")
     with start(shared) as postgres:
         assert query(postgres.url, "SELECT number FROM kept") == 42
 
@@ -259,5 +259,5 @@ def test_a_command_starts_the_server_for_itself_when_none_runs(shared):
 
 def test_a_command_uses_the_given_database():
     url = "postgresql://u:p@h/d"
-    with database(Settings(database_url=url)) as given:
+    with database(Settings(database_url=SecretStr(url))) as given:
         assert given == url

@@ -8,7 +8,7 @@ import pytest
 from application.persistence.tables import Busy, alone
 from application.rebuild import rebuild
 from application.views.view import View
-from interface.engine import Engine
+from interface.engine import Engine, process
 from system import VIEWS
 from tests.integration.conftest import Venue
 
@@ -51,7 +51,13 @@ def test_a_view_is_rebuilt_by_one_at_a_time(venue: Venue) -> None:
 def test_views_are_rebuilt_while_the_market_trades(venue: Venue) -> None:
     engine = Engine(venue.env, batch_size=3)
     engine.start()
-    trading = threading.Thread(target=lambda: [venue.buy(100, 1) and venue.sell(100, 1) for _ in range(150)])
+
+    def trade() -> None:
+        for _ in range(150):
+            venue.buy(100, 1)
+            venue.sell(100, 1)
+
+    trading = threading.Thread(target=trade)
     trading.start()
     rebuilt = 0
     while trading.is_alive():
@@ -71,8 +77,6 @@ def test_views_are_rebuilt_while_the_market_trades(venue: Venue) -> None:
 def test_a_view_that_cannot_apply_an_event_parks_and_goes_on_when_it_can(
     venue: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from interface.engine import process
-
     venue.buy(100, 1)
     venue.buy(101, 1)
     venue.settle()

@@ -85,9 +85,7 @@ def test_what_was_pending_when_everything_was_killed_is_matched_at_the_next_star
     running.kill_everything()
     running.start()
     with client(running) as http:
-        eventually(
-            lambda: http.get(response.headers["Location"]).json()["status"] == "OPEN", 10
-        )
+        eventually(lambda: http.get(response.headers["Location"]).json()["status"] == "OPEN", 10)
     assert running.verify()["consistent"]
 
 

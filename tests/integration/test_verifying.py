@@ -6,8 +6,9 @@ from tests.integration.conftest import Venue
 
 DAMAGES = {
     "a price in the log of Matching": (
-        "UPDATE matching_events SET state = replace(convert_from(state, 'UTF8'), '\"price\":99,',"
-        " '\"price\":98,')::bytea WHERE topic = 'book.matched'",
+        """UPDATE matching_events SET state = replace(
+            convert_from(state, 'UTF8'), '"price":99,', '"price":98,'
+        )::bytea WHERE topic = 'book.matched'""",
         "Matching log",
     ),
     "a decision that is missing": (
@@ -28,8 +29,8 @@ DAMAGES = {
         "trades view",
     ),
     "a trade too many": (
-        "INSERT INTO trade_view.trades SELECT asset, 99, price, quantity, maker_order_id,"
-        " taker_order_id, taker_side, executed_at, 99 FROM trade_view.trades LIMIT 1",
+        """INSERT INTO trade_view.trades SELECT asset, 99, price, quantity, maker_order_id,
+            taker_order_id, taker_side, executed_at, 99 FROM trade_view.trades LIMIT 1""",
         "trades view, after the last trade",
     ),
     "the quantity of a level": (

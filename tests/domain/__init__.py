@@ -1,0 +1,1 @@
+"""The model: every rule of the market, told as exact events."""

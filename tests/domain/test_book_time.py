@@ -1,0 +1,48 @@
+"""A book's time is the larger of its time so far and its command's: it never runs backwards."""
+
+from datetime import timedelta
+
+from domain.values import Side
+from tests.domain.support import START, Market, fill, seconds
+
+
+def times(market: Market) -> list[float]:
+    return [(event.timestamp - START).total_seconds() for event in market.events]
+
+
+def test_a_command_from_a_slow_clock_takes_the_time_of_the_book() -> None:
+    market = Market()
+    market.sell("a", 5, 100, at=seconds(10))
+    market.sell("b", 5, 100, at=seconds(3))
+    market.amend("a", quantity=4, at=seconds(2))
+    market.amend("a", price=101, at=seconds(9))
+    market.cancel("a", at=seconds(1))
+    market.cancel("a", at=seconds(1))
+    market.buy("c", 5, 100, at=seconds(10))
+    market.buy("d", 5, 100, at=seconds(11))
+    assert times(market) == [0, 10, 10, 10, 10, 10, 10, 10, 11]
+    assert market.book.modified_on == seconds(11)
+
+
+def test_no_command_comes_before_the_book_was_opened() -> None:
+    market = Market()
+    market.buy("early", 5, 100, at=START - timedelta(days=400))
+    assert times(market) == [0, 0]
+
+
+def test_trades_are_stamped_with_the_time_of_the_book() -> None:
+    market = Market()
+    market.sell("maker", 5, 100, at=seconds(60))
+    events = market.buy("taker", 5, 100, at=seconds(59))
+    assert events == [
+        market.matched("taker", Side.BUY, 5, 100, fills=[fill(1, "maker", 100, 5, left=0)])
+    ]
+    assert events[0].timestamp == seconds(60)
+
+
+def test_microseconds_count() -> None:
+    market = Market()
+    later = seconds(1) + timedelta(microseconds=1)
+    market.buy("a", 5, 100, at=later)
+    market.buy("b", 5, 100, at=seconds(1))
+    assert [event.timestamp for event in market.events] == [START, later, later]
