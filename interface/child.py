@@ -1,5 +1,6 @@
 """One process of the service, started, watched, started again and stopped by the supervisor."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -9,13 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
-import structlog
-
 from interface.process import SUPERVISOR_VARIABLE, wait_for_exit
 
 _STOP_TIMEOUT: Final = 10.0  # seconds
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Endings:
@@ -52,7 +51,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        _log.info("process.started", process=self.name, pid=self._process.pid)
+        _log.info("process started", extra={"role": self.name, "pid": self._process.pid})
 
     def ending(self) -> str | None:
         """Tell how the process ended; None while it runs."""
@@ -72,7 +71,10 @@ class Child:
         if self._process.poll() is None:
             self._process.terminate()
             if not wait_for_exit(self._process, _STOP_TIMEOUT, hurry):
-                _log.warning("process.killed", process=self.name, pid=self._process.pid)
+                _log.warning(
+                    "process is stopped by force",
+                    extra={"role": self.name, "pid": self._process.pid},
+                )
         self.kill_group()
         self._process.wait()
 

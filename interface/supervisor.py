@@ -1,5 +1,6 @@
 """What `ome run` is: the database, the engine and the HTTP server, watched until told to stop."""
 
+import logging
 import os
 import shutil
 import signal
@@ -13,7 +14,6 @@ from typing import Final, Self
 
 import click
 import httpx
-import structlog
 
 from interface.child import Child, Endings
 from interface.data_dir import DataDirLock
@@ -39,7 +39,7 @@ _ORDER: Final = (
     '{"userId":"user123","asset":"BTC-USD","type":"BUY","price":45000.00,"quantity":1.5}'
 )
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def run_all(
@@ -136,7 +136,7 @@ class _Service:
                     self._start_child(name, command)
                 click.echo(_what_to_try(self._url))
             time.sleep(_POLL)
-        _log.info("service.stopping")
+        _log.info("stopping")
         return 0
 
     def _start_postgres(self) -> None:
@@ -154,12 +154,12 @@ class _Service:
     def _keep_running(self) -> None:
         """Start again what has ended; raise ServiceFailedError for what ends all the time."""
         if self._postgres is not None and not self._postgres.alive():
-            _log.error("postgres.ended")
+            _log.error("PostgreSQL ended")
             _count(self._postgres_endings, "PostgreSQL")
             self._postgres.start()
         for child in self._running:
             if ending := child.ending():
-                _log.error("process.ended", process=child.name, ending=ending)
+                _log.error("process ended", extra={"role": child.name, "ending": ending})
                 child.kill_group()
                 _count(child.endings, f"The process {child.name}")
                 child.start()

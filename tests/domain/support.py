@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from domain.book import RestingOrder
 from domain.errors import CancelReason, RejectReason
@@ -27,8 +27,14 @@ START = datetime(2024, 2, 9, 12, 0, 0, tzinfo=UTC)
 Event: TypeAlias = Any
 Command: TypeAlias = Any
 
-# The same examples on every machine and every run, and nothing kept on disk.
-deterministic = settings(derandomize=True, database=None, deadline=None)
+# The same examples on every machine and every run, and nothing kept on disk. A failure is
+# shown as small as it gets; explaining which part of it matters would take minutes.
+deterministic = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+)
 
 
 def seconds(number: int) -> datetime:

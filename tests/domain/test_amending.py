@@ -105,6 +105,15 @@ def test_going_up_and_down_again_does_not_give_the_place_back() -> None:
     assert market.asks == [("second", 10, 100), ("first", 10, 100)]
 
 
+def test_larger_is_measured_against_the_last_total_and_not_the_first() -> None:
+    market = two_sellers()
+    market.amend("first", quantity=4)
+    assert market.amend("first", quantity=5) == [
+        market.replaced("first", Side.SELL, 5, 100, was=(4, 100), rested=5)
+    ]
+    assert market.asks == [("second", 10, 100), ("first", 5, 100)]
+
+
 def test_a_larger_total_counts_what_is_filled_already() -> None:
     market = two_sellers()
     market.buy("buyer", 3, 100)

@@ -252,6 +252,7 @@ class Comparison:
                 (order.order, order.side, order.price, order.quantity, order.filled)
                 for order in self.naive.queue(side)
             ]
+            assert levels(book, side) == {order.price for order in self.naive.queue(side)}
         assert book.last_trade_id == self.naive.trades
         assert state(self.replica) == state(book)
 
@@ -277,6 +278,13 @@ class Comparison:
             assert (order.price, order.quantity) == (expected.price, expected.quantity)
             assert order.filled_quantity == expected.filled
             assert order.status.is_terminal == (order.id not in self.market.book.book.orders)
+
+
+def levels(book: OrderBook, side: Side) -> set[int]:
+    """The prices that the book keeps a queue for: an empty one is waste that only grows."""
+    ladder = book.book._ladders[side]
+    assert ladder.ranks == sorted(ladder.queues)
+    return {abs(rank) for rank in ladder.ranks}
 
 
 def outcome(event: Event) -> naive.NaiveOutcome:

@@ -1,5 +1,6 @@
 """What is left of an order that traded in part stands where it stood."""
 
+from domain.errors import RejectReason
 from domain.values import Side
 from tests.domain.support import Market, fill
 
@@ -45,3 +46,26 @@ def test_the_total_of_a_partly_filled_order_stays_what_was_asked() -> None:
     market.buy("buyer", 4, 100)
     (resting,) = market.book.book.orders.values()
     assert (resting.quantity, resting.filled, resting.remaining) == (10, 4, 6)
+
+
+def test_what_an_order_traded_on_arrival_counts_as_filled_when_its_rest_is_amended() -> None:
+    market = Market()
+    market.sell("seller", 2, 100)
+    market.buy("buyer", 5, 100)  # 2 filled, 3 rest
+    filled = RejectReason.QUANTITY_NOT_ABOVE_FILLED
+    assert market.amend("buyer", quantity=2) == [market.request_refused("buyer", filled)]
+    assert market.amend("buyer", quantity=4) == [
+        market.reduced("buyer", Side.BUY, 4, 100, remaining=2, was=3)
+    ]
+
+
+def test_what_an_order_traded_when_amended_counts_as_filled_from_then_on() -> None:
+    market = Market()
+    market.sell("seller", 2, 100)
+    market.buy("buyer", 5, 90)
+    market.amend("buyer", price=100)  # 2 filled, 3 rest
+    filled = RejectReason.QUANTITY_NOT_ABOVE_FILLED
+    assert market.amend("buyer", quantity=2) == [market.request_refused("buyer", filled)]
+    assert market.amend("buyer", quantity=4) == [
+        market.reduced("buyer", Side.BUY, 4, 100, remaining=2, was=3)
+    ]

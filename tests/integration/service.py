@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,9 @@ class Service:
             eventually(self.is_ready, START_SECONDS, self.output)
             self.processes()
 
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def is_ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.output()
@@ -79,15 +82,11 @@ class Service:
         return found
 
     def named(self, part: str) -> list[psutil.Process]:
-        return [p for p in self.processes() if part in " ".join(p.cmdline())]
+        return [process for process in self.processes() if part in _command(process)]
 
     def left_over(self) -> list[psutil.Process]:
         """Those of all processes that it ever had that still run."""
-        return [
-            process
-            for process in self._known.values()
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [process for process in self._known.values() if _runs(process)]
 
     def terminate(self, sign: signal.Signals = signal.SIGTERM) -> int:
         assert self._process is not None
@@ -105,10 +104,10 @@ class Service:
     def kill_everything(self) -> None:
         """Every process at once, the database's included, by kill -9."""
         processes = self.processes()
-        for process in processes:
-            process.suspend()  # nobody gets to mourn anybody
-        for process in processes:
-            process.kill()
+        for act in (psutil.Process.suspend, psutil.Process.kill):
+            for process in processes:  # suspended first: nobody gets to mourn anybody
+                with suppress(psutil.NoSuchProcess):
+                    act(process)
         assert self._process is not None
         self._process.wait()
         eventually(lambda: not self.left_over(), 30, self.output)
@@ -136,13 +135,28 @@ class Service:
             self._process.kill()
             self._process.wait()
         for process in self.left_over():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(self._known.values(), timeout=30)
 
 
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
 @contextmanager
-def service(directory: Path, **settings: str) -> Iterator[Service]:
-    running = Service(directory, **settings)
+def service(directory: Path, port: int | None = None, **settings: str) -> Iterator[Service]:
+    running = Service(directory, port, **settings)
     try:
         running.start()
         yield running

@@ -1,72 +1,22 @@
-"""The supervisor over stubs of the engine and the HTTP server.
-
-The processes write their pids into the directory PIDS, a file each: <name>.<pid>.
-"""
+"""The supervisor over stubs of the engine, the HTTP server and the traders."""
 
 import os
-import signal
-import socket
 import sys
-import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
-from interface.process import die_with_supervisor
+from interface.logs import configure_logs
 from interface.settings import load_settings
 from interface.supervisor import run_all
 
 
-class Health(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_arguments: object) -> None:
-        """Says nothing."""
+def command(role: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tests.integration.stub_role", role)
 
 
-class Server(HTTPServer):
-    def server_bind(self) -> None:
-        # As the real one does.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self.socket.bind(self.server_address)
-
-
-def engine() -> None:
-    while True:
-        time.sleep(60)
-
-
-def api() -> None:
-    Server((os.environ["HOST"], int(os.environ["PORT"])), Health).serve_forever()
-
-
-def deaf() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    engine()
-
-
-def failing() -> None:
-    sys.exit("last words of the engine")
-
-
-def service() -> int:
-    def command(role: str) -> tuple[str, ...]:
-        return (sys.executable, "-m", "tests.integration.stub_service", role)
-
+if __name__ == "__main__":
     commands = {
         "engine": command(os.environ.get("ENGINE", "engine")),
         "api": command("api"),
         "traders": command("engine"),
     }
-    return run_all(load_settings(), demo="--demo" in sys.argv, commands=commands)
-
-
-if __name__ == "__main__":
-    role = sys.argv[1]
-    Path(os.environ["PIDS"], f"{role}.{os.getpid()}").touch()
-    if role == "service":
-        sys.exit(service())
-    die_with_supervisor()
-    {"engine": engine, "api": api, "deaf": deaf, "failing": failing}[role]()
+    configure_logs("INFO")
+    sys.exit(run_all(load_settings(), demo="--demo" in sys.argv, commands=commands))

@@ -1,7 +1,9 @@
 """`ome run`, whole: it serves, it stops, it comes back after anything."""
 
+import shutil
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,42 +14,61 @@ import pytest
 
 from tests.integration.service import Service, eventually, service
 
-ORDER = {"userId": "user123", "asset": "BTC-USD", "type": "BUY", "price": "45000", "quantity": 1.5}
+ORDER = {"userId": "user123", "type": "BUY", "price": "45000", "quantity": 1.5}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Service]:
+    directory = Path(tempfile.mkdtemp(prefix="ome-test-", dir="/tmp"))
+    with service(directory) as started:
+        yield started
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
-def running(short_dir: Path) -> Iterator[Service]:
-    with service(short_dir) as started:
-        yield started
+def running(shared: Service) -> Service:
+    """The service that the tests of this file share, whatever the last one did to it."""
+    if not shared.is_running():
+        shared.start()
+    return shared
+
+
+@pytest.fixture
+def asset() -> str:
+    """A book that no other test uses."""
+    return f"TEST-{uuid4().hex[:8]}"
 
 
 def client(running: Service) -> httpx.Client:
     return httpx.Client(base_url=running.url, timeout=20, trust_env=False)
 
 
-def place(http: httpx.Client, **changes: Any) -> dict[str, Any]:
-    response = http.post("/orders", json={**ORDER, **changes}, headers={"Prefer": "wait=10"})
+def place(http: httpx.Client, asset: str, **changes: Any) -> dict[str, Any]:
+    response = http.post(
+        "/orders", json={**ORDER, "asset": asset, **changes}, headers={"Prefer": "wait=10"}
+    )
     assert response.status_code == 201, response.text
     placed: dict[str, Any] = response.json()
     return placed
 
 
-def test_an_order_goes_the_whole_way(running: Service) -> None:
+def test_an_order_goes_the_whole_way(running: Service, asset: str) -> None:
     with client(running) as http:
-        maker = place(http)
+        maker = place(http, asset)
         assert maker["status"] == "OPEN"
         taker = http.post(
-            "/orders", json={**ORDER, "type": "SELL", "price": 44000}, headers={"Prefer": "wait=10"}
+            "/orders",
+            json={**ORDER, "asset": asset, "type": "SELL", "price": 44000},
+            headers={"Prefer": "wait=10"},
         )
         assert taker.json()["status"] == "FILLED"
         seen = {"Position": taker.headers["Position"]}
-        [trade] = http.get("/trades?asset=BTC-USD", headers=seen).json()["trades"]
+        [trade] = http.get("/trades", params={"asset": asset}, headers=seen).json()["trades"]
         assert (trade["price"], trade["makerOrderId"]) == (45000, maker["orderId"])
         assert http.get(f"/orders/{maker['orderId']}", headers=seen).json()["status"] == "FILLED"
-        book = http.get("/books/BTC-USD", headers=seen).json()
-        assert book == {"asset": "BTC-USD", "version": 2, "bids": [], "asks": []}
+        book = http.get(f"/books/{asset}", headers=seen).json()
+        assert book == {"asset": asset, "version": 2, "bids": [], "asks": []}
     assert running.verify() == {"consistent": True, "difference": None}
-    assert "What it says first" not in running.output()
 
 
 def test_it_tells_what_to_try_next(running: Service) -> None:
@@ -55,9 +76,11 @@ def test_it_tells_what_to_try_next(running: Service) -> None:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_leaves_no_process_and_loses_nothing(running: Service, sign: signal.Signals) -> None:
+def test_a_stop_leaves_no_process_and_loses_nothing(
+    running: Service, asset: str, sign: signal.Signals
+) -> None:
     with client(running) as http:
-        order = place(http)
+        order = place(http, asset)
     assert running.terminate(sign) == 0
     assert running.left_over() == []
     assert running.verify()["consistent"]  # it starts a database for itself
@@ -75,12 +98,12 @@ def test_kill_9_of_the_parent_leaves_no_child_that_serves(running: Service) -> N
 
 
 def test_what_was_pending_when_everything_was_killed_is_matched_at_the_next_start(
-    running: Service,
+    running: Service, asset: str
 ) -> None:
     with client(running) as http:
         for engine in running.named("--role engine"):
             engine.suspend()
-        response = http.post("/orders", json=ORDER)
+        response = http.post("/orders", json={**ORDER, "asset": asset})
         assert response.json()["status"] == "PENDING"
     running.kill_everything()
     running.start()
@@ -90,10 +113,10 @@ def test_what_was_pending_when_everything_was_killed_is_matched_at_the_next_star
 
 
 @pytest.mark.parametrize("part", ["--role engine", "--role api", "-D"])
-def test_a_part_that_is_killed_comes_back(running: Service, part: str) -> None:
+def test_a_part_that_is_killed_comes_back(running: Service, asset: str, part: str) -> None:
     """-D is how PostgreSQL is started."""
     with client(running) as http:
-        place(http, quantity=1)
+        place(http, asset, quantity=1)
         before = {process.pid for process in running.named(part)}
         assert before
         for process in running.named(part):
@@ -104,7 +127,7 @@ def test_a_part_that_is_killed_comes_back(running: Service, part: str) -> None:
             running.output,
         )
     with client(running) as http:
-        assert place(http, type="SELL", price="45000", quantity=1)["status"] == "FILLED"
+        assert place(http, asset, type="SELL", price="45000", quantity=1)["status"] == "FILLED"
     assert running.verify()["consistent"]
 
 
@@ -128,25 +151,25 @@ def test_a_data_dir_in_use_is_refused_with_a_clear_message(running: Service) -> 
     assert running.is_ready()
 
 
-def test_two_copies_run_side_by_side(running: Service, short_dir: Path) -> None:
+def test_two_copies_run_side_by_side(running: Service, short_dir: Path, asset: str) -> None:
     (short_dir / "second").mkdir()
     with service(short_dir / "second") as second, client(running) as one, client(second) as two:
-        order = place(one)
+        order = place(one, asset)
         assert two.get(f"/orders/{order['orderId']}").status_code == 404
         assert second.terminate() == 0
         assert one.get(f"/orders/{order['orderId']}").status_code == 200
 
 
-def test_the_command_line_reads_what_the_service_shows(running: Service) -> None:
+def test_the_command_line_reads_what_the_service_shows(running: Service, asset: str) -> None:
     with client(running) as http:
-        order = place(http)
-        http.delete(f"/orders/{place(http)['orderId']}", headers={"Prefer": "wait=10"})
-        position = http.get("/books/BTC-USD").json()["version"]
-    eventually(lambda: '"version":3' in running.ome("book", "BTC-USD", "--json").stdout, 10)
+        order = place(http, asset)
+        http.delete(f"/orders/{place(http, asset)['orderId']}", headers={"Prefer": "wait=10"})
+        position = http.get(f"/books/{asset}").json()["version"]
+    eventually(lambda: '"version":3' in running.ome("book", asset, "--json").stdout, 10)
     assert position <= 3
-    assert "45000" in running.ome("book", "BTC-USD").stdout
+    assert "45000" in running.ome("book", asset).stdout
     assert "order.opened" in running.ome("events", order["orderId"]).stdout
-    assert "book.cancelled" in running.ome("events", "BTC-USD").stdout
+    assert "book.cancelled" in running.ome("events", asset).stdout
     for view in ("orders", "books", "trades"):
         assert running.ome("rebuild", view).returncode == 0
     unknown = running.ome("events", str(uuid4()))

@@ -1,7 +1,9 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import psutil
 import psycopg
 import pytest
 
+from interface.postgres import EmbeddedPostgres
 from interface.postgres.postmaster import Postmaster
 from tests.interface.test_port import free_port
 
@@ -26,7 +29,7 @@ class Service:
         self.pids.mkdir(exist_ok=True)
         self.port = int(env.get("PORT") or free_port())
         self.output = directory / f"output.{len(list(directory.glob('output.*')))}"
-        command = [sys.executable, "-m", "tests.integration.stub_service", "service", *arguments]
+        command = [sys.executable, "-m", "tests.integration.stub_service", *arguments]
         settings = {
             "PIDS": str(self.pids),
             "PORT": str(self.port),
@@ -85,8 +88,19 @@ def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
+@pytest.fixture(scope="module")
+def data_dir() -> Iterator[Path]:
+    """A data directory to copy: making one takes longer than most tests."""
+    directory = Path(tempfile.mkdtemp(prefix="ome-test-", dir="/tmp"))
+    with EmbeddedPostgres(directory, durable=False):
+        pass
+    yield directory
+    shutil.rmtree(directory)
+
+
 @pytest.fixture
-def directory(short_dir: Path) -> Iterator[Path]:
+def directory(short_dir: Path, data_dir: Path) -> Iterator[Path]:
+    subprocess.run(["cp", "-a", data_dir, short_dir / "var"], check=True)
     yield short_dir.resolve()
     # Whatever a failed test has left.
     leftover = Service.__new__(Service)
@@ -140,7 +154,7 @@ def test_a_process_that_dies_is_started_again(directory):
     [first] = service.pids_of("engine")
     os.kill(first, signal.SIGKILL)
     eventually(lambda: len(service.pids_of("engine")) == 2)
-    assert "ending='signal SIGKILL'" in service.said.replace("\x1b", "")
+    assert 'ending="signal SIGKILL"' in service.said
     assert service.stop() == 0
 
 
@@ -148,7 +162,7 @@ def test_a_database_that_dies_is_started_again(directory):
     service = Service(directory).wait_until_ready()
     first = service.postgres()
     os.kill(first.pid, signal.SIGKILL)
-    eventually(lambda: "postgres.started" in service.said.partition("postgres.ended")[2])
+    eventually(lambda: "PostgreSQL started" in service.said.partition("PostgreSQL ended")[2])
     second = service.postgres()
     assert second.pid != first.pid
     with psycopg.connect(
@@ -197,6 +211,8 @@ def test_a_second_copy_on_the_same_port_is_refused_before_it_starts_anything(dir
 
 
 def test_with_a_database_url_no_embedded_database_is_started(directory, database_url):
-    service = Service(directory, DATABASE_URL=database_url).wait_until_ready()
-    assert not (directory / "var").exists()
+    elsewhere = str(directory / "elsewhere")
+    env = {"DATABASE_URL": database_url, "DATA_DIR": elsewhere}
+    service = Service(directory, **env).wait_until_ready()
+    assert not Path(elsewhere).exists()
     assert service.stop() == 0

@@ -1,0 +1,70 @@
+# Everything happens in .venv; another Python for it: make run PYTHON=python3.13
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# What the machine has set for other projects must not choose our packages, nor end in the lock.
+PIP := env -u PIP_REQUIREMENT -u PIP_CONSTRAINT -u PIP_TARGET -u PIP_USER \
+	$(BIN)/python -m pip --disable-pip-version-check
+PIP_COMPILE := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT \
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes \
+	--allow-unsafe --strip-extras --build-deps-for editable \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run demo test lint format lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/installed ## Start the service on http://127.0.0.1:8000, with its own PostgreSQL
+	@exec $(BIN)/ome run
+
+demo: $(VENV)/installed ## As run, with simulated traders
+	@exec $(BIN)/ome run --demo
+
+test: $(VENV)/installed-dev ## Run all tests
+	$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/installed-dev ## Check style, types and the direction of dependencies
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev ## Have the formatter rewrite the code
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+# With the oldest Python that is supported: it needs the most packages.
+lock: $(VENV)/installed-dev ## Refresh the locked versions of all dependencies
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "The lock is made with Python 3.11: make clean lock PYTHON=python3.11" >&2; exit 1; }
+	$(PIP_COMPILE) --upgrade -o requirements.txt pyproject.toml
+	$(PIP_COMPILE) --upgrade --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+
+clean: ## Remove what was installed and built, but no data
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		.import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are in the virtual environment: whoever removes it removes them.
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "$(PYTHON) is not there: install Python 3.11 or later." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed, and $(PYTHON) is `$(PYTHON) -V 2>&1`." \
+		"Name another one: make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) lacks its venv module: install it (on Debian and Ubuntu:" \
+		"apt install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/installed: requirements.txt pyproject.toml $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,61 @@
+"""The HTTP API: see docs/api.md."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from flask import Flask
+
+from interface.http.commands import Commands
+from interface.http.health import Health
+from interface.http.lag import Lag
+from interface.http.problems import register
+from interface.http.queries import Queries
+from interface.http.waiting import Waiting
+from interface.listening import Bell
+from system import Market
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
+    market: Market,
+    bell: Bell,
+    *,
+    http_threads: int,
+    max_lag_seconds: float,
+    read_wait_seconds: float,
+    clock: Callable[[], datetime] = utc_now,
+    new_id: Callable[[], UUID] = uuid4,
+) -> Flask:
+    """The application that serves a market.
+
+    ``http_threads`` is how many requests the server handles at a time. The market and the
+    bell belong to the caller, who has started the bell.
+    """
+    waiting = Waiting(bell, places=http_threads // 2, read_seconds=read_wait_seconds)
+    lag = Lag(market.matching, clock, timedelta(seconds=max_lag_seconds))
+    commands = Commands(market, waiting, lag, clock, new_id)
+    queries = Queries(market, waiting)
+    health = Health(market, lag)
+
+    app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # a path is right or unknown; nothing is redirected
+    register(app)
+    for method, path, handler in (
+        ("POST", "/orders", commands.place),
+        ("POST", "/orders/batch", commands.place_batch),
+        ("PATCH", "/orders/<order_id>", commands.amend),
+        ("DELETE", "/orders/<order_id>", commands.cancel),
+        ("GET", "/orders", queries.orders),
+        ("GET", "/orders/<order_id>", queries.order),
+        ("GET", "/orders/<order_id>/events", queries.events),
+        ("GET", "/books/<asset>", queries.book),
+        ("GET", "/trades", queries.trades),
+        ("GET", "/health", health.alive),
+        ("GET", "/ready", health.ready),
+    ):
+        app.add_url_rule(path, f"{method} {path}".replace(".", ""), handler, methods=[method])
+    return app

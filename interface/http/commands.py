@@ -1,0 +1,156 @@
+"""The requests that change something. Each is answered once its event is committed."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from uuid import UUID
+
+from flask import Response, request
+
+from application.orders import ClientOrderIdReused, Placement, Receipt, Reply
+from application.views.orders import OrderRow
+from application.waiting import until_replied
+from domain.errors import OrderClosed
+from domain.order import Order, Terms
+from domain.values import OrderStatus, order_id
+from interface.http import presenting
+from interface.http.fields import amendment, batch, order_terms, path_order_id
+from interface.http.lag import Lag
+from interface.http.parsing import json_object
+from interface.http.problems import AWAY, CLIENT_ORDER_ID_REUSED, BadInput, Fault, refused
+from interface.http.tokens import Token, encode
+from interface.http.waiting import Waiting, preferred_wait
+from system import Market
+
+
+class Commands:
+    """``clock`` gives the time in UTC; ``new_id`` an id that nobody has had."""
+
+    def __init__(
+        self,
+        market: Market,
+        waiting: Waiting,
+        lag: Lag,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self._orders = market.orders
+        self._matching = market.matching
+        self._waiting = waiting
+        self._lag = lag
+        self._clock = clock
+        self._new_id = new_id
+
+    def place(self) -> Response:
+        """201 with the new order; 200 with the one that its clientOrderId stands for."""
+        terms = order_terms(json_object(request))
+        self._lag.check()
+        receipt = self._orders.place(self._placement(terms), self._clock())
+        reply = self._reply(receipt, None)
+        headers = _headers(receipt.position, reply)
+        if receipt.is_new:
+            headers["Location"] = f"/orders/{receipt.order.id}"
+        # Asked again, the order may have gone further than its placing brought it.
+        orders = [receipt.order] if reply is None else [receipt.order, reply.order]
+        latest = max(orders, key=lambda order: order.book_version)
+        return presenting.answer(201 if receipt.is_new else 200, _order(latest), headers)
+
+    def place_batch(self) -> Response:
+        """200 with a result for each entry; all that can be placed is, in one commit."""
+        entries = [self._entry(given) for given in batch(json_object(request))]
+        self._lag.check()
+        placements = [entry for entry in entries if isinstance(entry, Placement)]
+        receipts = self._orders.place_all(placements, self._clock()) if placements else []
+        positions = [receipt.position for receipt in receipts if isinstance(receipt, Receipt)]
+        headers = _headers(max(positions)) if positions else None
+        return presenting.answer(200, {"results": _results(entries, iter(receipts))}, headers)
+
+    def amend(self, order_id: str) -> Response:
+        identifier = path_order_id(order_id)
+        price, quantity = amendment(json_object(request))
+        self._lag.check()
+        request_id = self._new_id()
+        receipt = self._orders.replace(identifier, request_id, price, quantity, self._clock())
+        return _outcome(receipt, self._reply(receipt, request_id))
+
+    def cancel(self, order_id: str) -> Response:
+        """Cancels are idempotent: an order that is cancelled already is a success."""
+        identifier = path_order_id(order_id)
+        request_id = self._new_id()
+        try:
+            receipt = self._orders.cancel(identifier, request_id, self._clock())
+        except OrderClosed as closed:
+            if closed.status != OrderStatus.CANCELLED:
+                raise
+            # Nothing was written. What matching had until now includes the cancel.
+            position = self._matching.recorder.max_tracking_id(self._orders.name) or 0
+            order = self._orders.get(identifier)
+            return presenting.answer(200, _order(order), _headers(position))
+        reply = self._reply(receipt, request_id)
+        if reply is not None and reply.order.status is OrderStatus.CANCELLED:
+            reply = reply._replace(refusal=None)
+        return _outcome(receipt, reply)
+
+    def _placement(self, terms: Terms) -> Placement:
+        if terms.client_order_id is None:
+            return Placement(self._new_id(), terms)
+        return Placement(order_id(terms.user_id, terms.asset, terms.client_order_id), terms)
+
+    def _entry(self, given: object) -> Placement | BadInput:
+        if not isinstance(given, dict):
+            return BadInput(Fault("order", "Order must be a JSON object"))
+        try:
+            return self._placement(order_terms(given))
+        except BadInput as error:
+            return error
+
+    def _reply(self, receipt: Receipt, request_id: UUID | None) -> Reply | None:
+        """Matching's say, where the client prefers to wait and it comes in time."""
+        seconds = preferred_wait(request)
+        if seconds is None:
+            return None
+        steps = until_replied(
+            self._orders, self._matching, receipt.position, receipt.order.id, request_id
+        )
+        try:
+            return self._waiting.result(steps, seconds)
+        except (TimeoutError, *AWAY):
+            return None  # the command is committed, whatever is missing now
+
+
+def _outcome(receipt: Receipt, reply: Reply | None) -> Response:
+    """The answer to a request about an order, by matching's reply if there is one."""
+    headers = _headers(receipt.position, reply)
+    if reply is None:
+        return presenting.answer(202, _order(receipt.order), headers)
+    if reply.refusal is not None:
+        raise refused(reply.refusal, headers)
+    return presenting.answer(200, _order(reply.order), headers)
+
+
+def _results(
+    entries: list[Placement | BadInput], receipts: Iterator[Receipt | ClientOrderIdReused]
+) -> list[presenting.Json]:
+    """A result for each entry; the receipts are those of the placements among them."""
+    return [
+        {"status": 400, "errors": entry.errors}
+        if isinstance(entry, BadInput)
+        else _result(next(receipts))
+        for entry in entries
+    ]
+
+
+def _result(receipt: Receipt | ClientOrderIdReused) -> presenting.Json:
+    if isinstance(receipt, ClientOrderIdReused):
+        return {"status": 409, "errors": [CLIENT_ORDER_ID_REUSED._asdict()]}
+    return {"status": 201 if receipt.is_new else 200, "order": _order(receipt.order)}
+
+
+def _order(order: Order) -> presenting.Json:
+    return presenting.order(OrderRow.of(order))
+
+
+def _headers(position: int, reply: Reply | None = None) -> dict[str, str]:
+    headers = {"Position": encode(Token.POSITION, position)}
+    if reply is not None:
+        headers["Preference-Applied"] = "wait"
+    return headers

@@ -1,0 +1,147 @@
+"""What goes wrong, as RFC 9457 problem details.
+
+Problem           a status and a sentence; what any handler raises to end a request
+└── BadInput      400, with every fault that was found
+"""
+
+import logging
+from collections.abc import Mapping
+from functools import singledispatch
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from eventsourcing.application import AggregateNotFoundError
+from eventsourcing.persistence import InterfaceError, OperationalError
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from application.orders import ClientOrderIdReused
+from application.persistence.recorder import CommitUnknown
+from domain.errors import OrderClosed, RejectReason
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS: Final = 1
+ORDER_NOT_FOUND: Final = "Order not found"
+AWAY: Final = (OperationalError, InterfaceError)  # how the library says that PostgreSQL is away
+
+
+class Fault(NamedTuple):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+CLIENT_ORDER_ID_REUSED: Final = Fault(
+    "clientOrderId", "ClientOrderId stands for another order already"
+)
+
+
+class Problem(Exception):
+    """Ends the request with this status; ``more`` are further members of the document."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.more = more
+
+    def response(self) -> Response:
+        body = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            **self.more,
+        }
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+        return Response(
+            msgspec.json.encode(body),
+            self.status,
+            self.headers,
+            content_type="application/problem+json",
+        )
+
+
+class BadInput(Problem):
+    """400: the request alone shows what is wrong with it; ``errors`` is all that was found."""
+
+    def __init__(self, *faults: Fault, detail: str | None = None) -> None:
+        self.errors = [fault._asdict() for fault in faults]
+        detail = detail or "; ".join(fault.message for fault in faults)
+        super().__init__(400, detail, errors=self.errors)
+
+
+def refused(reason: RejectReason, headers: Mapping[str, str]) -> Problem:
+    """409: a rule of the market forbids it; ``reason`` is its code."""
+    return Problem(409, reason.sentence, headers=headers, reason=reason)
+
+
+@singledispatch
+def problem(error: Exception) -> Problem:
+    """The problem that an exception is to a client. What nobody foresaw is a 500, logged."""
+    log.error("request failed", exc_info=error, extra=_request())
+    return Problem(500, "The request failed; the fault is ours, and is logged")
+
+
+@problem.register
+def _(error: Problem) -> Problem:
+    return error
+
+
+@problem.register
+def _(error: HTTPException) -> Problem:
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return Problem(error.code or 500, error.description or "", headers=headers)
+
+
+@problem.register
+def _(_: AggregateNotFoundError) -> Problem:
+    return Problem(404, ORDER_NOT_FOUND)
+
+
+@problem.register
+def _(error: OrderClosed) -> Problem:
+    return Problem(409, str(error), reason=RejectReason.ORDER_NOT_OPEN)
+
+
+@problem.register
+def _(_: ClientOrderIdReused) -> Problem:
+    return Problem(409, CLIENT_ORDER_ID_REUSED.message, errors=[CLIENT_ORDER_ID_REUSED._asdict()])
+
+
+@problem.register
+def _(error: CommitUnknown) -> Problem:
+    log.warning("commit unknown", extra={**_request(), "error": str(error).strip()})
+    return Problem(
+        503,
+        "The outcome is unknown: PostgreSQL was lost during the commit."
+        " Ask again; an order with the same clientOrderId is placed once only",
+    )
+
+
+@problem.register(OperationalError)
+@problem.register(InterfaceError)
+def _(error: Exception) -> Problem:
+    log.warning("PostgreSQL is away", extra={**_request(), "error": str(error).strip()})
+    return Problem(503, "PostgreSQL is away; nothing was changed")
+
+
+def register(app: Flask) -> None:
+    """Has every failure in the app answered with a problem document."""
+    app.register_error_handler(Exception, lambda error: problem(error).response())
+
+
+def _request() -> dict[str, str]:
+    return {"method": request.method, "path": request.path}

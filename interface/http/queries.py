@@ -1,0 +1,172 @@
+"""The requests that read: each reads one read model, once it shows what a Position asks for."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from eventsourcing.application import AggregateNotFoundError
+from flask import Response, request
+
+from application.messages import Message, message
+from application.views.books import BookRows, LevelRow, RestingRow, levels_of, resting_of
+from application.views.orders import OrderRow
+from application.views.view import View
+from application.waiting import until_shown
+from domain.order import Order
+from domain.values import OrderStatus
+from interface.http import presenting
+from interface.http.fields import Fields, path_order_id
+from interface.http.problems import ORDER_NOT_FOUND, Problem
+from interface.http.rules import asset_identifier, one_of, user_identifier, uuid, whole
+from interface.http.tokens import Token, decode, encode
+from interface.http.waiting import Waiting, awaited_position
+from system import Market
+
+DEFAULT_LIMIT: Final = 100
+MAX_LIMIT: Final = 1000
+DEFAULT_DEPTH: Final = 100
+MAX_DEPTH: Final = 1000
+
+_MAX_VERSION: Final = 2**63 - 1
+_BY_ORDER: Final = 3  # the level of a book's detail, as market data feeds count it
+
+Row = TypeVar("Row")
+
+
+class Queries:
+    """Handlers that change nothing; without a Position they may be a moment behind."""
+
+    def __init__(self, market: Market, waiting: Waiting) -> None:
+        self._market = market
+        self._waiting = waiting
+
+    def order(self, order_id: str) -> Response:
+        identifier = path_order_id(order_id)
+        Fields.of_query(request).check()
+        self._show(self._market.order_view)
+        row = self._market.order_view.recorder.order(identifier)
+        if row is None:
+            # An order that was acknowledged is found, also before the view has it.
+            row = OrderRow.of(self._market.orders.get(identifier))
+        return presenting.answer(200, presenting.order(row))
+
+    def orders(self) -> Response:
+        """Newest first. What arrives meanwhile doesn't move the pages that follow."""
+        fields = Fields.of_query(request)
+        user_id = fields.optional("userId", user_identifier)
+        asset = fields.optional("asset", asset_identifier)
+        status = fields.optional("status", one_of(OrderStatus))
+        limit = _limit(fields)
+        cursor = fields.optional("cursor", _orders_cursor)
+        fields.check()
+        self._show(self._market.order_view)
+        rows = self._market.order_view.recorder.orders(
+            user_id=user_id, asset=asset, status=status, before=cursor, limit=limit + 1
+        )
+        rows, next_cursor = _page(
+            rows, limit, lambda last: encode(Token.ORDERS_CURSOR, last.position)
+        )
+        orders = [presenting.order(row) for row in rows]
+        return presenting.answer(200, {"orders": orders, "nextCursor": next_cursor})
+
+    def events(self, order_id: str) -> Response:
+        """The audit trail, numbered from 1 in the order of the log."""
+        identifier = path_order_id(order_id)
+        Fields.of_query(request).check()
+        self._show(self._market.order_view)
+        events = [
+            {"version": version, **event}
+            for version, event in enumerate(self._trail(identifier), start=1)
+        ]
+        return presenting.answer(200, {"events": events})
+
+    def trades(self) -> Response:
+        """Newest first."""
+        fields = Fields.of_query(request)
+        asset = fields.optional("asset", asset_identifier)
+        order_id = fields.optional("orderId", uuid)
+        limit = _limit(fields)
+        cursor = fields.optional("cursor", _trades_cursor)
+        fields.check()
+        self._show(self._market.trade_view)
+        rows = self._market.trade_view.recorder.trades(
+            asset=asset, order_id=order_id, before=cursor, limit=limit + 1
+        )
+        rows, next_cursor = _page(
+            rows, limit, lambda last: encode(Token.TRADES_CURSOR, last.position, last.trade_id)
+        )
+        trades = [presenting.trade(row) for row in rows]
+        return presenting.answer(200, {"trades": trades, "nextCursor": next_cursor})
+
+    def book(self, asset: str) -> Response:
+        """Price levels or, at level 3, orders; as they are, or as they were at a version."""
+        fields = Fields.of_query(request)
+        asset = fields.ruled("asset", asset_identifier, asset)
+        depth = fields.optional("depth", whole(1, MAX_DEPTH))
+        level = fields.optional("level", whole(2, _BY_ORDER))
+        version = fields.optional("version", whole(0, _MAX_VERSION))
+        fields.check()
+        self._show(self._market.book_view)
+        rows = self._book(asset, version, depth, by_order=level == _BY_ORDER)
+        return presenting.answer(200, presenting.book(asset, rows))
+
+    def _book(
+        self, asset: str, version: int | None, depth: int | None, *, by_order: bool
+    ) -> BookRows[LevelRow] | BookRows[RestingRow]:
+        """By price levels as deep as by default unless told; by orders, all of them."""
+        if version is None:
+            view = self._market.book_view.recorder
+            if by_order:
+                return view.resting(asset, depth)
+            return view.levels(asset, depth or DEFAULT_DEPTH)
+        if version == 0:
+            return BookRows(0, [], [])  # also where there is no book yet
+        try:
+            book = self._market.matching.book_at(asset, version)
+        except AggregateNotFoundError:
+            raise Problem(404, f"The book of {asset} has no version {version}") from None
+        return resting_of(book, depth) if by_order else levels_of(book, depth or DEFAULT_DEPTH)
+
+    def _trail(self, order_id: UUID) -> list[Message]:
+        """The events of an order and of the requests about it, in the order of the log."""
+        orders = self._market.orders
+        trail = orders.recorder.select_trail([order_id])
+        if not trail or trail[0].topic != Order.Created.TOPIC:
+            raise Problem(404, ORDER_NOT_FOUND)
+        events: list[Any] = [orders.mapper.to_domain_event(stored) for stored in trail]
+        # The view knows the requests that are not decided yet; the outcomes name those that
+        # are, also where the view is behind.
+        requests = {event.request_id for event in events if hasattr(event, "request_id")}
+        requests.update(self._market.order_view.recorder.request_ids(order_id))
+        if requests:
+            trail = orders.recorder.select_trail([order_id, *requests])
+            events = [orders.mapper.to_domain_event(stored) for stored in trail]
+        return [message(event) for event in events]
+
+    def _show(self, view: View) -> None:
+        """Waits until the view shows what the request's Position stands for, if it has one."""
+        position = awaited_position(request)
+        if position is not None:
+            market = self._market
+            self._waiting.shown(until_shown(market.orders, market.matching, view, position))
+
+
+def _limit(fields: Fields) -> int:
+    return fields.optional("limit", whole(1, MAX_LIMIT)) or DEFAULT_LIMIT
+
+
+def _orders_cursor(text: str) -> int:
+    [position] = decode(Token.ORDERS_CURSOR, text)
+    return position
+
+
+def _trades_cursor(text: str) -> tuple[int, int]:
+    position, trade_id = decode(Token.TRADES_CURSOR, text, count=2)
+    return position, trade_id
+
+
+def _page(
+    rows: list[Row], limit: int, cursor: Callable[[Row], str]
+) -> tuple[list[Row], str | None]:
+    """The rows of a page, and the cursor of the next one where a row more than that was found."""
+    return rows[:limit], cursor(rows[limit - 1]) if len(rows) > limit else None

@@ -1,0 +1,75 @@
+"""The HTTP server: granian, with the application made in its worker processes.
+
+Nothing that lives (a thread, a connection, a pool) is made before the workers are forked.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from flask import Flask
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+
+from interface.http import create_app
+from interface.listening import Bell
+from interface.process import die_with_parent
+from interface.settings import Settings
+from system import Market, build
+
+# Idle ones count too, so they are many more than the threads that serve them.
+_MAX_CONNECTIONS: Final = 1024
+# Before whoever stops us loses patience. A request that waits is answered within this, or lost.
+_STOP_SECONDS: Final = 8
+# Its few lines go where ours go.
+_LOGGING: Final[Mapping[str, Any]] = {
+    "formatters": {},
+    "handlers": {},
+    "loggers": {"_granian": {"handlers": [], "propagate": True}},
+}
+
+
+def serve(settings: Settings, env: Mapping[str, str]) -> None:
+    """Serves until SIGTERM or SIGINT; requests in flight are answered first.
+
+    ``env`` is the library's; the database's tables exist. Exits with 1 where a worker fails.
+    """
+    server = Granian(
+        "interface.http.server",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=settings.http_workers,
+        blocking_threads=settings.http_threads,
+        backlog=_MAX_CONNECTIONS,
+        backpressure=_MAX_CONNECTIONS,
+        workers_kill_timeout=_STOP_SECONDS,
+        log_level=LogLevels.error,
+        log_dictconfig=dict(_LOGGING),
+    )
+    server.serve(target_loader=partial(_load, settings, env, os.getpid()), wrap_loader=False)
+
+
+def channels(market: Market) -> list[str]:
+    """What PostgreSQL says on them is all that a request may wait for."""
+    return [application.recorder.channel_name for application in market]
+
+
+def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
+    """Makes the application in a worker, which would outlive a parent that is killed."""
+    die_with_parent(parent)
+    # Each application has a pool; a thread uses one connection at a time.
+    market = build({**env, "POSTGRES_MAX_OVERFLOW": str(settings.http_threads - 1)})
+    bell = Bell(env, channels(market))
+    bell.start()
+    return create_app(
+        market,
+        bell,
+        http_threads=settings.http_threads,
+        max_lag_seconds=settings.max_lag_seconds,
+        read_wait_seconds=settings.read_wait_seconds,
+    )

@@ -1,0 +1,74 @@
+"""Requests that wait for the market: for how long, and how many of them at a time."""
+
+import threading
+from collections.abc import Generator
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from flask import Request
+from werkzeug.http import parse_list_header
+
+from interface.http.problems import BadInput, Fault, Problem
+from interface.http.tokens import Token, decode
+from interface.listening import Bell
+
+MAX_WAIT_SECONDS: Final = 30
+
+T = TypeVar("T")
+
+
+class Waiting:
+    """Waits on behalf of requests, for at most ``places`` of them at a time.
+
+    Whoever finds no place free is answered at once: the other threads of the server stay
+    free for requests that wait for nothing.
+    """
+
+    def __init__(self, bell: Bell, places: int, read_seconds: float) -> None:
+        self._bell = bell
+        self._places = threading.BoundedSemaphore(places)
+        self._read_seconds = read_seconds
+
+    def result(self, steps: Generator[None, None, T], seconds: float) -> T:
+        """The result of the steps. Raises TimeoutError: too late, or no place was free."""
+        has_place = self._places.acquire(blocking=False)
+        try:
+            return self._bell.drive(steps, seconds if has_place else 0)
+        finally:
+            if has_place:
+                self._places.release()
+
+    def shown(self, steps: Generator[None, None, None]) -> None:
+        """Waits until a read model shows what a client has seen already.
+
+        Raises Problem 503 where it does not in time.
+        """
+        try:
+            self.result(steps, self._read_seconds)
+        except TimeoutError:
+            raise Problem(503, "What is read here does not show that Position yet") from None
+
+
+def preferred_wait(request: Request) -> int | None:
+    """The seconds of ``Prefer: wait=N`` (RFC 7240), 30 at most; None without a valid one."""
+    for preference in parse_list_header(request.headers.get("Prefer", "")):
+        name, _, value = preference.partition(";")[0].partition("=")
+        seconds = value.strip().strip('"')
+        if name.strip().lower() == "wait" and seconds.isascii() and seconds.isdigit():
+            return int(min(Decimal(seconds), Decimal(MAX_WAIT_SECONDS)))
+    return None
+
+
+def awaited_position(request: Request) -> int | None:
+    """The place in the log of Orders that the header ``Position`` stands for.
+
+    Raises BadInput for a header that is not a token of ours.
+    """
+    token = request.headers.get("Position")
+    if token is None:
+        return None
+    try:
+        [position] = decode(Token.POSITION, token)
+    except ValueError as error:
+        raise BadInput(Fault("Position", f"Position {error}")) from None
+    return position

@@ -1,0 +1,346 @@
+"""What a client gets wrong: each its status, a problem that names it, and no trace in the log."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from interface.http.parsing import MAX_BODY_BYTES
+from tests.http.support import Service, order
+
+MiB = 1024 * 1024
+
+USER_RULE = "must be 1 to 64 of A-Z a-z 0-9 ._:@-, beginning with a letter or digit"
+ASSET_RULE = "must be 1 to 32 of A-Z a-z 0-9 ._:-, beginning with a letter or digit"
+
+FIELDS = [  # a field of a good order, what it is given, and the message
+    ("userId", None, "UserId is required"),
+    ("userId", "", "UserId is required"),
+    ("userId", 5, "UserId must be a string"),
+    ("userId", True, "UserId must be a string"),
+    ("userId", ["a"], "UserId must be a string"),
+    ("userId", {}, "UserId must be a string"),
+    ("userId", "a" * 65, f"UserId {USER_RULE}"),
+    ("userId", "a b", f"UserId {USER_RULE}"),
+    ("userId", "a\n", f"UserId {USER_RULE}"),
+    ("userId", "-a", f"UserId {USER_RULE}"),
+    ("userId", "\u00e4", f"UserId {USER_RULE}"),
+    ("userId", "\u0661", f"UserId {USER_RULE}"),
+    ("userId", "a\x00", f"UserId {USER_RULE}"),
+    ("userId", "\ud800", f"UserId {USER_RULE}"),
+    ("asset", None, "Asset is required"),
+    ("asset", "", "Asset is required"),
+    ("asset", 1.5, "Asset must be a string"),
+    ("asset", "a" * 33, f"Asset {ASSET_RULE}"),
+    ("asset", "a@b", f"Asset {ASSET_RULE}"),
+    ("asset", "../x", f"Asset {ASSET_RULE}"),
+    ("asset", "*", f"Asset {ASSET_RULE}"),
+    ("type", None, "Type must be BUY or SELL"),
+    ("type", "", "Type must be BUY or SELL"),
+    ("type", "buy", "Type must be BUY or SELL"),
+    ("type", "HOLD", "Type must be BUY or SELL"),
+    ("type", 0, "Type must be BUY or SELL"),
+    ("type", ["BUY"], "Type must be BUY or SELL"),
+    ("type", {"BUY": 1}, "Type must be BUY or SELL"),
+    ("price", None, "Price is required"),
+    ("quantity", None, "Quantity is required"),
+    ("orderType", "MARKET", "OrderType must be LIMIT"),
+    ("orderType", "", "OrderType must be LIMIT"),
+    ("timeInForce", "FOK", "TimeInForce must be GTC or IOC"),
+    ("timeInForce", 1, "TimeInForce must be GTC or IOC"),
+    ("clientOrderId", "", f"ClientOrderId {USER_RULE}"),
+    ("clientOrderId", "#1", f"ClientOrderId {USER_RULE}"),
+    ("clientOrderId", "a" * 65, f"ClientOrderId {USER_RULE}"),
+    ("clientOrderId", 7, "ClientOrderId must be a string"),
+    ("postOnly", True, "postOnly is unknown"),
+    ("stopPrice", 1, "stopPrice is unknown"),
+    ("displayQuantity", 1, "displayQuantity is unknown"),
+    ("expiresAt", "2030-01-01T00:00:00Z", "expiresAt is unknown"),
+    ("selfTradePrevention", "NONE", "selfTradePrevention is unknown"),
+    ("quoteQuantity", 1, "quoteQuantity is unknown"),
+    ("status", "FILLED", "status is unknown"),
+    ("orderId", "550e8400-e29b-41d4-a716-446655440000", "orderId is unknown"),
+    ("UserId", "user123", "UserId is unknown"),
+    ("", 1, " is unknown"),
+    ("__proto__", 1, "__proto__ is unknown"),
+]
+
+BODIES = [  # a body that is no order, and how the detail begins
+    (b"", "The body is not JSON: Expecting value: line 1 column 1"),
+    (b"{", "The body is not JSON: Expecting property name"),
+    (b'{"userId":"a",}', "The body is not JSON: Expecting property name"),
+    (b'{"userId":"a"} x', "The body is not JSON: Extra data: line 1 column 16"),
+    (b"{'userId':'a'}", "The body is not JSON: Expecting property name"),
+    (b'{"userId":"a\nb"}', "The body is not JSON: Invalid control character"),
+    (b'{"userId":\n01}', "The body is not JSON: Expecting ',' delimiter: line 2 column 2"),
+    (b'{"price":+1}', "The body is not JSON: Expecting value: line 1 column 10"),
+    (b'{"price":.5}', "The body is not JSON: Expecting value: line 1 column 10"),
+    (b'{"price":0x1}', "The body is not JSON: Expecting ',' delimiter"),
+    (b"userId=a", "The body is not JSON: Expecting value: line 1 column 1"),
+    (b"\xef\xbb\xbf{}", "The body is not JSON: Expecting value: line 1 column 1"),
+    (b'{"userId":"\xff"}', "The body is not UTF-8: byte 11"),
+    (b'{"userId":"\xed\xa0\x80"}', "The body is not UTF-8: byte 11"),
+    ('{"a":1}'.encode("utf-16"), "The body is not UTF-8: byte 0"),
+    (b"null", "The body must be a JSON object"),
+    (b"[]", "The body must be a JSON object"),
+    (b"1", "The body must be a JSON object"),
+    (b'"order"', "The body must be a JSON object"),
+    (b"NaN", "The body must be a JSON object"),
+    (b"[" * 100_000, "The body is nested too deeply"),
+    (b'{"a":' * 100_000, "The body is nested too deeply"),
+    (b'{"userId":"a","userId":"a"}', "userId is given more than once"),
+    (b'{"a":{"b":1,"b":2}}', "b is given more than once"),
+]
+
+QUERIES = [
+    ("/orders?limit=0", ["limit"]),
+    ("/orders?limit=1001", ["limit"]),
+    ("/orders?limit=-1", ["limit"]),
+    ("/orders?limit=1.0", ["limit"]),
+    ("/orders?limit=", ["limit"]),
+    ("/orders?limit=+5", ["limit"]),
+    ("/orders?limit=%D9%A1", ["limit"]),
+    ("/orders?limit=" + "9" * 5000, ["limit"]),
+    ("/orders?limit=1&limit=2", ["limit"]),
+    ("/orders?status=open", ["status"]),
+    ("/orders?status=", ["status"]),
+    ("/orders?userId=", ["userId"]),
+    ("/orders?userId=a%20b", ["userId"]),
+    ("/orders?asset=%00", ["asset"]),
+    ("/orders?asset=%ff", ["asset"]),
+    ("/orders?cursor=nonsense", ["cursor"]),
+    ("/orders?cursor=", ["cursor"]),
+    ("/orders?cursor=dHJhZGVzMTo1OjM", ["cursor"]),  # one of /trades
+    ("/orders?cursor=%C3%A4", ["cursor"]),
+    ("/orders?user=a", ["user"]),
+    ("/orders?limit=0&status=x&foo=1", ["status", "limit", "foo"]),
+    ("/trades?orderId=1", ["orderId"]),
+    ("/trades?cursor=b3JkZXJzMTo1", ["cursor"]),  # one of /orders
+    ("/trades?limit=1001", ["limit"]),
+    ("/trades?userId=a", ["userId"]),
+    ("/books/BTC-USD?depth=0", ["depth"]),
+    ("/books/BTC-USD?depth=1001", ["depth"]),
+    ("/books/BTC-USD?level=1", ["level"]),
+    ("/books/BTC-USD?version=-1", ["version"]),
+    ("/books/BTC-USD?version=99999999999999999999", ["version"]),
+    ("/books/BTC-USD?asset=BTC-USD", ["asset"]),
+    ("/books/a%20b", ["asset"]),
+    ("/books/*", ["asset"]),
+    ("/books/" + "a" * 33, ["asset"]),
+    ("/orders/550e8400-e29b-41d4-a716-446655440000?x=1", ["x"]),
+    ("/orders/550e8400-e29b-41d4-a716-446655440000/events?x=1", ["x"]),
+]
+
+
+def assert_problem(response: TestResponse, status: int) -> None:
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    assert response.json is not None
+    assert response.json["type"] == "about:blank"
+    assert response.json["status"] == status
+    assert response.json["title"]
+    assert response.json["detail"]
+
+
+@pytest.mark.parametrize(("field", "value", "message"), FIELDS)
+def test_a_field_that_breaks_its_rule_is_named(
+    service: Service, field: str, value: Any, message: str
+) -> None:
+    before = service.count_events()
+    fields = order() | {field: value}
+    refused = service.client.post("/orders", json=fields)
+    assert_problem(refused, 400)
+    assert refused.json["errors"] == [{"field": field, "message": message}]
+    del fields[field]
+    if value is None:
+        absent = service.client.post("/orders", json=fields)
+        assert absent.json == refused.json
+    assert service.count_events() == before
+
+
+def test_every_fault_is_found_at_once(service: Service) -> None:
+    refused = service.client.post(
+        "/orders", json={"type": "HOLD", "price": 0, "quantity": -1, "colour": "red"}
+    )
+    assert_problem(refused, 400)
+    assert refused.json["errors"] == [
+        {"field": "userId", "message": "UserId is required"},
+        {"field": "asset", "message": "Asset is required"},
+        {"field": "type", "message": "Type must be BUY or SELL"},
+        {"field": "price", "message": "Price must be greater than 0"},
+        {"field": "quantity", "message": "Quantity must be greater than 0"},
+        {"field": "colour", "message": "colour is unknown"},
+    ]
+
+
+def test_the_name_of_an_unknown_field_is_repeated_printable_and_short(service: Service) -> None:
+    body = '{"\\ud800":1,"%s":2}' % ("n" * 1000)
+    refused = service.client.post("/orders", data=body, content_type="application/json")
+    assert [fault["field"] for fault in refused.json["errors"][-2:]] == ["\\ud800", "n" * 64]
+
+
+@pytest.mark.parametrize(("body", "detail"), BODIES, ids=lambda value: str(value[:24]))
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/orders"),
+        ("POST", "/orders/batch"),
+        ("PATCH", "/orders/550e8400-e29b-41d4-a716-446655440000"),
+    ],
+)
+def test_a_body_that_is_no_json_object_says_where_it_goes_wrong(
+    service: Service, method: str, path: str, body: bytes, detail: str
+) -> None:
+    refused = service.client.open(path, method=method, data=body, content_type="application/json")
+    assert_problem(refused, 400)
+    assert refused.json["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"],
+)
+def test_a_body_of_another_type_is_refused(service: Service, content_type: str | None) -> None:
+    refused = service.client.post("/orders", data=json.dumps(order()), content_type=content_type)
+    assert_problem(refused, 415)
+
+
+def test_a_body_may_be_as_large_as_the_limit_and_no_larger(service: Service) -> None:
+    client = service.client
+    body = json.dumps(order()).encode()
+    fits = body + b" " * (MAX_BODY_BYTES - len(body))
+    placed = client.post("/orders", data=fits, content_type="application/json")
+    assert placed.status_code == 201
+    refused = client.post("/orders", data=fits + b" ", content_type="application/json")
+    assert_problem(refused, 413)
+
+
+@pytest.mark.parametrize(("path", "fields"), QUERIES, ids=lambda value: str(value)[:40])
+def test_a_query_parameter_that_breaks_its_rule_is_named(
+    service: Service, path: str, fields: list[str]
+) -> None:
+    refused = service.client.get(path)
+    assert_problem(refused, 400)
+    assert [fault["field"] for fault in refused.json["errors"]] == fields
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nope", "/orders/", "//orders", "/Orders", "/orders/a/b", "/books", "/books/"]
+)
+def test_an_unknown_path_is_not_found(service: Service, path: str) -> None:
+    assert_problem(service.client.get(path), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/orders", {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("DELETE", "/orders", {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("POST", "/orders/1", {"GET", "HEAD", "OPTIONS", "PATCH", "DELETE"}),
+        ("POST", "/books/BTC-USD", {"GET", "HEAD", "OPTIONS"}),
+        ("FOO", "/trades", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+def test_a_method_that_a_path_does_not_have_names_those_it_has(
+    service: Service, method: str, path: str, allowed: set[str]
+) -> None:
+    refused = service.client.open(path, method=method)
+    assert_problem(refused, 405)
+    assert set(refused.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("token", ["", "1", "nonsense", "b3JkZXJzMTo1", "a" * 5000, "\u00e4"])
+@pytest.mark.parametrize(
+    "path", ["/orders", "/trades", "/books/A", "/orders/550e8400-e29b-41d4-a716-446655440000"]
+)
+def test_a_position_that_we_never_gave_out_is_refused(
+    service: Service, path: str, token: str
+) -> None:
+    refused = service.client.get(path, headers={"Position": token})
+    assert_problem(refused, 400)
+    assert [fault["field"] for fault in refused.json["errors"]] == ["Position"]
+
+
+NAMES = st.sampled_from([*order(), "orderType", "timeInForce", "clientOrderId", "orders", "x"])
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(), max_size=20)
+    | st.sampled_from(["BUY", "SELL", "LIMIT", "GTC", "BTC-USD", "1e-8", "0.1"])
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(), inner),
+    max_leaves=12,
+)
+ALMOST_ORDERS = st.dictionaries(NAMES, JSON, max_size=4).map(lambda fields: order() | fields)
+
+FUZZ = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+def assert_placed_or_untouched(service: Service, response: TestResponse, before: int) -> None:
+    if response.status_code != 201:
+        # 200 and 409: the clientOrderId came up before.
+        assert response.status_code in {200, 400, 409}
+        assert service.count_events() == before
+
+
+@FUZZ
+@given(value=ALMOST_ORDERS | JSON)
+def test_no_json_is_a_failure_of_ours_or_leaves_a_trace_when_refused(
+    unfollowed: Service, value: Any
+) -> None:
+    service = unfollowed
+    before = service.count_events()
+    response = service.client.post(
+        "/orders", data=json.dumps(value), content_type="application/json"
+    )
+    assert_placed_or_untouched(service, response, before)
+
+
+@FUZZ
+@given(body=st.binary(max_size=200))
+def test_no_bytes_are_a_failure_of_ours(unfollowed: Service, body: bytes) -> None:
+    service = unfollowed
+    before = service.count_events()
+    response = service.client.post("/orders", data=body, content_type="application/json")
+    assert_placed_or_untouched(service, response, before)
+
+
+@FUZZ
+@given(entries=st.lists(ALMOST_ORDERS | JSON, max_size=5))
+def test_no_batch_is_a_failure_of_ours(unfollowed: Service, entries: list[Any]) -> None:
+    service = unfollowed
+    response = service.client.post(
+        "/orders/batch", data=json.dumps({"orders": entries}), content_type="application/json"
+    )
+    assert response.status_code == (200 if entries else 400)
+    for entry in response.json.get("results", []):
+        assert entry["status"] in {200, 201, 400, 409}
+
+
+@FUZZ
+@given(query=st.text(max_size=40), header=st.text(st.characters(max_codepoint=255), max_size=20))
+def test_no_query_and_no_header_is_a_failure_of_ours(
+    service: Service, query: str, header: str
+) -> None:
+    header = header.replace("\r", "").replace("\n", "")
+    for path in ("/orders", "/trades", "/books/A"):
+        read = service.client.get(
+            f"{path}?{quote(query, safe='&=%')}", headers={"Position": header}
+        )
+        assert read.status_code == 400
+    placed = service.client.post("/orders", json={}, headers={"Prefer": header})
+    assert placed.status_code == 400

@@ -1,0 +1,78 @@
+"""/health: the process lives. /ready: orders are taken, matched and shown."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.http.support import Service, order
+
+
+def test_a_process_that_answers_is_healthy(stalled: Service) -> None:
+    answered = stalled.client.get("/health")
+    assert answered.status_code == 200
+    assert answered.json == {"status": "ok"}
+
+
+def test_a_market_that_works_is_ready(service: Service) -> None:
+    answered = service.client.get("/ready")
+    assert answered.status_code == 200
+    assert answered.json == {"status": "ready"}
+
+
+@pytest.mark.parametrize("name", ["order_view", "book_view", "trade_view"])
+def test_a_market_with_a_view_that_stands_still_is_not_ready(stalled: Service, name: str) -> None:
+    view = getattr(stalled.market, name)
+    view.recorder.park("Orders", 17, "ValueError: no")
+    answered = stalled.client.get("/ready")
+    assert answered.status_code == 503
+    assert answered.content_type == "application/problem+json"
+    assert answered.headers["Retry-After"] == "1"
+    reason = f"{view.name} is parked: Orders 17: ValueError: no"
+    assert answered.json["reasons"] == [reason]
+    assert answered.json["detail"] == reason
+
+
+def test_a_market_that_matches_late_takes_cancels_and_reads_and_nothing_new(
+    stalled: Service,
+) -> None:
+    start = datetime.now(UTC)
+    placed = stalled.client_with(clock=lambda: start).post("/orders", json=order())
+    late = stalled.client_with(clock=lambda: start + timedelta(seconds=5.1))
+    path = placed.headers["Location"]
+    for refused in (
+        late.post("/orders", json=order()),
+        late.post("/orders/batch", json={"orders": [order()]}),
+        late.patch(path, json={"price": 1}),
+        late.get("/ready"),
+    ):
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"] == "1"
+        assert "Matching is more than 5 s behind" in refused.json["detail"]
+    assert late.get(path).status_code == 200
+    assert late.get("/orders").status_code == 200
+    assert late.delete(path).status_code == 202
+    assert late.post("/orders", json={}).status_code == 400
+    stalled.follow()
+    again = stalled.client_with(clock=lambda: start + timedelta(seconds=5.1))
+    assert again.post("/orders", json=order()).status_code == 201
+    assert again.get("/ready").status_code == 200
+
+
+def test_a_market_within_its_limit_takes_orders(stalled: Service) -> None:
+    start = datetime.now(UTC)
+    stalled.client_with(clock=lambda: start).post("/orders", json=order())
+    client = stalled.client_with(clock=lambda: start + timedelta(seconds=4.9))
+    assert client.post("/orders", json=order()).status_code == 201
+
+
+def test_the_lag_is_measured_a_few_times_a_second_at_most(
+    stalled: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    lag = stalled.market.matching.lag
+    monkeypatch.setattr(
+        stalled.market.matching, "lag", lambda now: measured.append(now) or lag(now)
+    )
+    for _ in range(10):
+        stalled.client.post("/orders", json=order())
+    assert 1 <= len(measured) <= 3
