@@ -4,13 +4,14 @@ import json
 import uuid
 from typing import Any
 
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
-
 from application.orders import Orders
 from interface.http import create_app
 from interface.listening import Bell
 from system import Market, followings
+
+# Flask's test client and its response. What their JSON is, each test says.
+Client = Any
+Response = Any
 
 WAIT = {"Prefer": "wait=5"}
 
@@ -24,12 +25,12 @@ class Service:
         self._bell = bell
         self.client = self.client_with(**limits)
 
-    def client_with(self, **limits: Any) -> FlaskClient:
+    def client_with(self, **limits: Any) -> Client:
         """A client of an application with limits of its own."""
         limits = {"http_threads": 16, "max_lag_seconds": 5, "read_wait_seconds": 3, **limits}
         return create_app(self.market, self._bell, **limits).test_client()
 
-    def another_client(self) -> FlaskClient:
+    def another_client(self) -> Client:
         """A client for another thread."""
         return self.client.application.test_client()
 
@@ -64,11 +65,11 @@ def order(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def shown(response: TestResponse) -> dict[str, str]:
+def shown(response: Response) -> dict[str, str]:
     """The headers of a read that shows all that a write caused."""
     return {"Position": response.headers["Position"]}
 
 
-def exact(response: TestResponse) -> Any:
+def exact(response: Response) -> Any:
     """The JSON of a response; its numbers as the texts they are written as."""
     return json.loads(response.data, parse_int=str, parse_float=str)

@@ -70,9 +70,12 @@ def test_the_lag_is_measured_a_few_times_a_second_at_most(
 ) -> None:
     measured = []
     lag = stalled.market.matching.lag
-    monkeypatch.setattr(
-        stalled.market.matching, "lag", lambda now: measured.append(now) or lag(now)
-    )
+
+    def measure(now: datetime) -> timedelta:
+        measured.append(now)
+        return lag(now)
+
+    monkeypatch.setattr(stalled.market.matching, "lag", measure)
     for _ in range(10):
         stalled.client.post("/orders", json=order())
     assert 1 <= len(measured) <= 3

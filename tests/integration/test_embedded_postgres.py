@@ -15,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from interface.data_dir import DataDirInUse, DataDirLock
+from interface.database_url import database_env
 from interface.postgres import AccountError, EmbeddedPostgres, PostgresError, database
 from interface.postgres.account import Account
 from interface.postgres.postmaster import PID_FILE, Postmaster
@@ -90,6 +91,9 @@ def test_durable_means_that_every_commit_reaches_the_disk(shared):
 def test_any_path_serves(short_dir, name):
     with start(short_dir / name) as postgres:
         assert query(postgres.url, "SELECT 1") == 1
+        socket_dir = database_env(postgres.url)["POSTGRES_HOST"]
+    # For some paths it is not in the directory that goes with the test.
+    shutil.rmtree(socket_dir)
 
 
 def test_a_language_that_is_not_installed_does_not_matter(short_dir, monkeypatch):

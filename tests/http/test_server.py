@@ -1,0 +1,207 @@
+"""The HTTP server as a process: what it makes of bytes, of signals, and of its parent's death."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from threading import Thread
+
+import httpx
+import psutil
+import pytest
+
+from interface.http.parsing import MAX_BODY_BYTES
+from tests.http.support import Service, order
+
+BODY = json.dumps(order()).encode()
+JSON = b"Content-Type: application/json\r\n"
+
+
+@dataclass
+class Server:
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def send(self, request: bytes) -> bytes:
+        """What comes back on a connection of its own, until the server closes it or is silent."""
+        answer = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            connection.sendall(request)
+            while True:
+                try:
+                    part = connection.recv(65536)
+                except (TimeoutError, ConnectionResetError):
+                    return answer
+                if not part:
+                    return answer
+                answer += part
+
+    def status(self, request: bytes) -> int:
+        return int(self.send(request).split(b" ", 2)[1])
+
+
+@pytest.fixture(scope="module")
+def module_server(unfollowed: Service) -> Iterator[Server]:
+    yield from started(unfollowed)
+
+
+@pytest.fixture
+def server(stalled: Service) -> Iterator[Server]:
+    yield from started(stalled)
+
+
+def started(service: Service) -> Iterator[Server]:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tests.http.serving", str(port)]
+    env = {**os.environ, **service.env, "MAX_LAG_SECONDS": "3600"}
+    process = subprocess.Popen(command, env=env)
+    server = Server(port, process)
+    try:
+        wait_for(lambda: answers(server.url))
+        yield server
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for(condition: object, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def chunked(*chunks: bytes) -> bytes:
+    parts = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks]
+    return b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(parts)
+
+
+LONG = b" " * (MAX_BODY_BYTES - len(BODY)) + BODY
+HEAD = b"POST /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + JSON
+
+
+@pytest.mark.parametrize(
+    ("status", "request_bytes"),
+    [
+        (201, HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY),
+        (201, HEAD + b"Content-Length: %d\r\n\r\n" % len(LONG) + LONG),
+        (413, HEAD + b"Content-Length: %d\r\n\r\n" % (len(LONG) + 1) + LONG + b" "),
+        (413, HEAD + b"Content-Length: 9999999999\r\n\r\n"),
+        (413, HEAD + b"Content-Length: 9999999999\r\nExpect: 100-continue\r\n\r\n"),
+        (201, HEAD + chunked(BODY[:10], BODY[10:], b"")),
+        (201, HEAD + chunked(LONG[:500_000], LONG[500_000:], b"")),
+        (413, HEAD + chunked(LONG, b" ", b"")),
+        (413, HEAD + chunked(b" " * MAX_BODY_BYTES, BODY, b"")),
+        (400, HEAD + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n"),
+        (400, HEAD + b"Content-Length: -1\r\n\r\n"),
+        (400, HEAD + b"Content-Length: one\r\n\r\n"),
+        (400, HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}"),
+        (400, HEAD + b"\r\n"),
+        (415, b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"),
+        (400, b"nonsense\r\n\r\n"),
+        (200, b"GET /health HTTP/1.0\r\n\r\n"),
+        (200, b"GET /health HTTP/1.1\r\n\r\n"),
+        (200, b"GET /health HTTP/1.1\r\nHost: a b:99999999\r\n\r\n"),
+        (200, b"GET /health HTTP/1.1\r\nHost: \xff\r\n\r\n"),
+        (200, b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (404, b"GET /%ff%00%2e%2e/etc HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (404, b"GET /orders/" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (400, b"GET /orders?" + b"a=b&" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (400, b"GET /orders HTTP/1.1\r\nHost: x\r\nPosition: \xff\r\n\r\n"),
+        (431, b"GET /health HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 600_000 + b"\r\n\r\n"),
+        (431, b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"A: a\r\n" * 500 + b"\r\n"),
+        (405, b"FOO /orders HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (404, b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (404, b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ],
+    ids=lambda value: str(value[:60]) if isinstance(value, bytes) else str(value),
+)
+def test_whatever_is_sent_has_an_answer_that_is_no_fault_of_ours(
+    module_server: Server, status: int, request_bytes: bytes
+) -> None:
+    assert module_server.status(request_bytes) == status
+    assert answers(module_server.url)
+
+
+def test_a_body_that_ends_early_places_nothing(module_server: Server, unfollowed: Service) -> None:
+    before = unfollowed.count_events()
+    for request in (
+        HEAD + b"Content-Length: %d\r\n\r\n" % (len(BODY) + 1) + BODY[:-1],
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(BODY) + BODY[:-1],
+    ):
+        with socket.create_connection(("127.0.0.1", module_server.port)) as connection:
+            connection.sendall(request)
+    assert answers(module_server.url)
+    assert unfollowed.count_events() == before
+
+
+def test_an_answer_has_no_body_where_only_its_head_was_asked(module_server: Server) -> None:
+    answer = module_server.send(b"HEAD /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert body == b""
+
+
+def test_preferences_in_several_headers_count_as_one_list(module_server: Server) -> None:
+    request = (
+        b"POST /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nPrefer: respond-async\r\n"
+        b"Prefer: wait=1\r\n" + JSON + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+    )
+    start = time.monotonic()
+    module_server.send(request)
+    assert time.monotonic() - start > 0.8
+
+
+def test_a_request_in_flight_is_answered_before_the_server_stops(server: Server) -> None:
+    answered = []
+
+    def place() -> None:
+        with httpx.Client(trust_env=False) as client:
+            answered.append(
+                client.post(f"{server.url}/orders", json=order(), headers={"Prefer": "wait=2"})
+            )
+
+    thread = Thread(target=place)
+    thread.start()
+    time.sleep(0.5)
+    server.process.send_signal(signal.SIGTERM)
+    thread.join()
+    assert answered[0].status_code == 201
+    assert server.process.wait(10) == 0
+    assert not answers(server.url)
+
+
+def test_a_worker_does_not_outlive_its_parent(server: Server) -> None:
+    [worker] = [
+        child
+        for child in psutil.Process(server.process.pid).children()
+        if "tests.http.serving" in " ".join(child.cmdline())
+    ]
+    server.process.kill()
+    server.process.wait()
+    wait_for(lambda: not psutil.pid_exists(worker.pid) or worker.status() == "zombie")
+    assert not answers(server.url)
+
+
+def test_a_server_without_its_worker_ends_for_somebody_to_start_it_again(server: Server) -> None:
+    [worker] = psutil.Process(server.process.pid).children()
+    worker.kill()
+    assert server.process.wait(10) == 1
