@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from eventsourcing.system import Follower, System
+from eventsourcing.system import System
 
 from application.matching import Matching
 from application.orders import Orders
@@ -79,10 +79,5 @@ def build(env: Mapping[str, str]) -> Market:
 
 def followings(market: Market) -> list[tuple[BatchFollower, str]]:
     """Each follower with the name of the leader that it follows."""
-    followers: dict[str, Follower[Any]] = {app.name: app for app in market}
-    pairs = []
-    for leader, name in system().edges:
-        follower = followers[name]
-        assert isinstance(follower, BatchFollower)
-        pairs.append((follower, leader))
-    return pairs
+    followers: dict[str, BatchFollower] = {app.name: app for app in market}
+    return [(followers[name], leader) for leader, name in system().edges]

@@ -2,11 +2,12 @@
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import Tracking
 
 from application.persistence.following import BatchProcess
 from domain.errors import RejectReason
@@ -43,18 +44,17 @@ class Matching(BatchProcess):
         A command that makes the book raise is refused, and the market goes on: deciding
         reads only, so the book is as it was.
         """
-        assert isinstance(domain_event, COMMANDS)
-        assert processing_event.tracking is not None
-        position = processing_event.tracking.notification_id
-        book = self._book(domain_event.asset, domain_event.timestamp, processing_event)
+        command = cast("Command", domain_event)  # by self.topics
+        position = cast("Tracking", processing_event.tracking).notification_id
+        book = self._book(command.asset, command.timestamp, processing_event)
         try:
-            decide(book, position, domain_event)
+            decide(book, position, command)
         except Exception:
             log.exception(
                 "command refused: the book raised",
-                extra={"asset": domain_event.asset, "position": position},
+                extra={"asset": command.asset, "position": position},
             )
-            book.refuse(position, domain_event, RejectReason.INTERNAL_ERROR)
+            book.refuse(position, command, RejectReason.INTERNAL_ERROR)
         processing_event.collect_events(book)
 
     def book_at(self, asset: str, version: int) -> OrderBook:
@@ -83,9 +83,7 @@ class Matching(BatchProcess):
         """The live book; within a batch also one that is not recorded yet."""
         identifier = book_id(asset)
         if identifier in processing_event.aggregates:
-            book = processing_event.aggregates[identifier]
-            assert isinstance(book, OrderBook)
-            return book
+            return cast("OrderBook", processing_event.aggregates[identifier])
         try:
             return self.repository.get(identifier)
         except AggregateNotFoundError:

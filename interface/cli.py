@@ -17,6 +17,7 @@ import psycopg
 
 from interface.errors import CannotStartError
 from interface.logs import configure_logs
+from interface.port import base_url
 from interface.settings import Settings, SettingsError, load_settings
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
@@ -184,12 +185,12 @@ def traders(settings: Settings, url: str | None) -> None:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     die_with_supervisor()
-    trade_forever(url or _url(settings))
+    trade_forever(url or base_url(settings.host, settings.port))
 
 
 @contextmanager
 def _service(settings: Settings, url: str | None) -> Iterator[httpx.Client]:
-    base = url or _url(settings)
+    base = url or base_url(settings.host, settings.port)
     try:
         with httpx.Client(base_url=base, timeout=35, trust_env=False) as client:
             yield client
@@ -207,11 +208,6 @@ def _database(settings: Settings) -> Iterator[dict[str, str]]:
             yield env
     except (CannotStartError, psycopg.OperationalError) as error:
         raise UserError(str(error)) from None
-
-
-def _url(settings: Settings) -> str:
-    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - compared, not bound
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def _in_words(event: str) -> str:

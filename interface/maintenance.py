@@ -8,10 +8,10 @@ from uuid import UUID
 
 import msgspec
 
-from application import rebuild
 from application.messages import message
 from application.persistence.snapshot import Snapshot
 from application.verify import Inconsistent, Verifier
+from application.views.rebuild import rebuild
 from domain.values import book_id
 from interface.database_url import database_env, libpq_env
 from interface.postgres import database
@@ -52,7 +52,7 @@ def rebuild_view(env: Mapping[str, str], name: str, bar: Bar) -> None:
         leader = market.orders if name == "orders" else market.matching
         length = leader.recorder.max_notification_id() or 0
         with bar(f"Rebuilding {name}", length) as progress:
-            rebuild.rebuild(view_class, leader, {**ENV, **env}, progress.update)
+            rebuild(view_class, leader, {**ENV, **env}, progress.update)
 
 
 def verify_all(env: Mapping[str, str], bar: Bar) -> str | None:

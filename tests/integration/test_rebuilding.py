@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from application.persistence.tables import Busy, alone
-from application.rebuild import rebuild
+from application.views.rebuild import rebuild
 from application.views.view import View
 from interface.engine import Engine, process
 from system import VIEWS
