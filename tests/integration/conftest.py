@@ -75,7 +75,7 @@ class Venue:
 
     def execute(self, statement: str) -> None:
         with self.market.orders.recorder.datastore.get_connection() as connection:
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
 
 
 @pytest.fixture

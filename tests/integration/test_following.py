@@ -37,7 +37,8 @@ def test_of_two_matchings_that_overlap_one_has_to_look_again(venue: Venue) -> No
 
         since = slow.recorder.max_tracking_id("Orders")
         fast.process_batch("Orders")
-        slow.recorder.max_tracking_id = lambda _: since  # type: ignore[method-assign] - it read its position before
+        # It read its position before the other one moved on.
+        slow.recorder.max_tracking_id = lambda _: since
         with pytest.raises(PositionMoved):
             slow.process_batch("Orders")
         del slow.recorder.max_tracking_id

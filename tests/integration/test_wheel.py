@@ -21,8 +21,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names += [package for package in config["packages"] if "." not in package]
     subprocess.run(["cp", "-R", *names, source], cwd=ROOT, check=True)
     target = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target]
-    built = subprocess.run([*command, source], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
+    built = subprocess.run([*command, str(target), str(source)], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     [path] = target.glob("*.whl")
     return path
