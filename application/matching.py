@@ -1,6 +1,7 @@
 """Matching follows Orders and drives the books: the one place where fates are decided."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, cast
 from uuid import UUID
@@ -8,8 +9,11 @@ from uuid import UUID
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Tracking
+from eventsourcing.system import ProcessingJob
+from eventsourcing.utils import EnvType
 
 from application.persistence.following import BatchProcess
+from application.persistence.position import Advance
 from domain.errors import RejectReason
 from domain.order import Order
 from domain.order_book import OrderBook
@@ -20,6 +24,15 @@ log = logging.getLogger(__name__)
 
 Command = Order.Created | CancelRequest.Created | ReplaceRequest.Created
 COMMANDS: Final = (Order.Created, CancelRequest.Created, ReplaceRequest.Created)
+
+
+class Poison(Exception):
+    """The command at ``position`` made the book of ``asset`` raise."""
+
+    def __init__(self, position: int, asset: str) -> None:
+        super().__init__(f"{asset}, command {position}")
+        self.position = position
+        self.asset = asset
 
 
 class Matching(BatchProcess):
@@ -36,25 +49,42 @@ class Matching(BatchProcess):
         "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
     }
 
+    def __init__(self, env: EnvType | None = None) -> None:
+        super().__init__(env)
+        self._poisonous: set[int] = set()
+
+    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> None:
+        """Decides a batch; a command that makes the book raise is refused, and the market goes on.
+
+        Nobody knows what such a command has done to the live book, so that one is dropped,
+        and the batch decided again on the book that is stored.
+        """
+        try:
+            super().process_jobs(jobs, move)
+        except Poison as poison:
+            log.exception(
+                "command refused: the book raised",
+                extra={"asset": poison.asset, "position": poison.position},
+            )
+            self.forget()
+            self._poisonous.add(poison.position)
+            self.process_jobs(jobs, move)
+            self._poisonous.discard(poison.position)
+
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
     ) -> None:
-        """Has the asset's book decide the command.
-
-        A command that makes the book raise is refused, and the market goes on: deciding
-        reads only, so the book is as it was.
-        """
+        """Has the asset's book decide the command. Raises Poison."""
         command = cast("Command", domain_event)  # by self.topics
         position = cast("Tracking", processing_event.tracking).notification_id
         book = self._book(command.asset, command.timestamp, processing_event)
-        try:
-            decide(book, position, command)
-        except Exception:
-            log.exception(
-                "command refused: the book raised",
-                extra={"asset": command.asset, "position": position},
-            )
+        if position in self._poisonous:
             book.refuse(position, command, RejectReason.INTERNAL_ERROR)
+        else:
+            try:
+                decide(book, position, command)
+            except Exception as error:
+                raise Poison(position, command.asset) from error
         processing_event.collect_events(book)
 
     def book_at(self, asset: str, version: int) -> OrderBook:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from eventsourcing.application import ProcessingEvent
+from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import IntegrityError
 
@@ -45,8 +45,10 @@ class Orders(BatchProcess):
     name = "Orders"
 
     def get(self, order_id: UUID) -> Order:
-        """Raises AggregateNotFoundError."""
-        order: Order = self.repository.get(order_id)
+        """Raises AggregateNotFoundError, also where the id is that of a request."""
+        order: object = self.repository.get(order_id)
+        if not isinstance(order, Order):
+            raise AggregateNotFoundError(f"{order_id} is not an order")
         return order
 
     def place(self, placement: Placement, time: datetime) -> Receipt:

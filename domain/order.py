@@ -45,6 +45,7 @@ class Order(Aggregate):
     """One order, from its placing to its end."""
 
     TOPIC = "order"
+    class_version = 1
 
     class Event(Aggregate.Event):
         """Anything that happens to an order."""
@@ -53,6 +54,7 @@ class Order(Aggregate):
         """The user placed the order."""
 
         TOPIC = "order.placed"
+        class_version = 1
 
         user_id: str
         asset: str
@@ -67,6 +69,7 @@ class Order(Aggregate):
         """What the book decided; ``status`` is the one the order has then. Never alone."""
 
         TOPIC = "order.decided"
+        class_version = 1
 
         user_id: str
         asset: str
@@ -81,11 +84,13 @@ class Order(Aggregate):
         """The order rests in the book, and nothing of it has traded."""
 
         TOPIC = "order.opened"
+        class_version = 1
 
     class Filled(Decided):
         """The order traded, as taker or as maker, in part or to its end."""
 
         TOPIC = "order.filled"
+        class_version = 1
 
         fills: tuple[OrderFill, ...]
 
@@ -97,6 +102,7 @@ class Order(Aggregate):
         """The engine ended the order; ``fills`` is what it traded in that same moment."""
 
         TOPIC = "order.expired"
+        class_version = 1
 
         fills: tuple[OrderFill, ...]
         reason: CancelReason
@@ -110,6 +116,7 @@ class Order(Aggregate):
         """A rule forbade the order: it never traded and never rested."""
 
         TOPIC = "order.rejected"
+        class_version = 1
 
         reason: RejectReason
 
@@ -121,6 +128,7 @@ class Order(Aggregate):
         """The order left the book as asked; what remained is left as it was."""
 
         TOPIC = "order.cancelled"
+        class_version = 1
 
         request_id: UUID
         reason: CancelReason
@@ -133,6 +141,7 @@ class Order(Aggregate):
         """The order has a new price, a new total quantity, or both, and may have traded."""
 
         TOPIC = "order.replaced"
+        class_version = 1
 
         request_id: UUID
         price: int
@@ -149,6 +158,7 @@ class Order(Aggregate):
         """A request about the order was refused, and changed nothing."""
 
         TOPIC = "order.request_refused"
+        class_version = 1
 
         request_id: UUID
         reason: RejectReason

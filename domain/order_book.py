@@ -38,6 +38,7 @@ class OrderBook(Aggregate):
     """The book of one asset, and the only place where the fate of its orders is decided."""
 
     TOPIC = "book"
+    class_version = 1
     INITIAL_VERSION = 0
 
     class Event(Aggregate.Event):
@@ -47,6 +48,7 @@ class OrderBook(Aggregate):
         """The first command for an asset arrived."""
 
         TOPIC = "book.opened"
+        class_version = 1
 
         asset: str
 
@@ -54,6 +56,7 @@ class OrderBook(Aggregate):
         """What the book decided about the command at ``position``. Never alone."""
 
         TOPIC = "book.decided"
+        class_version = 1
 
         asset: str
         position: int
@@ -70,6 +73,7 @@ class OrderBook(Aggregate):
         """
 
         TOPIC = "book.matched"
+        class_version = 1
 
         user_id: str
         side: Side
@@ -98,6 +102,7 @@ class OrderBook(Aggregate):
         """A resting order left the book on request; ``remaining`` was still to be traded."""
 
         TOPIC = "book.cancelled"
+        class_version = 1
 
         request_id: UUID
         side: Side
@@ -113,6 +118,7 @@ class OrderBook(Aggregate):
         """A resting order got a smaller total quantity at its price, and kept its place."""
 
         TOPIC = "book.reduced"
+        class_version = 1
 
         request_id: UUID
         side: Side
@@ -133,6 +139,7 @@ class OrderBook(Aggregate):
         """
 
         TOPIC = "book.replaced"
+        class_version = 1
 
         request_id: UUID
         user_id: str
@@ -164,6 +171,7 @@ class OrderBook(Aggregate):
         """The command was refused; the book is as it was. No ``request_id``: the order itself."""
 
         TOPIC = "book.refused"
+        class_version = 1
 
         request_id: UUID | None
         reason: RejectReason

@@ -15,9 +15,11 @@ class CancelRequest(Aggregate):
     """A user asked that an order be cancelled."""
 
     TOPIC = "cancel_request"
+    class_version = 1
 
     class Created(Aggregate.Created):
         TOPIC = "request.cancel"
+        class_version = 1
 
         user_id: str
         asset: str
@@ -44,9 +46,11 @@ class ReplaceRequest(Aggregate):
     """A user asked for another price, another total quantity, or both. None: as it is."""
 
     TOPIC = "replace_request"
+    class_version = 1
 
     class Created(Aggregate.Created):
         TOPIC = "request.replace"
+        class_version = 1
 
         user_id: str
         asset: str

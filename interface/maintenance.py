@@ -16,7 +16,7 @@ from domain.values import book_id
 from interface.database_url import database_env, libpq_env
 from interface.postgres import database
 from interface.settings import Settings
-from system import ENV, VIEWS, build, create_tables
+from system import VIEWS, build, create_tables
 
 Bar = Callable[[str, int], AbstractContextManager[Any]]  # label, length -> click's bar
 
@@ -52,7 +52,7 @@ def rebuild_view(env: Mapping[str, str], name: str, bar: Bar) -> None:
         leader = market.orders if name == "orders" else market.matching
         length = leader.recorder.max_notification_id() or 0
         with bar(f"Rebuilding {name}", length) as progress:
-            rebuild(view_class, leader, {**ENV, **env}, progress.update)
+            rebuild(view_class, leader, progress.update)
 
 
 def verify_all(env: Mapping[str, str], bar: Bar) -> str | None:

@@ -9,9 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from interface.database_url import database_env
-from interface.postgres import EmbeddedPostgres
-
 
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
@@ -24,6 +21,9 @@ def short_dir() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of a server that this test process has for itself, quick and not durable."""
+    # Imported here: tests of the domain need nothing that is above it.
+    from interface.postgres import EmbeddedPostgres  # noqa: PLC0415
+
     directory = Path(tempfile.mkdtemp(prefix="ome-test-", dir="/tmp"))
     with EmbeddedPostgres(directory, durable=False) as postgres:
         yield postgres.url
@@ -43,4 +43,6 @@ def database_url(postgres_url: str) -> Iterator[str]:
 @pytest.fixture
 def library_env(database_url: str) -> dict[str, str]:
     """The library's environment for a fresh database."""
-    return {"PERSISTENCE_MODULE": "eventsourcing.postgres"} | database_env(database_url)
+    from interface.database_url import database_env  # noqa: PLC0415
+
+    return database_env(database_url)

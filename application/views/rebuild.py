@@ -1,6 +1,6 @@
 """Building a view anew from the events, beside the living one, and swapping the two."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from uuid import UUID
 
@@ -15,7 +15,6 @@ from application.views.view import View
 def rebuild(
     view_class: type[View],
     leader: Application[UUID],
-    env: Mapping[str, str],
     progress: Callable[[int], None],
 ) -> None:
     """Replaces a view's schema by one made from all of the leader's events.
@@ -24,8 +23,9 @@ def rebuild(
     still only for the last events and the renaming. Its follower then finds the position
     moved, and goes on from there. What a rebuild that was killed left is dropped by the next.
 
-    ``env`` is the library's. Raises Busy where this view is being rebuilt already.
+    It is the leader's database. Raises Busy where this view is being rebuilt already.
     """
+    env = leader.env
     schema = view_class.env["POSTGRES_SCHEMA"]
     new, old = f"{schema}_new", f"{schema}_old"
     with alone(env, f"rebuild {schema}", wait=False), connect(env) as connection:

@@ -30,3 +30,25 @@ def test_a_poisonous_order_is_rejected_and_the_next_one_trades(
     assert core.order(maker).status is core.order(taker).status is OrderStatus.FILLED
     assert core.log_of_matching()[2:] == ["book.refused", "book.matched"]
     assert "ZeroDivisionError: poison" in caplog.text
+
+
+def test_a_book_that_raised_half_way_through_a_change_is_not_used_again(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Applying facts can't fail; if it does all the same, the stored book is the true one."""
+    apply = OrderBook.Matched.apply
+
+    def fail_half_way(event: OrderBook.Matched, book: OrderBook) -> None:
+        apply(event, book)
+        if event.quantity == 666:
+            raise KeyError("half way")
+
+    maker = core.buy(100, 5)
+    monkeypatch.setattr(OrderBook.Matched, "apply", fail_half_way)
+    poison = core.sell(100, 666)
+    assert core.order(poison).status is OrderStatus.REJECTED
+    assert core.order(maker).status is OrderStatus.OPEN
+
+    core.sell(100, 5)
+    assert core.order(maker).status is OrderStatus.FILLED
+    assert core.matching.book_at("BTC-USD", 3).last_trade_id == 1

@@ -16,7 +16,7 @@ from tests.integration.conftest import Venue
 def rebuild_now(venue: Venue, name: str) -> int:
     done: list[int] = []
     leader = venue.market.orders if name == "orders" else venue.market.matching
-    rebuild(VIEWS[name], leader, venue.env, done.append)
+    rebuild(VIEWS[name], leader, done.append)
     return sum(done)
 
 

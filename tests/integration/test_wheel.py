@@ -22,7 +22,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["cp", "-R", *names, source], cwd=ROOT, check=True)
     target = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
-    built = subprocess.run([*command, str(target), str(source)], capture_output=True, text=True, check=False)
+    built = subprocess.run(
+        [*command, str(target), str(source)], capture_output=True, text=True, check=False
+    )
     assert built.returncode == 0, built.stdout + built.stderr
     [path] = target.glob("*.whl")
     return path
