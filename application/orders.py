@@ -73,9 +73,12 @@ class Orders(BatchProcess):
                 recordings = self.save(*orders)
             except IntegrityError:
                 # Some were placed before, perhaps this very moment: find them, try the rest.
-                known |= self._placed_before(fresh)
-                continue
-            break
+                found = self._placed_before(fresh)
+                if not found:
+                    raise
+                known |= found
+            else:
+                break
         new = {
             order.id: Receipt(order, recording.notification.id)
             for order, recording in zip(orders, recordings, strict=True)

@@ -79,6 +79,7 @@ class Order(Aggregate):
         def apply(self, aggregate: "Order") -> None:
             aggregate.book_version = self.book_version
             aggregate.status = self.status
+            aggregate.updated_on = self.timestamp
 
     class Opened(Decided):
         """The order rests in the book, and nothing of it has traded."""
@@ -163,6 +164,9 @@ class Order(Aggregate):
         request_id: UUID
         reason: RejectReason
 
+        def apply(self, aggregate: "Order") -> None:
+            aggregate.book_version = self.book_version
+
     def __init__(  # noqa: PLR0913, PLR0917 - these are the terms
         self,
         user_id: str,
@@ -173,6 +177,7 @@ class Order(Aggregate):
         order_type: OrderType,
         time_in_force: TimeInForce,
         client_order_id: str | None,
+        timestamp: datetime,
     ) -> None:
         self.terms = Terms(
             user_id, asset, side, price, quantity, order_type, time_in_force, client_order_id
@@ -183,6 +188,7 @@ class Order(Aggregate):
         self.notional = 0  # price units x quantity units, summed over the fills
         self.status = OrderStatus.PENDING
         self.reason: Reason | None = None
+        self.updated_on = timestamp  # a refused request doesn't count: it changed nothing
         self.book_version = 0
 
     @classmethod

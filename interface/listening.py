@@ -33,11 +33,17 @@ class Bell:
         self._env = env
         self._channels = tuple(channels)
         self._rung = 0
+        self._stopping = False
         self._condition = threading.Condition()
         self._thread = threading.Thread(target=self._listen, name="bell", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread; who still waits looks by itself, until its time is over."""
+        self._stopping = True
+        self._thread.join()
 
     def drive(self, steps: Generator[None, None, T], seconds: float) -> T:
         """Takes the steps of a wait, one each time the bell rings, to their result.
@@ -62,12 +68,13 @@ class Bell:
                 )
 
     def _listen(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 with listen(self._env, self._channels) as connection:
                     self._ring()
-                    for _ in connection.notifies():
-                        self._ring()
+                    while not self._stopping:
+                        for _ in connection.notifies(timeout=LOOK_ANYWAY_SECONDS):
+                            self._ring()
             except psycopg.Error as error:
                 log.warning("not listening", extra={"error": str(error).strip()})
                 time.sleep(LOOK_ANYWAY_SECONDS)

@@ -54,7 +54,7 @@ class OrderRow(NamedTuple):
             reason=order.reason,
             client_order_id=order.terms.client_order_id,
             created_at=order.created_on,
-            updated_at=order.modified_on,
+            updated_at=order.updated_on,
             position=position,
         )
 
@@ -167,7 +167,7 @@ _UPDATE = """UPDATE {schema}.orders SET
         notional = notional + %(notional)s,
         status = %(status)s,
         reason = coalesce(%(reason)s, reason),
-        updated_at = %(updated_at)s
+        updated_at = coalesce(%(updated_at)s, updated_at)
     WHERE order_id = %(order_id)s"""
 
 
@@ -185,10 +185,12 @@ def _change(order_id: UUID, events: Sequence[Order.Decided]) -> dict[str, Any]:
         "filled_quantity": 0,
         "notional": 0,
         "reason": None,
+        "updated_at": None,
     }
     for event in events:
         change["status"] = event.status
-        change["updated_at"] = event.timestamp
+        if not isinstance(event, Order.RequestRefused):
+            change["updated_at"] = event.timestamp
         if isinstance(event, Order.Filled | Order.Expired | Order.Replaced):
             change["filled_quantity"] += sum(fill.quantity for fill in event.fills)
             change["notional"] += sum(fill.price * fill.quantity for fill in event.fills)

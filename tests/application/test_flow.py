@@ -92,11 +92,13 @@ def test_an_amend_that_crosses_fills_the_order_as_taker(core: Core) -> None:
 def test_a_refused_amend_is_in_the_order_and_changes_nothing(core: Core) -> None:
     order_id = core.buy(100, 5)
     core.sell(100, 3)
+    updated = core.order(order_id).updated_on
     request_id = uuid4()
     core.orders.replace(order_id, request_id, None, 3, core.tick())
 
     order = core.order(order_id)
     assert (order.quantity, order.filled_quantity, order.status) == (5, 3, "PARTIALLY_FILLED")
+    assert order.updated_on == updated
     reply = core.orders.reply_to(order_id, request_id)
     assert reply is not None
     assert reply.refusal is RejectReason.QUANTITY_NOT_ABOVE_FILLED

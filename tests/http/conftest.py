@@ -54,4 +54,5 @@ def _service(postgres_url: str, **limits: float) -> Iterator[Service]:
             bell = Bell(env, channels(market))
             bell.start()
             yield Service(market, bell, env, **limits)
+            bell.stop()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

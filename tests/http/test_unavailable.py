@@ -34,6 +34,7 @@ def fragile(postgres: EmbeddedPostgres) -> Iterator[Service]:
         bell = Bell(env, channels(market))
         bell.start()
         yield Service(market, bell, env)
+        bell.stop()
 
 
 def test_while_postgresql_is_away_every_route_says_so_within_two_seconds(
