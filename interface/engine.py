@@ -112,9 +112,8 @@ def _process_up_to_the_fault(view: View, leader: str) -> bool:
         raise
     except Exception as error:
         [fault] = view.waiting(leader, limit=1)
-        log.exception(
-            "view parked",
-            extra={"view": view.name, "position": fault.id, "topic": fault.topic},
-        )
-        view.recorder.park(leader, fault.id, f"{type(error).__name__}: {error}")
+        reason = f"{leader} {fault.id}, {fault.topic}: {type(error).__name__}: {error}"
+        if view.recorder.parked() != reason:  # it is tried again and again, and told once
+            log.exception("view parked", extra={"view": view.name, "position": fault.id})
+            view.recorder.park(reason)
     return False

@@ -64,15 +64,16 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         """Turns events into rows; ``jobs`` are events with their place in the leader's log."""
         raise NotImplementedError
 
-    def park(self, leader: str, position: int, error: str) -> None:
-        """Remembers, for whoever asks whether the view works, what it can't apply."""
+    def park(self, reason: str) -> None:
+        """Remembers, for whoever asks whether the view works, what it can't apply, and why."""
         with self.datastore.transaction(commit=True) as cursor:
-            cursor.execute(self.sql(_PARK), (leader, position, error))
+            cursor.execute(self.sql("DELETE FROM {schema}.parked"))
+            cursor.execute(self.sql("INSERT INTO {schema}.parked VALUES (%s)"), [reason])
 
     def parked(self) -> str | None:
-        """What the view stands before and can't apply, in a sentence; None: it works."""
-        rows = self.query(self.sql("SELECT * FROM {schema}.parked"), {})
-        return "; ".join("{leader} {position}: {error}".format(**row) for row in rows) or None
+        """What the view stands before and can't apply, and why; None: it works."""
+        rows = self.query(self.sql("SELECT reason FROM {schema}.parked"), {})
+        return rows[0]["reason"] if rows else None
 
     def query(self, statement: Any, parameters: dict[str, Any]) -> list[Any]:
         """Rows, as dictionaries."""
@@ -95,14 +96,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         raise NotImplementedError
 
 
-_PARKED_TABLE = """CREATE TABLE IF NOT EXISTS {schema}.parked (
-    leader text PRIMARY KEY,
-    position bigint NOT NULL,
-    error text NOT NULL
-)"""
-
-_PARK = """INSERT INTO {schema}.parked VALUES (%s, %s, %s)
-    ON CONFLICT (leader) DO UPDATE SET position = excluded.position, error = excluded.error"""
+_PARKED_TABLE = "CREATE TABLE IF NOT EXISTS {schema}.parked (reason text NOT NULL)"
 
 
 class View(BatchFollower):

@@ -22,12 +22,12 @@ def test_a_market_that_works_is_ready(service: Service) -> None:
 @pytest.mark.parametrize("name", ["order_view", "book_view", "trade_view"])
 def test_a_market_with_a_view_that_stands_still_is_not_ready(stalled: Service, name: str) -> None:
     view = getattr(stalled.market, name)
-    view.recorder.park("Orders", 17, "ValueError: no")
+    view.recorder.park("Orders 17, order.filled: ValueError: no")
     answered = stalled.client.get("/ready")
     assert answered.status_code == 503
     assert answered.content_type == "application/problem+json"
     assert answered.headers["Retry-After"] == "1"
-    reason = f"{view.name} is parked: Orders 17: ValueError: no"
+    reason = f"{view.name} is parked: Orders 17, order.filled: ValueError: no"
     assert answered.json["reasons"] == [reason]
     assert answered.json["detail"] == reason
 

@@ -95,7 +95,7 @@ def test_a_view_that_cannot_apply_an_event_parks_and_goes_on_when_it_can(
     venue.market.matching.pull_and_process("Orders")
 
     assert process(view, "Matching", 100) is False
-    assert view.recorder.parked() == "Matching 5: ArithmeticError: no"
+    assert view.recorder.parked() == "Matching 5, book.matched: ArithmeticError: no"
     assert view.recorder.max_tracking_id("Matching") == 4
     assert process(view, "Matching", 100) is False  # it does not skip what it can't apply
 
