@@ -4,10 +4,10 @@ A message is a dictionary ready to be written as JSON: camelCase names, amounts 
 with their zone. Only what is named here is public, whatever else an event holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import singledispatch
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -18,12 +18,38 @@ from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import format_units
 
 Message = dict[str, Any]
+BookDecision = (
+    OrderBook.Matched
+    | OrderBook.Cancelled
+    | OrderBook.Reduced
+    | OrderBook.Replaced
+    | OrderBook.Refused
+)
+
+# The public names, and what the stored topics are called today. Who listens knows these:
+# they stay, whatever becomes of the topics.
+TYPES: Final[Mapping[type, str]] = {
+    Order.Created: "order.placed",
+    Order.Opened: "order.opened",
+    Order.Filled: "order.filled",
+    Order.Expired: "order.expired",
+    Order.Rejected: "order.rejected",
+    Order.Cancelled: "order.cancelled",
+    Order.Replaced: "order.replaced",
+    Order.RequestRefused: "order.request_refused",
+    CancelRequest.Created: "request.cancel",
+    ReplaceRequest.Created: "request.replace",
+    OrderBook.Created: "book.opened",
+    OrderBook.Matched: "book.matched",
+    OrderBook.Cancelled: "book.cancelled",
+    OrderBook.Reduced: "book.reduced",
+    OrderBook.Replaced: "book.replaced",
+    OrderBook.Refused: "book.refused",
+}
 
 
 class MarketEvent(Protocol):
     """What all our events have."""
-
-    TOPIC: str
 
     @property
     def timestamp(self) -> datetime: ...
@@ -35,8 +61,8 @@ def amount(units: int) -> msgspec.Raw:
 
 
 def message(event: MarketEvent) -> Message:
-    """The public form of an event; ``type`` is the event's own name, as it is stored."""
-    return {"type": event.TOPIC, "occurredAt": event.timestamp, **_details(event)}
+    """The public form of an event."""
+    return {"type": TYPES[type(event)], "occurredAt": event.timestamp, **_details(event)}
 
 
 @singledispatch
@@ -123,7 +149,6 @@ def _(event: OrderBook.Created) -> Message:
 def _(event: OrderBook.Matched) -> Message:
     return {
         **_decision(event),
-        "userId": event.user_id,
         **_terms(event),
         "trades": _trades(event.fills),
         "rested": amount(event.rested),
@@ -159,7 +184,6 @@ def _(event: OrderBook.Replaced) -> Message:
     return {
         **_decision(event),
         "requestId": event.request_id,
-        "userId": event.user_id,
         **_terms(event),
         "previousPrice": amount(event.previous_price),
         "previousRemaining": amount(event.previous_remaining),
@@ -192,11 +216,12 @@ def _decided(event: Order.Decided) -> Message:
     }
 
 
-def _decision(event: OrderBook.Decided) -> Message:
+def _decision(event: BookDecision) -> Message:
     return {
         "asset": event.asset,
         "bookVersion": event.originator_version,
         "orderId": event.order_id,
+        "userId": event.user_id,
     }
 
 

@@ -1,6 +1,6 @@
 """Orders records what users ask, and applies to each order what Matching decided."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,8 +11,9 @@ from eventsourcing.persistence import IntegrityError
 
 from application.persistence.following import BatchProcess
 from domain.errors import RejectReason
-from domain.order import Order, Terms
+from domain.order import Order
 from domain.outcomes import outcomes
+from domain.values import Terms
 
 
 class Receipt(NamedTuple):
@@ -67,8 +68,11 @@ class Orders(BatchProcess):
         """Places orders in one commit, each for itself: a conflict fails alone."""
         known: dict[UUID, Receipt] = {}
         while True:
-            fresh = {p.order_id: p.terms for p in reversed(placements) if p.order_id not in known}
-            orders = [Order.place(*placement, time) for placement in reversed(fresh.items())]
+            fresh: dict[UUID, Terms] = {}  # in the order of their first mention
+            for order_id, terms in placements:
+                if order_id not in known:
+                    fresh.setdefault(order_id, terms)
+            orders = [Order.place(order_id, terms, time) for order_id, terms in fresh.items()]
             try:
                 recordings = self.save(*orders)
             except IntegrityError:
@@ -124,8 +128,8 @@ class Orders(BatchProcess):
             order.record(outcome.event, **outcome.facts)
             processing_event.collect_events(order)
 
-    def reply_to(self, order_id: UUID, request_id: UUID | None) -> Reply | None:
-        """The order as the request (None: its own placing) left it; None: not decided yet.
+    def reply_to(self, order_id: UUID, request_id: UUID | None) -> Reply:
+        """The order as a decided request (None: its own placing) left it.
 
         Looks at what the order has recorded, and beyond that at the book's decisions that
         it has yet to record, so that an answer waits for one commit after its own, not two.
@@ -142,12 +146,27 @@ class Orders(BatchProcess):
         ):
             for decision, _ in self.convert_notifications("Matching", notifications):
                 for outcome in outcomes(decision):
-                    is_news = outcome.facts["book_version"] > order.book_version
-                    if outcome.order_id == order_id and is_news:
+                    if outcome.order_id == order_id:
                         order.record(outcome.event, **outcome.facts)
                         if outcome.facts.get("request_id") == request_id:
                             return Reply(order, _refusal(order.pending_events[-1]))
-        return None
+        raise LookupError(f"{request_id or order_id} is not decided yet")
+
+    def trail(self, order_id: UUID, request_ids: Iterable[UUID]) -> list[Any]:
+        """The events of an order and of the requests about it, in the order of the log.
+
+        ``request_ids`` are those that a view knows; the outcomes name those that are
+        decided, also where the view is behind. Raises AggregateNotFoundError.
+        """
+        events = self._events_of([order_id])
+        if not events or not isinstance(events[0], Order.Created):
+            raise AggregateNotFoundError(f"{order_id} is not an order")
+        decided = {event.request_id for event in events if hasattr(event, "request_id")}
+        requests = decided.union(request_ids)
+        return self._events_of([order_id, *requests]) if requests else events
+
+    def _events_of(self, ids: Sequence[UUID]) -> list[Any]:
+        return [self.mapper.to_domain_event(stored) for stored in self.recorder.select_trail(ids)]
 
     def _placed_before(self, placements: dict[UUID, Terms]) -> dict[UUID, Receipt]:
         """Those that are in the store already."""

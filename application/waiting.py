@@ -23,9 +23,7 @@ def until_replied(
 ) -> Generator[None, None, Reply]:
     """Until there is a reply to a command; it comes with the command's decision."""
     yield from until_decided(matching, position)
-    while (reply := orders.reply_to(order_id, request_id)) is None:
-        yield
-    return reply
+    return orders.reply_to(order_id, request_id)
 
 
 def until_shown(

@@ -8,27 +8,14 @@ book decided at its version ``book_version``, at most one event per order and de
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
 from domain.errors import CancelReason, OrderClosed, Reason, RejectReason
 from domain.requests import CancelRequest, ReplaceRequest
-from domain.values import Liquidity, OrderStatus, OrderType, Side, TimeInForce
-
-
-class Terms(NamedTuple):
-    """What a user asks for when placing an order; price and quantity in units."""
-
-    user_id: str
-    asset: str
-    side: Side
-    price: int
-    quantity: int
-    order_type: OrderType = OrderType.LIMIT
-    time_in_force: TimeInForce = TimeInForce.GTC
-    client_order_id: str | None = None
+from domain.values import Liquidity, OrderStatus, OrderType, Side, Terms, TimeInForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +209,12 @@ class Order(Aggregate):
         )
 
     def record(self, event: type[Decided], **facts: Any) -> None:
-        """Records what the book decided about this order; the status stays unless it is told."""
+        """Records what the book decided about this order, unless it has had that decision.
+
+        The status stays unless it is told.
+        """
+        if facts["book_version"] <= self.book_version:
+            return
         facts.setdefault("status", self.status)
         self.trigger_event(event, user_id=self.terms.user_id, asset=self.terms.asset, **facts)
 

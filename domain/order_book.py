@@ -29,6 +29,7 @@ class Fill:
 
     trade_id: int
     maker_order_id: UUID
+    maker_user_id: str
     price: int
     quantity: int
     maker_remaining: int
@@ -60,7 +61,6 @@ class OrderBook(Aggregate):
 
         asset: str
         position: int
-        order_id: UUID
 
         def apply(self, aggregate: "OrderBook") -> None:
             aggregate.position = self.position
@@ -68,13 +68,14 @@ class OrderBook(Aggregate):
     class Matched(Decided):
         """An order arrived: it traded, and the rest of it rests or expired.
 
-        ``rested`` is the quantity now in the book; ``reason`` says why a rest that does
-        not rest expired. Whatever was neither filled nor rests has expired.
+        ``rested`` is the quantity now in the book. A ``reason`` says that there was more,
+        and why it expired instead.
         """
 
         TOPIC = "book.matched"
         class_version = 1
 
+        order_id: UUID
         user_id: str
         side: Side
         price: int
@@ -104,7 +105,9 @@ class OrderBook(Aggregate):
         TOPIC = "book.cancelled"
         class_version = 1
 
+        order_id: UUID
         request_id: UUID
+        user_id: str
         side: Side
         price: int
         remaining: int
@@ -120,7 +123,9 @@ class OrderBook(Aggregate):
         TOPIC = "book.reduced"
         class_version = 1
 
+        order_id: UUID
         request_id: UUID
+        user_id: str
         side: Side
         price: int
         quantity: int
@@ -141,6 +146,7 @@ class OrderBook(Aggregate):
         TOPIC = "book.replaced"
         class_version = 1
 
+        order_id: UUID
         request_id: UUID
         user_id: str
         side: Side
@@ -173,7 +179,9 @@ class OrderBook(Aggregate):
         TOPIC = "book.refused"
         class_version = 1
 
+        order_id: UUID
         request_id: UUID | None
+        user_id: str
         reason: RejectReason
 
     def __init__(self, asset: str) -> None:
@@ -217,6 +225,7 @@ class OrderBook(Aggregate):
             request.timestamp,
             order_id=resting.order_id,
             request_id=request.originator_id,
+            user_id=resting.user_id,
             side=resting.side,
             price=resting.price,
             remaining=resting.remaining,
@@ -257,6 +266,7 @@ class OrderBook(Aggregate):
             command.timestamp,
             order_id=order_id,
             request_id=request_id,
+            user_id=command.user_id,
             reason=reason,
         )
 
@@ -279,6 +289,7 @@ class OrderBook(Aggregate):
             request.timestamp,
             order_id=resting.order_id,
             request_id=request.originator_id,
+            user_id=resting.user_id,
             side=resting.side,
             price=resting.price,
             quantity=quantity,
@@ -318,6 +329,7 @@ class OrderBook(Aggregate):
             Fill(
                 trade_id=number,
                 maker_order_id=maker.order_id,
+                maker_user_id=maker.user_id,
                 price=maker.price,
                 quantity=taken,
                 maker_remaining=maker.remaining - taken,

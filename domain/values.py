@@ -7,7 +7,7 @@ that no change of an instrument's rules ever changes what a stored number means.
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 from domain.errors import InvalidAmount
@@ -69,6 +69,19 @@ class Liquidity(StrEnum):
 
     MAKER = "MAKER"
     TAKER = "TAKER"
+
+
+class Terms(NamedTuple):
+    """What a user asks for when placing an order; price and quantity in units."""
+
+    user_id: str
+    asset: str
+    side: Side
+    price: int
+    quantity: int
+    order_type: OrderType = OrderType.LIMIT
+    time_in_force: TimeInForce = TimeInForce.GTC
+    client_order_id: str | None = None
 
 
 def to_units(amount: Decimal) -> int:

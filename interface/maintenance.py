@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from eventsourcing.application import AggregateNotFoundError
 
 from application.messages import message
 from application.persistence.snapshot import Snapshot
@@ -34,9 +35,12 @@ def database_of(settings: Settings) -> Iterator[dict[str, str]]:
 def order_events(env: Mapping[str, str], order_id: UUID) -> list[str]:
     """An order's events and the requests about it, in the order of the log, as JSON."""
     with closing(build(env)) as market:
-        ids = [order_id, *market.order_view.recorder.request_ids(order_id)]
-        stored = market.orders.recorder.select_trail(ids)
-        return [_readable(market.orders.mapper.to_domain_event(event)) for event in stored]
+        requests = market.order_view.recorder.request_ids(order_id)
+        try:
+            trail = market.orders.trail(order_id, requests)
+        except AggregateNotFoundError:
+            return []
+        return [_readable(event) for event in trail]
 
 
 def book_events(env: Mapping[str, str], asset: str) -> list[str]:

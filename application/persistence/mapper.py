@@ -8,7 +8,7 @@ the library has it; the version is stored beside the fields.
 
 from dataclasses import fields
 from functools import cache
-from typing import Any, TypedDict, get_type_hints
+from typing import Any, NotRequired, TypedDict, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -60,13 +60,22 @@ class JSONMapper(Mapper[UUID]):
 def _decode(cls: type, state: bytes) -> dict[str, Any]:
     current = _class_version(cls)
     if current == 1:
-        fields_of_it: dict[str, Any] = _decoder(cls).decode(state)
-        return fields_of_it
+        typed: dict[str, Any] = _decoder(cls).decode(state)
+        _check_version(typed.pop("class_version", 1), current)
+        return typed
     untyped: dict[str, Any] = msgspec.json.decode(state)
-    for version in range(untyped.pop("class_version", 1), current):
+    stored = untyped.pop("class_version", 1)
+    _check_version(stored, current)
+    for version in range(stored, current):
         getattr(cls, f"upcast_v{version}_v{version + 1}")(untyped)
     converted: dict[str, Any] = msgspec.convert(untyped, _state_type(cls))
     return converted
+
+
+def _check_version(stored: int, current: int) -> None:
+    """Refuses what a later release has stored: nobody knows here what it means."""
+    if stored > current:
+        raise msgspec.ValidationError(f"class version {stored}, known up to {current}")
 
 
 def _class_version(cls: type) -> int:
@@ -82,5 +91,5 @@ def _decoder(cls: type) -> msgspec.json.Decoder[Any]:
 @cache
 def _state_type(cls: type) -> Any:
     hints = get_type_hints(cls)
-    names = [field.name for field in fields(cls) if field.name not in _COLUMNS]
-    return TypedDict(cls.__name__, {name: hints[name] for name in names})  # type: ignore[operator]
+    state = {field.name: hints[field.name] for field in fields(cls) if field.name not in _COLUMNS}
+    return TypedDict(cls.__name__, {**state, "class_version": NotRequired[int]})  # type: ignore[operator]

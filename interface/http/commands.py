@@ -10,8 +10,7 @@ from application.orders import ClientOrderIdReused, Placement, Receipt, Reply
 from application.views.orders import OrderRow
 from application.waiting import until_replied
 from domain.errors import OrderClosed
-from domain.order import Order, Terms
-from domain.values import OrderStatus, order_id
+from domain.values import OrderStatus, Terms, order_id
 from interface.http import presenting
 from interface.http.fields import amendment, batch, order_terms, path_order_id
 from interface.http.lag import Lag
@@ -50,8 +49,8 @@ class Commands:
         if receipt.is_new:
             headers["Location"] = f"/orders/{receipt.order.id}"
         # Asked again, the order may have gone further than its placing brought it.
-        orders = [receipt.order] if reply is None else [receipt.order, reply.order]
-        latest = max(orders, key=lambda order: order.book_version)
+        known = [receipt] if reply is None else [receipt, reply]
+        latest = max(known, key=lambda each: each.order.book_version)
         return presenting.answer(201 if receipt.is_new else 200, _order(latest), headers)
 
     def place_batch(self) -> Response:
@@ -84,7 +83,7 @@ class Commands:
             # Nothing was written. What matching had until now includes the cancel.
             position = self._matching.recorder.max_tracking_id(self._orders.name) or 0
             order = self._orders.get(identifier)
-            return presenting.answer(200, _order(order), _headers(position))
+            return presenting.answer(200, presenting.order(OrderRow.of(order)), _headers(position))
         reply = self._reply(receipt, request_id)
         if reply is not None and reply.order.status is OrderStatus.CANCELLED:
             reply = reply._replace(refusal=None)
@@ -121,10 +120,10 @@ def _outcome(receipt: Receipt, reply: Reply | None) -> Response:
     """The answer to a request about an order, by matching's reply if there is one."""
     headers = _headers(receipt.position, reply)
     if reply is None:
-        return presenting.answer(202, _order(receipt.order), headers)
+        return presenting.answer(202, _order(receipt), headers)
     if reply.refusal is not None:
         raise refused(reply.refusal, headers)
-    return presenting.answer(200, _order(reply.order), headers)
+    return presenting.answer(200, _order(reply), headers)
 
 
 def _results(
@@ -142,11 +141,14 @@ def _results(
 def _result(receipt: Receipt | ClientOrderIdReused) -> presenting.Json:
     if isinstance(receipt, ClientOrderIdReused):
         return {"status": 409, "errors": [CLIENT_ORDER_ID_REUSED._asdict()]}
-    return {"status": 201 if receipt.is_new else 200, "order": _order(receipt.order)}
+    return {
+        "status": 201 if receipt.is_new else 200,
+        "order": _order(receipt),
+    }
 
 
-def _order(order: Order) -> presenting.Json:
-    return presenting.order(OrderRow.of(order))
+def _order(at_hand: Receipt | Reply) -> presenting.Json:
+    return presenting.order(OrderRow.of(at_hand.order))
 
 
 def _headers(position: int, reply: Reply | None = None) -> dict[str, str]:

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from flask import Request
 
-from domain.order import Terms
-from domain.values import OrderType, Side, TimeInForce
+from domain.values import OrderType, Side, Terms, TimeInForce
 from interface.http.parsing import printable
 from interface.http.problems import ORDER_NOT_FOUND, BadInput, Fault, Problem
 from interface.http.rules import amount, asset_identifier, one_of, user_identifier, uuid

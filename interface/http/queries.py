@@ -1,22 +1,20 @@
 """The requests that read: each reads one read model, once it shows what a Position asks for."""
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
-from uuid import UUID
+from typing import Final, TypeVar
 
 from eventsourcing.application import AggregateNotFoundError
 from flask import Response, request
 
-from application.messages import Message, message
+from application.messages import message
 from application.views.books import BookRows, LevelRow, RestingRow, levels_of, resting_of
 from application.views.orders import OrderRow
 from application.views.view import View
 from application.waiting import until_shown
-from domain.order import Order
 from domain.values import OrderStatus
 from interface.http import presenting
 from interface.http.fields import Fields, path_order_id
-from interface.http.problems import ORDER_NOT_FOUND, Problem
+from interface.http.problems import Problem
 from interface.http.rules import asset_identifier, one_of, user_identifier, uuid, whole
 from interface.http.tokens import Token, decode, encode
 from interface.http.waiting import Waiting, awaited_position
@@ -74,9 +72,10 @@ class Queries:
         identifier = path_order_id(order_id)
         Fields.of_query(request).check()
         self._show(self._market.order_view)
+        requests = self._market.order_view.recorder.request_ids(identifier)
+        trail = self._market.orders.trail(identifier, requests)
         events = [
-            {"version": version, **event}
-            for version, event in enumerate(self._trail(identifier), start=1)
+            {"version": version, **message(event)} for version, event in enumerate(trail, start=1)
         ]
         return presenting.answer(200, {"events": events})
 
@@ -126,22 +125,6 @@ class Queries:
         except AggregateNotFoundError:
             raise Problem(404, f"The book of {asset} has no version {version}") from None
         return resting_of(book, depth) if by_order else levels_of(book, depth or DEFAULT_DEPTH)
-
-    def _trail(self, order_id: UUID) -> list[Message]:
-        """The events of an order and of the requests about it, in the order of the log."""
-        orders = self._market.orders
-        trail = orders.recorder.select_trail([order_id])
-        if not trail or trail[0].topic != Order.Created.TOPIC:
-            raise Problem(404, ORDER_NOT_FOUND)
-        events: list[Any] = [orders.mapper.to_domain_event(stored) for stored in trail]
-        # The view knows the requests that are not decided yet; the outcomes name those that
-        # are, also where the view is behind.
-        requests = {event.request_id for event in events if hasattr(event, "request_id")}
-        requests.update(self._market.order_view.recorder.request_ids(order_id))
-        if requests:
-            trail = orders.recorder.select_trail([order_id, *requests])
-            events = [orders.mapper.to_domain_event(stored) for stored in trail]
-        return [message(event) for event in events]
 
     def _show(self, view: View) -> None:
         """Waits until the view shows what the request's Position stands for, if it has one."""

@@ -11,8 +11,8 @@ from eventsourcing.system import SingleThreadedRunner, System
 
 from application.matching import Matching
 from application.orders import Orders, Placement, Receipt
-from domain.order import Order, Terms
-from domain.values import Side, TimeInForce
+from domain.order import Order
+from domain.values import Side, Terms, TimeInForce
 
 START = datetime(2024, 2, 9, 12, tzinfo=UTC)
 

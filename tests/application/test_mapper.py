@@ -67,7 +67,7 @@ def test_the_store_holds_readable_json() -> None:
         side=Side.BUY,
         price=4_500_000_000_000,
         quantity=150_000_000,
-        fills=(Fill(1, UUID(int=3), 4_500_000_000_000, 50_000_000, 0),),
+        fills=(Fill(1, UUID(int=3), "maker", 4_500_000_000_000, 50_000_000, 0),),
         rested=0,
         reason=CancelReason.INSUFFICIENT_LIQUIDITY,
     )
@@ -86,6 +86,7 @@ def test_the_store_holds_readable_json() -> None:
             {
                 "trade_id": 1,
                 "maker_order_id": "00000000-0000-0000-0000-000000000003",
+                "maker_user_id": "maker",
                 "price": 4_500_000_000_000,
                 "quantity": 50_000_000,
                 "maker_remaining": 0,

@@ -15,11 +15,11 @@ from hypothesis import Phase, settings
 
 from domain.book import RestingOrder
 from domain.errors import CancelReason, RejectReason
-from domain.order import Order, Terms
+from domain.order import Order
 from domain.order_book import Fill, OrderBook
 from domain.outcomes import Outcome, outcomes
 from domain.requests import CancelRequest, ReplaceRequest
-from domain.values import Side, TimeInForce
+from domain.values import Side, Terms, TimeInForce
 
 START = datetime(2024, 2, 9, 12, 0, 0, tzinfo=UTC)
 
@@ -50,9 +50,11 @@ def request_id(command: int) -> UUID:
     return uuid5(NAMESPACE_OID, f"request {command}")
 
 
-def fill(trade_id: int, maker: str, price: int, quantity: int, *, left: int) -> Fill:
+def fill(
+    trade_id: int, maker: str, price: int, quantity: int, *, left: int, user: str = "user"
+) -> Fill:
     """A trade with the order named ``maker``, of which ``left`` remains afterwards."""
-    return Fill(trade_id, order_id(maker), price, quantity, left)
+    return Fill(trade_id, order_id(maker), user, price, quantity, left)
 
 
 def event(kind: type[Any], **facts: Any) -> Event:
@@ -86,6 +88,7 @@ class Market:
         self.commands = 0
         self.time = START
         self.names: dict[UUID, str] = {}
+        self.users: dict[str, str] = {}
 
     # Commands; each returns the events that it led to.
 
@@ -107,6 +110,7 @@ class Market:
         at: datetime | None = None,
     ) -> list[Event]:
         self.names[order_id(name)] = name
+        self.users[name] = user
         terms = Terms(user, self.asset, side, price, quantity, time_in_force=time_in_force)
         placed = self.new_order(name, terms, self._next(at))
         return self.send(self.book.place, placed)
@@ -187,12 +191,10 @@ class Market:
         fills: Sequence[Fill] = (),
         rested: int = 0,
         reason: CancelReason | None = None,
-        user: str = "user",
     ) -> Event:
         return event(
             OrderBook.Matched,
             **self._common(name),
-            user_id=user,
             side=side,
             price=price,
             quantity=quantity,
@@ -237,7 +239,6 @@ class Market:
         was: tuple[int, int],
         fills: Sequence[Fill] = (),
         rested: int = 0,
-        user: str = "user",
     ) -> Event:
         """``was`` is what remained before, and its price."""
         previous_remaining, previous_price = was
@@ -245,7 +246,6 @@ class Market:
             OrderBook.Replaced,
             **self._common(name),
             request_id=request_id(self.commands),
-            user_id=user,
             side=side,
             price=price,
             quantity=quantity,
@@ -269,6 +269,7 @@ class Market:
             "asset": self.asset,
             "position": self.position,
             "order_id": order_id(name),
+            "user_id": self.users.get(name, "user"),
         }
 
     # What rests: (name, remaining, price), first in priority first.

@@ -187,7 +187,6 @@ def test_a_price_that_crosses_trades_at_once_at_the_makers_prices() -> None:
             was=(10, 95),
             fills=[fill(1, "a", 100, 2, left=0), fill(2, "b", 101, 3, left=0)],
             rested=5,
-            user="ann",
         )
     ]
     assert market.bids == [("mover", 5, 101)]
@@ -236,7 +235,7 @@ def test_the_user_of_an_amended_order_stays_with_it() -> None:
     for price in (101, 102):
         was = (5, price - 1)
         assert market.amend("mover", price=price) == [
-            market.replaced("mover", Side.BUY, 5, price, was=was, rested=5, user="ann")
+            market.replaced("mover", Side.BUY, 5, price, was=was, rested=5)
         ]
 
 

@@ -6,9 +6,8 @@ from functools import partial
 import pytest
 
 from domain.errors import RejectReason
-from domain.order import Terms
 from domain.order_book import OrderBook
-from domain.values import Side, book_id
+from domain.values import Side, Terms, book_id
 from tests.domain.support import START, Event, Market, event, fill, seconds, state
 
 

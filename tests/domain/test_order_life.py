@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from domain.errors import CancelReason, OrderClosed, RejectReason
-from domain.order import Order, OrderFill, Terms
+from domain.order import Order, OrderFill
 from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import (
     Liquidity,
     OrderStatus,
     OrderType,
     Side,
+    Terms,
     TimeInForce,
     average_price,
 )

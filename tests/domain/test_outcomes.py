@@ -1,9 +1,9 @@
 """What a decision means for the orders: one outcome for the taker, one for each maker."""
 
 from domain.errors import CancelReason, RejectReason
-from domain.order import Order, OrderFill, Terms
+from domain.order import Order, OrderFill
 from domain.outcomes import Outcome, outcomes
-from domain.values import Liquidity, OrderStatus, Side, TimeInForce
+from domain.values import Liquidity, OrderStatus, Side, Terms, TimeInForce
 from tests.domain.support import Market, order_id, request_id, seconds
 
 

@@ -4,10 +4,10 @@ from itertools import groupby
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from domain.order import Order, Terms
+from domain.order import Order
 from domain.order_book import OrderBook
 from domain.requests import CancelRequest
-from domain.values import Side, TimeInForce
+from domain.values import Side, Terms, TimeInForce
 from tests.domain.support import START, Command, Event, state
 from tests.real_flow import (
     ExpectedFill,

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from domain.errors import CancelReason, DomainError, InvalidAmount, OrderClosed, RejectReason
-from domain.order import Terms
-from domain.values import Side
+from domain.values import Side, Terms
 from tests.domain.support import Market, order_id, request_id, seconds, state
 
 FAILED = RejectReason.INTERNAL_ERROR

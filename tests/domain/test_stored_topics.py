@@ -20,8 +20,8 @@ from eventsourcing.utils import get_topic, resolve_topic
 
 import domain
 from domain.errors import RejectReason
-from domain.order import Order, Terms
-from domain.values import Side, TimeInForce
+from domain.order import Order
+from domain.values import Side, Terms, TimeInForce
 from tests.domain.support import Exchange, order_id, request_id, seconds
 
 MODULES = [

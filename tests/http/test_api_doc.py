@@ -15,8 +15,8 @@ from application.messages import message
 from application.views.orders import OrderRow
 from application.views.trades import TradeRow
 from domain.errors import CancelReason, RejectReason
-from domain.order import Order, OrderFill, Terms
-from domain.values import Liquidity, OrderStatus, Side
+from domain.order import Order, OrderFill
+from domain.values import Liquidity, OrderStatus, Side, Terms
 from interface.http import presenting
 from interface.http.fields import Fields, order_terms
 from interface.http.problems import BadInput
@@ -125,7 +125,7 @@ def test_the_events_of_the_audit_trail_are_those_that_are_told() -> None:
     ]
     events = [e for aggregate in [placed, *requests] for e in aggregate.collect_events()]
     always = {"type", "occurredAt", "orderId", "userId", "asset"}
-    told = [(message(e)["type"], set(message(e)) - always) for e in events]  # type: ignore[arg-type]
+    told = [(message(e)["type"], set(message(e)) - always) for e in events]
     assert told == [(row[0], set(re.findall(r"\w+", row[2]))) for row in table("Event type")]
     [told_fill] = message(placed_event_with_fills(fills))["fills"]
     assert "{" + ",".join(f'"{name}"' for name in told_fill) + "}" in PAGE

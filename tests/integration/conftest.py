@@ -12,8 +12,7 @@ import pytest
 from application.orders import Placement, Receipt
 from application.persistence.snapshot import Snapshot
 from application.verify import Inconsistent, Verifier
-from domain.order import Terms
-from domain.values import Side
+from domain.values import Side, Terms
 from system import Market, build, create_tables, followings
 
 

@@ -14,8 +14,7 @@ from typing import Any
 import psycopg
 
 from application.orders import Placement
-from domain.order import Terms
-from domain.values import Side, order_id
+from domain.values import Side, Terms, order_id
 from system import build
 
 TERMS = Terms("crasher", "BTC-USD", Side.BUY, 100, 5, client_order_id="once")

@@ -10,8 +10,7 @@ from eventsourcing.system import SingleThreadedRunner
 from application.orders import Orders, Placement
 from application.persistence.position import PositionMoved
 from application.views.trades import TradeView
-from domain.order import Terms
-from domain.values import OrderStatus, Side
+from domain.values import OrderStatus, Side, Terms
 from system import ENV, build, create_tables, system
 from tests.integration.conftest import Venue
 
