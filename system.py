@@ -8,8 +8,8 @@ from eventsourcing.system import System
 from application.matching import Matching
 from application.orders import Orders
 from application.persistence.following import BatchFollower
+from application.persistence.locks import alone
 from application.persistence.recorder import EventRecorder
-from application.persistence.tables import alone
 from application.views.books import BookView
 from application.views.orders import OrderView
 from application.views.trades import TradeView
@@ -26,8 +26,9 @@ VIEWS: Final = {"orders": OrderView, "books": BookView, "trades": TradeView}
 ENV: Final = {
     "PERSISTENCE_MODULE": "eventsourcing.postgres",
     "PROCESS_RECORDER_TOPIC": f"{EventRecorder.__module__}:{EventRecorder.__qualname__}",
-    # How long a request waits for a connection before it is told that PostgreSQL is away.
+    # Seconds that anybody waits for a connection from a pool, and for the lock of a log.
     "POSTGRES_CONNECT_TIMEOUT": "1",
+    "POSTGRES_LOCK_TIMEOUT": "1",
     "POSTGRES_POOL_SIZE": "1",
     "CREATE_TABLE": "n",
 }
@@ -52,13 +53,17 @@ def system() -> System:
 
 
 def create_tables(env: Mapping[str, str]) -> None:
-    """Makes the database ready. Safe to do again, and by several at once."""
+    """Makes the database ready. Safe to do again, and by several at once.
+
+    Applications that are constructed at the same moment race to create their tables ("tuple
+    concurrently updated"), so it is done by one after the other, and by nobody else.
+    """
     with alone(env, "create tables"):
         build({**env, "CREATE_TABLE": "y"}).close()
 
 
 def build(env: Mapping[str, str]) -> Market:
-    """Constructs the applications on a database whose tables exist.
+    """Constructs the applications, and their tables only if ``env`` says CREATE_TABLE.
 
     ``env`` is the library's: POSTGRES_DBNAME, _HOST, _PORT, _USER, _PASSWORD at least.
     """

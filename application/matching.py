@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final, cast
+from datetime import datetime
+from typing import ClassVar, Final, cast
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
@@ -51,13 +51,14 @@ class Matching(BatchProcess):
 
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)
-        self._poisonous: set[int] = set()
+        self._refusing: int | None = None  # the position of a command not to be tried again
 
     def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> None:
         """Decides a batch; a command that makes the book raise is refused, and the market goes on.
 
-        Nobody knows what such a command has done to the live book, so that one is dropped,
-        and the batch decided again on the book that is stored.
+        Nobody knows what such a command has done to the live books, so they are dropped:
+        what stands before it is decided again, then it is refused. The rest of the batch is
+        left waiting.
         """
         try:
             super().process_jobs(jobs, move)
@@ -67,9 +68,20 @@ class Matching(BatchProcess):
                 extra={"asset": poison.asset, "position": poison.position},
             )
             self.forget()
-            self._poisonous.add(poison.position)
-            self.process_jobs(jobs, move)
-            self._poisonous.discard(poison.position)
+            before = [job for job in jobs if job[1].notification_id < poison.position]
+            since = move.since
+            if before:
+                last = before[-1][1].notification_id
+                super().process_jobs(before, Advance(move.application_name, last, since))
+                since = last
+            [refused] = [job for job in jobs if job[1].notification_id == poison.position]
+            self._refusing = poison.position
+            try:
+                super().process_jobs(
+                    [refused], Advance(move.application_name, poison.position, since)
+                )
+            finally:
+                self._refusing = None
 
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
@@ -78,7 +90,7 @@ class Matching(BatchProcess):
         command = cast("Command", domain_event)  # by self.topics
         position = cast("Tracking", processing_event.tracking).notification_id
         book = self._book(command.asset, command.timestamp, processing_event)
-        if position in self._poisonous:
+        if position == self._refusing:
             book.refuse(position, command, RejectReason.INTERNAL_ERROR)
         else:
             try:
@@ -97,15 +109,6 @@ class Matching(BatchProcess):
             msg = f"The book of {asset} has had only {book.version} commands"
             raise AggregateNotFoundError(msg)
         return book
-
-    def lag(self, now: datetime) -> timedelta:
-        """For how long the oldest command that is not decided yet has been waiting."""
-        waiting = self.waiting("Orders", limit=1)
-        if not waiting:
-            return timedelta(0)
-        oldest: Any = self.mappers["Orders"].to_domain_event(waiting[0])
-        age: timedelta = now - oldest.timestamp
-        return max(age, timedelta(0))
 
     def _book(
         self, asset: str, time: datetime, processing_event: ProcessingEvent[UUID]

@@ -1,8 +1,9 @@
 """Orders records what users ask, and applies to each order what Matching decided."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
@@ -97,7 +98,7 @@ class Orders(BatchProcess):
 
     def cancel(self, order_id: UUID, request_id: UUID, time: datetime) -> Receipt:
         """Asks that an order be cancelled. Raises AggregateNotFoundError, OrderClosed."""
-        order = self.get(order_id)
+        order = self.current(order_id)
         [recording] = self.save(order.request_cancel(request_id, time))
         return Receipt(order, recording.notification.id)
 
@@ -113,7 +114,7 @@ class Orders(BatchProcess):
 
         Raises AggregateNotFoundError, OrderClosed.
         """
-        order = self.get(order_id)
+        order = self.current(order_id)
         [recording] = self.save(order.request_replace(request_id, price, quantity, time))
         return Receipt(order, recording.notification.id)
 
@@ -128,6 +129,18 @@ class Orders(BatchProcess):
             order.record(outcome.event, **outcome.facts)
             processing_event.collect_events(order)
 
+    def current(self, order_id: UUID) -> Order:
+        """The order as the book knows it: also with decisions that are yet to be recorded.
+
+        Who has been told of a decision is not to be judged by what was before it. Raises
+        AggregateNotFoundError.
+        """
+        since = self.recorder.max_tracking_id("Matching")
+        order = self.get(order_id)
+        for _ in self._news_of(order, since):
+            pass
+        return order
+
     def reply_to(self, order_id: UUID, request_id: UUID | None) -> Reply:
         """The order as a decided request (None: its own placing) left it.
 
@@ -137,20 +150,27 @@ class Orders(BatchProcess):
         since = self.recorder.max_tracking_id("Matching")
         created, *decided = self.events.get(order_id)
         order: Any = created.mutate(None)  # type: ignore[attr-defined]
-        for event in decided:
-            event.mutate(order)  # type: ignore[attr-defined]
+        for event in chain(self._again(order, decided), self._news_of(order, since)):
             if getattr(event, "request_id", None) == request_id:
-                return Reply(order, _refusal(event))
+                is_refused = isinstance(event, Order.RequestRefused)
+                return Reply(order, event.reason if is_refused else None)
+        raise LookupError(f"{request_id or order_id} is not decided yet")
+
+    def _again(self, order: Order, events: Iterable[Any]) -> Iterator[Any]:
+        for event in events:
+            event.mutate(order)
+            yield event
+
+    def _news_of(self, order: Order, since: int | None) -> Iterator[Any]:
+        """Has the order record, for the moment, what Matching has decided after ``since``."""
         for notifications in self.pull_notifications(
             "Matching", start=since, inclusive_of_start=False
         ):
             for decision, _ in self.convert_notifications("Matching", notifications):
                 for outcome in outcomes(decision):
-                    if outcome.order_id == order_id:
+                    if outcome.order_id == order.id:
                         order.record(outcome.event, **outcome.facts)
-                        if outcome.facts.get("request_id") == request_id:
-                            return Reply(order, _refusal(order.pending_events[-1]))
-        raise LookupError(f"{request_id or order_id} is not decided yet")
+                        yield from order.collect_events()
 
     def trail(self, order_id: UUID, request_ids: Iterable[UUID]) -> list[Any]:
         """The events of an order and of the requests about it, in the order of the log.
@@ -173,10 +193,6 @@ class Orders(BatchProcess):
         found = {}
         for notification in self.recorder.select_trail(list(placements)):
             if notification.originator_version == Order.INITIAL_VERSION:
-                order: Order = self.repository.get(notification.originator_id)  # type: ignore[arg-type]
+                order = self.current(cast("UUID", notification.originator_id))
                 found[order.id] = Receipt(order, notification.id, is_new=False)
         return found
-
-
-def _refusal(event: Any) -> RejectReason | None:
-    return event.reason if isinstance(event, Order.RequestRefused) else None

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from application.matching import COMMANDS, Matching, decide
 from application.orders import Orders
+from application.persistence.connection import AWAY
 from application.persistence.snapshot import Snapshot
 from application.views.books import BookView, levels_of, resting_of
 from application.views.orders import OrderRow, OrderView
@@ -18,6 +19,7 @@ from domain.errors import RejectReason
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import Outcome, outcomes
+from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import Side
 
 Progress = Callable[[int], None]
@@ -41,6 +43,7 @@ class Verifier:
         self._orders = orders
         self._matching = matching
         self._progress = progress
+        self._last = "the beginning"
 
     def length(self) -> int:
         """How many steps the whole will take, for whoever shows progress."""
@@ -48,11 +51,20 @@ class Verifier:
         return 2 * orders + 3 * self._snapshot.count(self._matching.recorder)
 
     def verify(self, order_view: OrderView, book_view: BookView, trade_view: TradeView) -> None:
-        """Raises Inconsistent."""
-        self._verify_decisions()
-        self._verify_books(book_view)
-        self._verify_trades(trade_view)
-        self._verify_orders(order_view)
+        """Raises Inconsistent. Keeps every book and every order in memory."""
+        for step, *view in (
+            (self._verify_decisions,),
+            (self._verify_books, book_view),
+            (self._verify_trades, trade_view),
+            (self._verify_orders, order_view),
+        ):
+            try:
+                step(*view)
+            except (Inconsistent, *AWAY):
+                raise
+            except Exception as error:  # what can't be read, decided or applied is no log of ours
+                fault = f"{type(error).__name__}: {error}"
+                raise Inconsistent(f"after {self._last} of the log: {fault}") from error
 
     def _verify_decisions(self) -> None:
         """Decides again what Matching has decided, and compares event by event."""
@@ -157,12 +169,16 @@ class Verifier:
         expected = self._outcomes(applied_up_to)
         orders: dict[UUID, Any] = {}
         placed_at: dict[UUID, int] = {}
+        requests: set[tuple[UUID, UUID]] = set()
         compared = False
         for position, event in self._log(self._orders):
             if position > shown_up_to and not compared:
                 self._compare_orders(view, orders, placed_at)
+                self._compare_requests(view, requests)
                 compared = True
-            if isinstance(event, Order.Created):
+            if isinstance(event, CancelRequest.Created | ReplaceRequest.Created):
+                requests.add((event.order_id, event.originator_id))
+            elif isinstance(event, Order.Created):
                 orders[event.originator_id] = event.mutate(None)
                 placed_at[event.originator_id] = position
             elif isinstance(event, Order.Decided):
@@ -174,6 +190,7 @@ class Verifier:
                 _compare("Orders", event, *order.collect_events())
         if not compared:
             self._compare_orders(view, orders, placed_at)
+            self._compare_requests(view, requests)
         _same("Orders, decisions not applied", next(expected, None), None)
 
     def _compare_orders(
@@ -187,6 +204,11 @@ class Verifier:
             shown += 1
         _same("orders view, number of orders", shown, len(orders))
 
+    def _compare_requests(self, view: OrderView, requests: set[tuple[UUID, UUID]]) -> None:
+        rows = self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.requests"))
+        shown = {(row["order_id"], row["request_id"]) for row in rows}
+        _same("orders view, requests", sorted(shown ^ requests)[:1], [])
+
     def _outcomes(self, applied_up_to: int) -> Iterator[Outcome]:
         for position, decision in self._log(self._matching):
             if position <= applied_up_to:
@@ -198,6 +220,7 @@ class Verifier:
 
     def _log(self, application: Orders | Matching) -> Iterator[tuple[int, Any]]:
         for position, event in self._snapshot.log(application.recorder, application.mapper):
+            self._last = f"{application.name} {position}"
             self._progress(1)
             yield position, event
 

@@ -133,7 +133,7 @@ def book_id(asset: str) -> UUID:
     return uuid5(_NAMESPACE, f"book:{asset}")
 
 
-def order_id(user_id: str, asset: str, client_order_id: str) -> UUID:
+def derive_order_id(user_id: str, asset: str, client_order_id: str) -> UUID:
     """The id of the order that a user gave a clientOrderId, the same each time it is asked.
 
     Each part carries its length, so that no two triples run together into one name.

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
@@ -18,18 +17,23 @@ _log = logging.getLogger(__name__)
 
 
 class Endings:
-    """Tells an accident, after which one starts again, from something that cannot work."""
+    """Tells accidents, after which one starts again, from something that cannot work."""
 
-    COUNT: Final = 3
-    SECONDS: Final = 10.0
+    COUNT: Final = 5
+    SECONDS: Final = 5.0
 
     def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=self.COUNT)
+        self._started = 0.0
+        self._in_a_row = 0
+
+    def start(self) -> None:
+        self._started = time.monotonic()
 
     def add(self) -> bool:
-        """Count one more; True when there were COUNT of them within SECONDS."""
-        self._times.append(time.monotonic())
-        return len(self._times) == self.COUNT and self._times[-1] - self._times[0] <= self.SECONDS
+        """Count one more; True for COUNT in a row, each within SECONDS of its start."""
+        lived = time.monotonic() - self._started
+        self._in_a_row = self._in_a_row + 1 if lived < self.SECONDS else 0
+        return self._in_a_row >= self.COUNT
 
 
 class Child:
@@ -51,6 +55,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+        self.endings.start()
         _log.info("process started", extra={"role": self.name, "pid": self._process.pid})
 
     def ending(self) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import click
@@ -85,7 +86,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
                 for _ in sending.send(commands):
                     bar.update(1)
             report = sending.report(commands, time.monotonic() - started)
-    except (ValueError, KeyError, httpx.HTTPError) as error:
+    except (ValueError, OSError, EOFError, httpx.HTTPError) as error:
         raise UserError(f"replay failed: {error}") from error
     if as_json:
         click.echo(json.dumps(report._asdict()))
@@ -109,7 +110,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
 def book(settings: Settings, asset: str, depth: int, url: str | None, *, as_json: bool) -> None:
     """Print the book of an asset, as the service shows it."""
     with _service(settings, url) as client:
-        response = client.get(f"/books/{asset}", params={"depth": depth})
+        response = client.get(f"/books/{quote(asset, safe='')}", params={"depth": depth})
     if response.is_error:
         raise UserError(response.text)
     if as_json:
@@ -136,7 +137,7 @@ def events(settings: Settings, order_or_asset: str, *, as_json: bool) -> None:
         try:
             trail = maintenance.order_events(env, UUID(order_or_asset))
         except ValueError:
-            trail = maintenance.book_events(env, order_or_asset)
+            trail = maintenance.book_events(env, click.format_filename(order_or_asset))
     if not trail:
         raise UserError(f"no order and no book {order_or_asset}")
     for event in trail:
@@ -148,7 +149,7 @@ def events(settings: Settings, order_or_asset: str, *, as_json: bool) -> None:
 @click.pass_obj
 def rebuild(settings: Settings, view: str) -> None:
     """Build a read model anew from the events, beside the one that serves, and swap."""
-    from application.persistence.tables import Busy  # noqa: PLC0415
+    from application.persistence.locks import Busy  # noqa: PLC0415
     from interface import maintenance  # noqa: PLC0415
 
     with _database(settings) as env:

@@ -13,6 +13,10 @@ class DataDirInUse(CannotStartError):
     """Another process has locked the data directory."""
 
 
+class DataDirUnusable(CannotStartError):
+    """The data directory cannot be made or written."""
+
+
 class DataDirLock:
     """Hold DATA_DIR, made when missing, from __enter__ to __exit__ or to the end of the process.
 
@@ -25,9 +29,15 @@ class DataDirLock:
         self._file: int | None = None
 
     def __enter__(self) -> Self:
-        """Take the lock; raise DataDirInUse, or OSError when the directory cannot be written."""
-        self._data_dir.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        """Take the lock; raise DataDirInUse, or DataDirUnusable when it cannot be written."""
+        try:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+            file = os.open(self._data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise DataDirUnusable(
+                f"The data directory {self._data_dir} cannot be used: {error.strerror}."
+                " Set DATA_DIR to a directory that you may write to."
+            ) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

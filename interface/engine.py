@@ -9,8 +9,9 @@ import threading
 from collections.abc import Mapping
 
 import psycopg
-from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError
+from eventsourcing.persistence import IntegrityError
 
+from application.persistence import connection
 from application.persistence.following import BatchFollower
 from application.persistence.position import PositionMoved
 from application.views.view import View
@@ -19,7 +20,9 @@ from system import build, followings
 
 log = logging.getLogger(__name__)
 
-AWAY = (psycopg.Error, OperationalError, InterfaceError)
+_CONFLICT_SECONDS = 0.02
+
+AWAY = (*connection.AWAY, psycopg.Error)  # the latter on connections of our own
 
 
 class Engine:
@@ -69,10 +72,10 @@ class Engine:
 
     def _follow(self, env: Mapping[str, str], follower: BatchFollower, leader: str) -> None:
         channel = follower.readers[leader].notification_log.recorder.channel_name  # type: ignore[attr-defined]
-        with listen(env, [channel]) as connection:
+        with listen(env, [channel]) as listening:
             while not self._stopping.is_set():
                 self._catch_up(follower, leader)
-                for _ in connection.notifies(timeout=LOOK_ANYWAY_SECONDS, stop_after=1):
+                for _ in listening.notifies(timeout=LOOK_ANYWAY_SECONDS, stop_after=1):
                     pass
 
     def _catch_up(self, follower: BatchFollower, leader: str) -> None:
@@ -81,11 +84,13 @@ class Engine:
                 if not process(follower, leader, self._batch_size):
                     return
             except IntegrityError as error:
-                # Another follower was faster. What is true now is in the store.
+                # Another follower was faster. What is true now is in the store; the pause
+                # keeps two that fight from doing nothing else.
                 log.warning(
                     "conflict, deciding again",
                     extra={"follower": follower.name, "error": str(error).strip()},
                 )
+                self._stopping.wait(_CONFLICT_SECONDS)
 
 
 def process(follower: BatchFollower, leader: str, limit: int) -> bool:
@@ -111,7 +116,9 @@ def _process_up_to_the_fault(view: View, leader: str) -> bool:
     except (*AWAY, PositionMoved):
         raise
     except Exception as error:
-        [fault] = view.waiting(leader, limit=1)
+        fault = next(iter(view.pending(leader, limit=1)), None)
+        if fault is None:  # the view was rebuilt meanwhile
+            return True
         reason = f"{leader} {fault.id}, {fault.topic}: {type(error).__name__}: {error}"
         if view.recorder.parked() != reason:  # it is tried again and again, and told once
             log.exception("view parked", extra={"view": view.name, "position": fault.id})

@@ -7,6 +7,7 @@ class CannotStartError(Exception):
     CannotStartError
     ├── SettingsError       a setting has a value that cannot be used
     ├── DataDirInUse        another process has DATA_DIR
+    ├── DataDirUnusable     DATA_DIR cannot be made or written
     ├── PortInUse           PORT cannot be had
     ├── AccountError        no user to run PostgreSQL as, or it cannot have what it needs
     ├── PostgresError       PostgreSQL does not start; the message ends with what its log says

@@ -54,7 +54,8 @@ def rebuild_view(env: Mapping[str, str], name: str, bar: Bar) -> None:
     view_class = VIEWS[name]
     with closing(build(env)) as market:
         leader = market.orders if name == "orders" else market.matching
-        length = leader.recorder.max_notification_id() or 0
+        with Snapshot.take(env) as snapshot:
+            length = snapshot.count(leader.recorder)
         with bar(f"Rebuilding {name}", length) as progress:
             rebuild(view_class, leader, progress.update)
 

@@ -31,19 +31,41 @@ class Report(NamedTuple):
 
 
 def read_commands(path: Path) -> list[dict[str, Any]]:
-    """Reads a file of commands, compressed or not. Raises ValueError naming the line."""
+    """Reads a file of commands, compressed or not.
+
+    Raises ValueError naming the line, OSError for a file that can't be read.
+    """
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
-    commands = []
+    commands: list[dict[str, Any]] = []
+    placed: set[str] = set()
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             command = json.loads(line)
-            _ = command["op"]
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{path.name}, line {number}: not a command") from None
+            _check(command, placed)
+        except (ValueError, KeyError, TypeError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise ValueError(f"{path.name}, line {number}: not a command: {reason}") from None
         commands.append(command)
     return commands
+
+
+def _check(command: dict[str, Any], placed: set[str]) -> None:
+    """Raises ValueError, KeyError or TypeError; remembers in ``placed`` who was placed."""
+    match command["op"]:
+        case "new":
+            for field, kind in (("side", str), ("tif", str), ("price", int), ("qty", int)):
+                if not isinstance(command[field], kind):
+                    raise TypeError(f"{field} is no {kind.__name__}")
+            placed.add(command["id"])
+        case "cancel":
+            if command["id"] not in placed:
+                raise ValueError(f"{command['id']} was not placed before")
+        case "final":
+            _ = command["bids"], command["asks"], command["open_orders"]
+        case other:
+            raise ValueError(f"op is {other}")
 
 
 class Replay:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 import psycopg
-from eventsourcing.persistence import InterfaceError, OperationalError
 
+from application.persistence.connection import AWAY
 from interface.database_url import database_env, libpq_env
 from interface.engine import Engine
 from interface.process import die_with_supervisor
@@ -58,7 +58,7 @@ def _when_postgres_answers(work: Callable[[], None]) -> None:
     while True:
         try:
             return work()
-        except (psycopg.OperationalError, OperationalError, InterfaceError) as error:
+        except (psycopg.OperationalError, *AWAY) as error:
             if time.monotonic() > deadline:
                 raise
             log.warning("PostgreSQL is away", extra={"error": str(error).strip()})

@@ -65,15 +65,15 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host:port/name; unset: the embedded PostgreSQL.",
     )
     http_threads: int = Field(
-        default=16,
-        ge=2,
+        default=64,
+        ge=4,
         le=256,
         description="Requests that one HTTP worker serves at a time.",
     )
     http_workers: int = Field(
         default=1,
         ge=1,
-        le=64,
+        le=16,
         description="Processes that serve HTTP.",
     )
     batch_size: int = Field(

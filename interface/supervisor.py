@@ -35,6 +35,7 @@ _DEMO: Final = ("traders",)
 # Seconds.
 _PORT_PATIENCE: Final = 5.0  # after kill -9 the HTTP server takes a moment to follow
 _POLL: Final = 0.1
+_ONE_STOP: Final = 0.5  # seconds
 _ORDER: Final = (
     '{"userId":"user123","asset":"BTC-USD","type":"BUY","price":45000.00,"quantity":1.5}'
 )
@@ -65,6 +66,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self._count = 0
+        self._last = -_ONE_STOP
         self._former: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
@@ -84,7 +86,11 @@ class StopSignals:
             signal.signal(sign, handler)  # type: ignore[arg-type]
 
     def _add(self, _sign: int, _frame: FrameType | None) -> None:
-        self._count += 1
+        # Some send one stop as two signals: to the process, and to its group.
+        now = time.monotonic()
+        if now - self._last >= _ONE_STOP:
+            self._count += 1
+        self._last = now
 
     def requested(self) -> bool:
         return self._count > 0
@@ -142,6 +148,7 @@ class _Service:
     def _start_postgres(self) -> None:
         self._postgres = EmbeddedPostgres(self._settings.data_dir, cancelled=self._stop.requested)
         self._stack.callback(self._postgres.stop, self._stop.forced)
+        self._postgres_endings.start()
         self._postgres.start()
         self._env["DATABASE_URL"] = self._postgres.url
 
@@ -156,6 +163,7 @@ class _Service:
         if self._postgres is not None and not self._postgres.alive():
             _log.error("PostgreSQL ended")
             _count(self._postgres_endings, "PostgreSQL")
+            self._postgres_endings.start()
             self._postgres.start()
         for child in self._running:
             if ending := child.ending():
@@ -168,7 +176,7 @@ class _Service:
 def _count(endings: Endings, what: str) -> None:
     if endings.add():
         raise ServiceFailedError(
-            f"{what} ended {Endings.COUNT} times within {Endings.SECONDS:.0f} s."
+            f"{what} ended {Endings.COUNT} times in a row, each within {Endings.SECONDS:.0f} s."
             " What it said is above."
         )
 

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
+from eventsourcing.persistence import InterfaceError, InternalError, OperationalError
 from psycopg.rows import dict_row
+
+# How the library says that PostgreSQL is away, or has ended the session: nothing that the
+# caller did is wrong, and the same may work in a moment.
+AWAY = (OperationalError, InterfaceError, InternalError)
 
 _CONNECT_SECONDS = 5
 

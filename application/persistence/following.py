@@ -6,26 +6,44 @@ With nothing waiting, a batch is one event.
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from eventsourcing.application import ProcessingEvent
-from eventsourcing.persistence import JSONTranscoder, Mapper, Notification
+from eventsourcing.persistence import InfrastructureFactory, JSONTranscoder, Mapper, Notification
+from eventsourcing.postgres import PostgresFactory
 from eventsourcing.system import Follower, ProcessApplication, ProcessingJob
+from eventsourcing.utils import Environment
 
 from application.persistence.mapper import JSONMapper
 from application.persistence.position import Advance
 from application.persistence.recorder import EventRecorder
 
+_RECONNECT_SECONDS = 1.0
+
 
 class BatchFollower(Follower[UUID]):
     """A follower whose unit of work is a batch."""
 
-    # How much one read may bring at most, and how much it brings unless told. (Library: 10.)
+    # How many events one read may bring at most, and how many it brings unless told; the
+    # library's defaults are 10.
     log_section_size = 10_000
     pull_section_size = 500
 
     def construct_mapper(self) -> Mapper[UUID]:
         return self.factory.mapper(transcoder=JSONTranscoder(), mapper_class=JSONMapper)
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory:
+        """The library's, but a pool whose PostgreSQL is away is quick to look again.
+
+        Left alone, its attempts to reconnect come ever more seldom, over five minutes; this
+        way an attempt is given up soon, and the next request starts a new one.
+        """
+        factory = super().construct_factory(env)
+        if isinstance(factory, PostgresFactory):
+            factory.datastore.pool.reconnect_timeout = _RECONNECT_SECONDS
+        return factory
 
     def pull_and_process(
         self, leader_name: str, start: int | None = None, stop: int | None = None
@@ -46,7 +64,7 @@ class BatchFollower(Follower[UUID]):
         """
         with self.processing_lock:
             since = self.recorder.max_tracking_id(leader_name)
-            notifications = self.waiting(leader_name, limit or self.pull_section_size, since)
+            notifications = self._after(leader_name, since, limit or self.pull_section_size)
             if not notifications:
                 return 0
             jobs = self.convert_notifications(leader_name, notifications)
@@ -58,12 +76,22 @@ class BatchFollower(Follower[UUID]):
                 raise
             return len(jobs)
 
-    def waiting(
-        self, leader_name: str, limit: int, since: int | None = None
-    ) -> Sequence[Notification]:
-        """The notifications after ``since``, unless told the follower's own position."""
+    def pending(self, leader_name: str, limit: int) -> Sequence[Notification]:
+        """The notifications that wait, from the follower's own position on."""
+        return self._after(leader_name, self.recorder.max_tracking_id(leader_name), limit)
+
+    def lag(self, leader_name: str, now: datetime) -> timedelta:
+        """For how long the oldest event that waits has been waiting."""
+        waiting = self.pending(leader_name, limit=1)
+        if not waiting:
+            return timedelta(0)
+        oldest: Any = self.mappers[leader_name].to_domain_event(waiting[0])
+        age: timedelta = now - oldest.timestamp
+        return max(age, timedelta(0))
+
+    def _after(self, leader_name: str, since: int | None, limit: int) -> Sequence[Notification]:
         return self.readers[leader_name].notification_log.select(
-            start=since or self.recorder.max_tracking_id(leader_name),
+            start=since,
             limit=limit,
             topics=self.topics,
             inclusive_of_start=False,

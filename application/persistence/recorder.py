@@ -11,16 +11,11 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from eventsourcing.persistence import (
-    InterfaceError,
-    Notification,
-    OperationalError,
-    StoredEvent,
-    Tracking,
-)
+from eventsourcing.persistence import Notification, OperationalError, StoredEvent, Tracking
 from eventsourcing.postgres import PostgresProcessRecorder
 from psycopg.sql import SQL, Identifier
 
+from application.persistence.connection import AWAY
 from application.persistence.position import Advance, advance
 
 
@@ -66,7 +61,7 @@ class EventRecorder(PostgresProcessRecorder):
                 committing = False
                 with suppress(psycopg.Error):  # who misses it looks by itself within a second
                     connection.execute(SQL("NOTIFY {}").format(Identifier(self.channel_name)))
-        except (OperationalError, InterfaceError) as error:
+        except AWAY as error:
             if committing:
                 raise CommitUnknown(str(error)) from error
             raise

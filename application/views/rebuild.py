@@ -1,15 +1,22 @@
 """Building a view anew from the events, beside the living one, and swapping the two."""
 
+import time
 from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 from uuid import UUID
 
+import psycopg
 from eventsourcing.application import Application
 from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import connect
-from application.persistence.tables import alone
+from application.persistence.locks import alone
 from application.views.view import View
+
+_NEW, _OLD = "_new", "_old"
+_LOCK_MILLISECONDS = 100  # who reads waits behind us for no longer than this
+_PAUSE_SECONDS = 0.5
 
 
 def rebuild(
@@ -27,26 +34,45 @@ def rebuild(
     """
     env = leader.env
     schema = view_class.env["POSTGRES_SCHEMA"]
-    new, old = f"{schema}_new", f"{schema}_old"
     with alone(env, f"rebuild {schema}", wait=False), connect(env) as connection:
-        connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(new)))
-        own_env = {**env, "POSTGRES_SCHEMA": new, "CREATE_TABLE": "y"}
+        connection.execute(
+            SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema + _NEW))
+        )
+        own_env = {**env, "POSTGRES_SCHEMA": schema + _NEW, "CREATE_TABLE": "y"}
         with closing(view_class(own_env)) as view:
             view.follow(leader.name, leader.notification_log)
             _catch_up(view, leader.name, progress)
-            tracking = Identifier(schema, view.recorder.tracking_table_name)
-            with connection.transaction():
-                # The position comes first in a view's transactions: who holds this lock
-                # has the living view between two batches.
-                connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(tracking))
+            while not _swap(connection, view, leader.name, progress):
+                time.sleep(_PAUSE_SECONDS)  # let those through who waited behind us
                 _catch_up(view, leader.name, progress)
-                for before, after in ((schema, old), (new, schema)):
-                    connection.execute(
-                        SQL("ALTER SCHEMA {} RENAME TO {}").format(
-                            Identifier(before), Identifier(after)
-                        )
+
+
+def _swap(
+    connection: psycopg.Connection[Any],
+    view: View,
+    leader_name: str,
+    progress: Callable[[int], None],
+) -> bool:
+    """Puts the new schema in the old one's place; False where a long reader is in the way."""
+    schema = view.env["POSTGRES_SCHEMA"].removesuffix(_NEW)
+    tracking = Identifier(schema, view.recorder.tracking_table_name)
+    try:
+        with connection.transaction():
+            connection.execute(SQL("SET LOCAL lock_timeout = {}").format(_LOCK_MILLISECONDS))
+            # The position comes first in a view's transactions: who holds this lock has the
+            # living view between two batches. Reading the position is not hindered.
+            connection.execute(SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(tracking))
+            _catch_up(view, leader_name, progress)
+            for before, after in ((schema, schema + _OLD), (schema + _NEW, schema)):
+                connection.execute(
+                    SQL("ALTER SCHEMA {} RENAME TO {}").format(
+                        Identifier(before), Identifier(after)
                     )
-                connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(old)))
+                )
+            connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema + _OLD)))
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
 
 
 def _catch_up(view: View, leader_name: str, progress: Callable[[int], None]) -> None:

@@ -65,6 +65,8 @@ class TradeViewRecorder(ViewRecorder):
             PRIMARY KEY (asset, trade_id)
         )""",
         "CREATE UNIQUE INDEX IF NOT EXISTS trades_newest ON {schema}.trades (position, trade_id)",
+        """CREATE INDEX IF NOT EXISTS trades_of_asset
+            ON {schema}.trades (asset, position, trade_id)""",
         "CREATE INDEX IF NOT EXISTS trades_of_maker ON {schema}.trades (maker_order_id)",
         "CREATE INDEX IF NOT EXISTS trades_of_taker ON {schema}.trades (taker_order_id)",
     )

@@ -35,11 +35,12 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
     ``http_threads`` is how many requests the server handles at a time. The market and the
     bell belong to the caller, who has started the bell.
     """
-    waiting = Waiting(bell, places=http_threads // 2, read_seconds=read_wait_seconds)
-    lag = Lag(market.matching, clock, timedelta(seconds=max_lag_seconds))
+    waiting = Waiting(bell, http_threads, read_wait_seconds)
+    max_lag = timedelta(seconds=max_lag_seconds)
+    lag = Lag(market.matching, clock, max_lag)
     commands = Commands(market, waiting, lag, clock, new_id)
     queries = Queries(market, waiting)
-    health = Health(market, lag)
+    health = Health(market, clock, max_lag)
 
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or unknown; nothing is redirected
@@ -57,5 +58,11 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
         ("GET", "/health", health.alive),
         ("GET", "/ready", health.ready),
     ):
-        app.add_url_rule(path, f"{method} {path}".replace(".", ""), handler, methods=[method])
+        app.add_url_rule(
+            path,
+            f"{method} {path}".replace(".", ""),
+            handler,
+            methods=[method],
+            provide_automatic_options=False,
+        )
     return app

@@ -4,18 +4,20 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from uuid import UUID
 
+from eventsourcing.application import AggregateNotFoundError
 from flask import Response, request
 
 from application.orders import ClientOrderIdReused, Placement, Receipt, Reply
+from application.persistence.connection import AWAY
 from application.views.orders import OrderRow
 from application.waiting import until_replied
 from domain.errors import OrderClosed
-from domain.values import OrderStatus, Terms, order_id
+from domain.values import OrderStatus, Terms, derive_order_id
 from interface.http import presenting
-from interface.http.fields import amendment, batch, order_terms, path_order_id
+from interface.http.fields import Fields, amendment, batch, order_terms, path_order_id
 from interface.http.lag import Lag
 from interface.http.parsing import json_object
-from interface.http.problems import AWAY, CLIENT_ORDER_ID_REUSED, BadInput, Fault, refused
+from interface.http.problems import CLIENT_ORDER_ID_REUSED, BadInput, Fault, Problem, refused
 from interface.http.tokens import Token, encode
 from interface.http.waiting import Waiting, preferred_wait
 from system import Market
@@ -41,20 +43,22 @@ class Commands:
 
     def place(self) -> Response:
         """201 with the new order; 200 with the one that its clientOrderId stands for."""
-        terms = order_terms(json_object(request))
-        self._lag.check()
-        receipt = self._orders.place(self._placement(terms), self._clock())
+        Fields.of_query(request).check()
+        placement = self._placement(order_terms(json_object(request)))
+        self._check_lag(placement)
+        receipt = self._orders.place(placement, self._clock())
         reply = self._reply(receipt, None)
         headers = _headers(receipt.position, reply)
         if receipt.is_new:
             headers["Location"] = f"/orders/{receipt.order.id}"
         # Asked again, the order may have gone further than its placing brought it.
-        known = [receipt] if reply is None else [receipt, reply]
+        known: list[Receipt | Reply] = [receipt] if reply is None else [receipt, reply]
         latest = max(known, key=lambda each: each.order.book_version)
         return presenting.answer(201 if receipt.is_new else 200, _order(latest), headers)
 
     def place_batch(self) -> Response:
         """200 with a result for each entry; all that can be placed is, in one commit."""
+        Fields.of_query(request).check()
         entries = [self._entry(given) for given in batch(json_object(request))]
         self._lag.check()
         placements = [entry for entry in entries if isinstance(entry, Placement)]
@@ -65,6 +69,7 @@ class Commands:
 
     def amend(self, order_id: str) -> Response:
         identifier = path_order_id(order_id)
+        Fields.of_query(request).check()
         price, quantity = amendment(json_object(request))
         self._lag.check()
         request_id = self._new_id()
@@ -74,6 +79,7 @@ class Commands:
     def cancel(self, order_id: str) -> Response:
         """Cancels are idempotent: an order that is cancelled already is a success."""
         identifier = path_order_id(order_id)
+        Fields.of_query(request).check()
         request_id = self._new_id()
         try:
             receipt = self._orders.cancel(identifier, request_id, self._clock())
@@ -82,17 +88,34 @@ class Commands:
                 raise
             # Nothing was written. What matching had until now includes the cancel.
             position = self._matching.recorder.max_tracking_id(self._orders.name) or 0
-            order = self._orders.get(identifier)
+            order = self._orders.current(identifier)
             return presenting.answer(200, presenting.order(OrderRow.of(order)), _headers(position))
         reply = self._reply(receipt, request_id)
         if reply is not None and reply.order.status is OrderStatus.CANCELLED:
             reply = reply._replace(refusal=None)
         return _outcome(receipt, reply)
 
+    def _check_lag(self, placement: Placement) -> None:
+        """Raises Problem 503 for a new order that matching is too far behind to take."""
+        try:
+            self._lag.check()
+        except Problem:
+            # Asked again, it is not a new one.
+            if placement.terms.client_order_id is None or not self._is_known(placement.order_id):
+                raise
+
+    def _is_known(self, order_id: UUID) -> bool:
+        try:
+            self._orders.get(order_id)
+        except AggregateNotFoundError:
+            return False
+        return True
+
     def _placement(self, terms: Terms) -> Placement:
         if terms.client_order_id is None:
             return Placement(self._new_id(), terms)
-        return Placement(order_id(terms.user_id, terms.asset, terms.client_order_id), terms)
+        order_id = derive_order_id(terms.user_id, terms.asset, terms.client_order_id)
+        return Placement(order_id, terms)
 
     def _entry(self, given: object) -> Placement | BadInput:
         if not isinstance(given, dict):
@@ -111,7 +134,7 @@ class Commands:
             self._orders, self._matching, receipt.position, receipt.order.id, request_id
         )
         try:
-            return self._waiting.result(steps, seconds)
+            return self._waiting.decided(steps, seconds)
         except (TimeoutError, *AWAY):
             return None  # the command is committed, whatever is missing now
 

@@ -1,19 +1,23 @@
 """Whether the process lives, and whether the market works."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 from flask import Response
 
+from application.persistence.connection import AWAY
 from interface.http import presenting
-from interface.http.lag import Lag
-from interface.http.problems import AWAY, Problem
-from system import Market
+from interface.http.problems import Problem
+from system import Market, followings
 
 
 class Health:
-    def __init__(self, market: Market, lag: Lag) -> None:
-        self._views = (market.order_view, market.book_view, market.trade_view)
-        self._lag = lag
+    """``limit`` is how far a follower may be behind before the market counts as not working."""
+
+    def __init__(self, market: Market, clock: Callable[[], datetime], limit: timedelta) -> None:
+        self._market = market
+        self._clock = clock
+        self._limit = limit
 
     def alive(self) -> Response:
         """200 whatever else is down: starting this process again would not help it."""
@@ -27,11 +31,14 @@ class Health:
         return presenting.answer(200, {"status": "ready"})
 
     def _reasons(self) -> Iterator[str]:
+        market = self._market
         try:
-            for view in self._views:
+            for view in (market.order_view, market.book_view, market.trade_view):
                 if parked := view.recorder.parked():
                     yield f"{view.name} is parked: {parked}"
-            if self._lag.is_too_long():
-                yield f"Matching is more than {self._lag.limit.total_seconds():g} s behind"
+            for follower, leader in followings(market):
+                if follower.lag(leader, self._clock()) > self._limit:
+                    limit = self._limit.total_seconds()
+                    yield f"{follower.name} is more than {limit:g} s behind"
         except AWAY:
             yield "PostgreSQL is away"

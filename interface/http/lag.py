@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from application.matching import Matching
+from application.orders import Orders
 from interface.http.problems import Problem
 
 _MEASURE_EVERY_SECONDS: Final = 0.25
@@ -40,7 +41,7 @@ class Lag:
         # what was measured last.
         if time.monotonic() >= self._due and self._measuring.acquire(blocking=False):
             try:
-                self._last = self._matching.lag(self._clock())
+                self._last = self._matching.lag(Orders.name, self._clock())
                 self._due = time.monotonic() + _MEASURE_EVERY_SECONDS
             finally:
                 self._measuring.release()

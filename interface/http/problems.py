@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from eventsourcing.application import AggregateNotFoundError
-from eventsourcing.persistence import InterfaceError, OperationalError
+from eventsourcing.persistence import InterfaceError, InternalError, OperationalError
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS: Final = 1
 ORDER_NOT_FOUND: Final = "Order not found"
-AWAY: Final = (OperationalError, InterfaceError)  # how the library says that PostgreSQL is away
 
 
 class Fault(NamedTuple):
@@ -133,6 +132,7 @@ def _(error: CommitUnknown) -> Problem:
 
 @problem.register(OperationalError)
 @problem.register(InterfaceError)
+@problem.register(InternalError)
 def _(error: Exception) -> Problem:
     log.warning("PostgreSQL is away", extra={**_request(), "error": str(error).strip()})
     return Problem(503, "PostgreSQL is away; nothing was changed")

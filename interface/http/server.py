@@ -21,6 +21,7 @@ from system import Market, build
 
 # Idle ones count too, so they are many more than the threads that serve them.
 _MAX_CONNECTIONS: Final = 1024
+_MAX_CONNECTIONS_TO_POSTGRES: Final = 150
 # Before whoever stops us loses patience. A request that waits is answered within this, or lost.
 _STOP_SECONDS: Final = 8
 # Its few lines go where ours go.
@@ -59,11 +60,21 @@ def channels(market: Market) -> list[str]:
     return [application.recorder.channel_name for application in market]
 
 
+def _connections(settings: Settings) -> int:
+    """How many connections each of a worker's five applications may have.
+
+    A thread uses one at a time, and for milliseconds; who finds none waits for one. All
+    workers together stay well below the 200 that we give PostgreSQL.
+    """
+    return max(
+        min(settings.http_threads, _MAX_CONNECTIONS_TO_POSTGRES // 5 // settings.http_workers), 1
+    )
+
+
 def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
     """Makes the application in a worker, which would outlive a parent that is killed."""
     die_with_parent(parent)
-    # Each application has a pool; a thread uses one connection at a time.
-    market = build({**env, "POSTGRES_MAX_OVERFLOW": str(settings.http_threads - 1)})
+    market = build({**env, "POSTGRES_MAX_OVERFLOW": str(_connections(settings) - 1)})
     bell = Bell(env, channels(market))
     bell.start()
     return create_app(

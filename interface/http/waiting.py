@@ -18,25 +18,23 @@ T = TypeVar("T")
 
 
 class Waiting:
-    """Waits on behalf of requests, for at most ``places`` of them at a time.
+    """Waits on behalf of requests, for at most half of the server's threads at a time.
 
-    Whoever finds no place free is answered at once: the other threads of the server stay
-    free for requests that wait for nothing.
+    Whoever finds no place free is answered at once: the other threads stay free for requests
+    that wait for nothing. Reads, which wait for milliseconds, have places of their own, so
+    that writers who wait for long don't take them.
     """
 
-    def __init__(self, bell: Bell, places: int, read_seconds: float) -> None:
+    def __init__(self, bell: Bell, threads: int, read_seconds: float) -> None:
         self._bell = bell
-        self._places = threading.BoundedSemaphore(places)
+        reads = max(threads // 8, 1)
+        self._read_places = threading.BoundedSemaphore(reads)
+        self._write_places = threading.BoundedSemaphore(max(threads // 2 - reads, 1))
         self._read_seconds = read_seconds
 
-    def result(self, steps: Generator[None, None, T], seconds: float) -> T:
+    def decided(self, steps: Generator[None, None, T], seconds: float) -> T:
         """The result of the steps. Raises TimeoutError: too late, or no place was free."""
-        has_place = self._places.acquire(blocking=False)
-        try:
-            return self._bell.drive(steps, seconds if has_place else 0)
-        finally:
-            if has_place:
-                self._places.release()
+        return self._drive(steps, seconds, self._write_places)
 
     def shown(self, steps: Generator[None, None, None]) -> None:
         """Waits until a read model shows what a client has seen already.
@@ -44,9 +42,19 @@ class Waiting:
         Raises Problem 503 where it does not in time.
         """
         try:
-            self.result(steps, self._read_seconds)
+            self._drive(steps, self._read_seconds, self._read_places)
         except TimeoutError:
             raise Problem(503, "What is read here does not show that Position yet") from None
+
+    def _drive(
+        self, steps: Generator[None, None, T], seconds: float, places: threading.Semaphore
+    ) -> T:
+        has_place = places.acquire(blocking=False)
+        try:
+            return self._bell.drive(steps, seconds if has_place else 0)
+        finally:
+            if has_place:
+                places.release()
 
 
 def preferred_wait(request: Request) -> int | None:

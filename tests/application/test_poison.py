@@ -1,6 +1,7 @@
 """A command that makes the book raise is refused, and the market goes on."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -52,3 +53,35 @@ def test_a_book_that_raised_half_way_through_a_change_is_not_used_again(
     core.sell(100, 5)
     assert core.order(maker).status is OrderStatus.FILLED
     assert core.matching.book_at("BTC-USD", 3).last_trade_id == 1
+
+
+def test_poison_after_poison_is_refused_one_by_one(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it waits in one batch, and in the book of an asset that nobody traded yet."""
+    place = OrderBook.place
+
+    def fail_on_666(book: OrderBook, position: int, order: Any) -> None:
+        if order.quantity == 666:
+            raise ZeroDivisionError("poison")
+        place(book, position, order)
+
+    monkeypatch.setattr(OrderBook, "place", fail_on_666)
+    monkeypatch.setattr(core.matching, "process_batch", lambda *_: 0)
+    ids = [core.buy(100, quantity) for quantity in (666, 5, 666, 666, 1)]
+    monkeypatch.undo()
+    monkeypatch.setattr(OrderBook, "place", fail_on_666)
+    core.buy(1, 1, asset="ETH-USD")  # wakes the followers
+
+    statuses = [core.order(order_id).status for order_id in ids]
+    assert statuses == ["REJECTED", "OPEN", "REJECTED", "REJECTED", "OPEN"]
+    assert core.log_of_matching() == [
+        "book.opened",
+        "book.refused",
+        "book.matched",
+        "book.refused",
+        "book.refused",
+        "book.matched",
+        "book.opened",
+        "book.matched",
+    ]

@@ -86,8 +86,8 @@ REFUSED_AS_JSON = [
     ('"\u0661"', NO_NUMBER),  # Arabic digits, which Decimal would take
     ('"\uff11"', NO_NUMBER),  # full-width ones
     ('"\\ud800"', NO_NUMBER),
-    ("null", "is required"),
-    ('""', "is required"),
+    ("null", "must be greater than 0"),
+    ('""', "must be greater than 0"),
 ]
 
 

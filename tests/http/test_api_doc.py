@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -109,7 +110,7 @@ def test_the_events_of_the_audit_trail_are_those_that_are_told() -> None:
     placed = Order.place(ID, TERMS, NOON)
     fills = (OrderFill(1, 100, 100, Liquidity.MAKER),)
     rejected, cancelled = RejectReason.INTERNAL_ERROR, CancelReason.USER_REQUEST
-    for event, facts in (
+    decisions: tuple[tuple[Any, dict[str, Any]], ...] = (
         (Order.Opened, {}),
         (Order.Filled, {"fills": fills}),
         (Order.Expired, {"fills": fills, "reason": cancelled}),
@@ -117,8 +118,9 @@ def test_the_events_of_the_audit_trail_are_those_that_are_told() -> None:
         (Order.Cancelled, {"request_id": ID, "reason": cancelled}),
         (Order.Replaced, {"request_id": ID, "price": 1, "quantity": 1, "fills": fills}),
         (Order.RequestRefused, {"request_id": ID, "reason": rejected}),
-    ):
-        placed.record(event, book_version=1, **facts)
+    )
+    for version, (event, facts) in enumerate(decisions, start=1):
+        placed.record(event, book_version=version, **facts)
     requests: list[Aggregate] = [
         placed.request_cancel(ID, NOON),
         placed.request_replace(ID, 1, 1, NOON),

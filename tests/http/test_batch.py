@@ -32,7 +32,7 @@ def test_every_entry_has_a_result_of_its_own(service: Service) -> None:
     assert results[0]["order"]["status"] == "PENDING"
     assert results[1]["errors"] == [
         {"field": "price", "message": "Price must be greater than 0"},
-        {"field": "quantity", "message": "Quantity is required"},
+        {"field": "quantity", "message": "Quantity must be greater than 0"},
     ]
     assert results[3]["errors"] == [
         {
@@ -107,3 +107,14 @@ def test_what_is_no_batch_is_refused_whole(
     refused = service.client.post("/orders/batch", json=body)
     assert refused.status_code == 400
     assert refused.json["errors"] == [{"field": "orders", "message": message}]
+
+
+def test_an_order_mentioned_twice_stands_where_it_was_mentioned_first(service: Service) -> None:
+    asset = new_asset()
+    first, second = (order(asset=asset, clientOrderId=name) for name in ("first", "second"))
+    placed = service.client.post("/orders/batch", json={"orders": [first, second, first]})
+    assert [result["status"] for result in placed.json["results"]] == [201, 201, 200]
+    book = service.client.get(f"/books/{asset}?level=3", headers=shown(placed)).json
+    assert [bid["orderId"] for bid in book["bids"]] == [
+        result["order"]["orderId"] for result in placed.json["results"][:2]
+    ]

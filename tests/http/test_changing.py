@@ -206,3 +206,27 @@ def test_the_id_of_a_request_is_not_that_of_an_order(service: Service) -> None:
     ):
         assert answer.status_code == 404
         assert answer.json["detail"] == "Order not found"
+
+
+def test_who_was_told_of_a_decision_is_not_judged_by_what_was_before_it(stalled: Service) -> None:
+    """Matching has decided, and said so; the order itself is yet to record it."""
+    path = stalled.client.post("/orders", json=order()).headers["Location"]
+    stalled.follow()
+    stalled.client.delete(path)
+    stalled.match()
+
+    assert stalled.client.patch(path, json={"price": 2}).status_code == 409
+    again = stalled.client.delete(path)
+    assert (again.status_code, again.json["status"]) == (200, "CANCELLED")
+
+
+def test_an_order_asked_for_again_is_told_as_matching_has_left_it(stalled: Service) -> None:
+    fields = order(clientOrderId="mine")
+    path = stalled.client.post("/orders", json=fields).headers["Location"]
+    stalled.follow()
+    stalled.client.patch(path, json={"price": 2, "quantity": 3})
+    stalled.match()
+
+    again = stalled.client.post("/orders", json=fields)
+    assert again.status_code == 200
+    assert (again.json["price"], again.json["quantity"]) == (2, 3)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from system import followings
 from tests.http.support import Service, order
 
 
@@ -71,11 +72,31 @@ def test_the_lag_is_measured_a_few_times_a_second_at_most(
     measured = []
     lag = stalled.market.matching.lag
 
-    def measure(now: datetime) -> timedelta:
+    def measure(leader: str, now: datetime) -> timedelta:
         measured.append(now)
-        return lag(now)
+        return lag(leader, now)
 
     monkeypatch.setattr(stalled.market.matching, "lag", measure)
     for _ in range(10):
         stalled.client.post("/orders", json=order())
     assert 1 <= len(measured) <= 3
+
+
+def test_what_is_known_already_is_told_however_late_the_market_matches(stalled: Service) -> None:
+    start = datetime.now(UTC)
+    fields = order(clientOrderId="mine")
+    stalled.client_with(clock=lambda: start).post("/orders", json=fields)
+    late = stalled.client_with(clock=lambda: start + timedelta(seconds=6))
+    assert late.post("/orders", json=fields).status_code == 200
+    assert late.post("/orders", json=order(clientOrderId="another")).status_code == 503
+
+
+@pytest.mark.parametrize("name", ["Orders", "OrderView", "BookView", "TradeView"])
+def test_a_market_whose_follower_stands_still_is_not_ready(stalled: Service, name: str) -> None:
+    start = datetime.now(UTC)
+    stalled.client_with(clock=lambda: start).post("/orders", json=order())
+    for follower, leader in followings(stalled.market):
+        if follower.name != name:
+            follower.pull_and_process(leader)
+    late = stalled.client_with(clock=lambda: start + timedelta(seconds=6))
+    assert f"{name} is more than 5 s behind" in late.get("/ready").json["reasons"]

@@ -140,7 +140,7 @@ def test_a_command_that_is_committed_is_never_told_to_have_failed(
         raise CommitUnknown("no connection")
 
     monkeypatch.setattr(stalled.market.matching.recorder, "max_tracking_id", away)
-    monkeypatch.setattr(stalled.market.matching, "waiting", lambda *_, **__: [])
+    monkeypatch.setattr(stalled.market.matching, "pending", lambda *_, **__: [])
     placed = stalled.client.post("/orders", json=order(), headers={"Prefer": "wait=5"})
     assert placed.status_code == 201
     assert placed.json["status"] == "PENDING"

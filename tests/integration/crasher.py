@@ -14,11 +14,11 @@ from typing import Any
 import psycopg
 
 from application.orders import Placement
-from domain.values import Side, Terms, order_id
+from domain.values import Side, Terms, derive_order_id
 from system import build
 
 TERMS = Terms("crasher", "BTC-USD", Side.BUY, 100, 5, client_order_id="once")
-PLACEMENT = Placement(order_id(TERMS.user_id, TERMS.asset, "once"), TERMS)
+PLACEMENT = Placement(derive_order_id(TERMS.user_id, TERMS.asset, "once"), TERMS)
 
 
 def die_before(number: int) -> None:
@@ -46,7 +46,7 @@ def main() -> None:
     else:
         follower = getattr(market, what)
         [leader] = follower.readers
-        follower.waiting(leader, limit=1)
+        follower.pending(leader, limit=1)
         die_before(int(number))
         follower.process_batch(leader)
     os._exit(0)

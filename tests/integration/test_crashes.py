@@ -57,9 +57,9 @@ def test_a_batch_is_followed_whole_or_not_at_all(venue: Venue, name: str) -> Non
         steps += 1
         # Dead before the commit: nothing. Dead after it: all, and the position with it.
         if follower.recorder.max_tracking_id(leader) == before:
-            assert len(follower.waiting(leader, limit=100)) > 0
+            assert len(follower.pending(leader, limit=100)) > 0
         else:
-            assert follower.waiting(leader, limit=100) == []
+            assert follower.pending(leader, limit=100) == []
         assert venue.difference() is None
     assert steps >= 4
 

@@ -1,6 +1,9 @@
 """Positions move by compare-and-set: what two followers do at once, happens once."""
 
+import time
 from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,6 +12,7 @@ from eventsourcing.system import SingleThreadedRunner
 
 from application.orders import Orders, Placement
 from application.persistence.position import PositionMoved
+from application.persistence.recorder import CommitUnknown, EventRecorder
 from application.views.trades import TradeView
 from domain.values import OrderStatus, Side, Terms
 from system import ENV, build, create_tables, system
@@ -94,3 +98,26 @@ def test_commands_that_come_again_change_nothing(venue: Venue) -> None:
 
     assert venue.market.matching.recorder.max_notification_id() == before
     assert venue.difference() is None
+
+
+def test_a_session_that_postgresql_ends_during_the_commit_leaves_the_outcome_unknown(
+    library_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a pause of the whole machine, longer than a transaction may idle."""
+    create_tables(library_env)
+    env = {**library_env, "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "1"}
+    with closing(build(env)) as market:
+        insert = EventRecorder._insert
+
+        def dawdle(recorder: EventRecorder, *args: Any) -> Any:
+            ids = insert(recorder, *args)
+            time.sleep(1.5)
+            return ids
+
+        monkeypatch.setattr(EventRecorder, "_insert", dawdle)
+        placement = Placement(UUID(int=1), Terms("user", "BTC-USD", Side.BUY, 100, 5))
+        now = datetime(2024, 2, 9, 12, tzinfo=UTC)
+        with pytest.raises(CommitUnknown):
+            market.orders.place(placement, now)
+        monkeypatch.undo()
+        assert market.orders.place(placement, now).is_new

@@ -1,11 +1,13 @@
 """A view is built anew beside the living one, and nobody who reads it notices."""
 
 import threading
+import time
 from contextlib import closing
 
 import pytest
 
-from application.persistence.tables import Busy, alone
+from application.persistence.locks import Busy, alone
+from application.persistence.snapshot import Snapshot
 from application.views.rebuild import rebuild
 from application.views.view import View
 from interface.engine import Engine, process
@@ -105,3 +107,23 @@ def test_a_view_that_cannot_apply_an_event_parks_and_goes_on_when_it_can(
     venue.settle()
     with closing(view):
         assert venue.difference() is None
+
+
+def test_a_long_reader_delays_the_swap_and_nobody_else(venue: Venue) -> None:
+    venue.trade_a_little()
+    recorder = venue.market.trade_view.recorder
+    rebuilding = threading.Thread(target=rebuild_now, args=(venue, "trades"))
+    with Snapshot.take(venue.env) as snapshot:
+        assert list(snapshot.rows("SELECT * FROM trade_view.trades"))
+        rebuilding.start()
+        slowest = 0.0
+        for _ in range(40):
+            start = time.monotonic()
+            assert recorder.trades(limit=1)
+            slowest = max(slowest, time.monotonic() - start)
+            time.sleep(0.05)
+        assert rebuilding.is_alive()
+        assert slowest < 1
+    rebuilding.join(30)
+    assert not rebuilding.is_alive()
+    assert venue.difference() is None

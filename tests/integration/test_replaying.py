@@ -48,6 +48,7 @@ def test_a_replay_survives_kill_9_of_everything(running: Service, seed: int) -> 
     replaying.start()
     for _ in range(2):
         replaying.join(chance.uniform(0.8, 2))
+        assert replaying.is_alive()
         running.kill_everything()
         running.start()
     replaying.join()
@@ -61,7 +62,18 @@ def test_a_replay_survives_kill_9_of_everything(running: Service, seed: int) -> 
 
 
 def test_a_file_that_is_no_flow_is_refused_with_its_line(short_dir: Path) -> None:
-    (short_dir / "flow.jsonl").write_text('{"op":"final"}\nnonsense\n')
-    done = Service(short_dir).ome("replay", "flow.jsonl")
-    assert done.returncode == 1
-    assert "flow.jsonl, line 2" in done.stderr
+    placed = '{"op":"new","id":"1","side":"BUY","price":1,"qty":1,"tif":"GTC"}'
+    for bad, reason in (
+        ("nonsense", "Expecting value"),
+        ('{"op":"new","id":"2"}', "'side' is missing"),
+        ('{"op":"new","id":"2","side":"BUY","tif":"GTC","price":"x","qty":1}', "price is no int"),
+        ('{"op":"cancel","id":"9"}', "9 was not placed before"),
+        ('{"op":"weird"}', "op is weird"),
+    ):
+        (short_dir / "flow.jsonl").write_text(f"{placed}\n{bad}\n")
+        done = Service(short_dir).ome("replay", "flow.jsonl")
+        assert done.returncode == 1
+        assert "flow.jsonl, line 2: not a command" in done.stderr
+        assert reason in done.stderr
+    (short_dir / "flow.gz").write_text("plain")
+    assert "replay failed" in Service(short_dir).ome("replay", "flow.gz").stderr

@@ -164,9 +164,7 @@ def test_the_command_line_reads_what_the_service_shows(running: Service, asset: 
     with client(running) as http:
         order = place(http, asset)
         http.delete(f"/orders/{place(http, asset)['orderId']}", headers={"Prefer": "wait=10"})
-        position = http.get(f"/books/{asset}").json()["version"]
     eventually(lambda: '"version":3' in running.ome("book", asset, "--json").stdout, 10)
-    assert position <= 3
     assert "45000" in running.ome("book", asset).stdout
     assert "order.opened" in running.ome("events", order["orderId"]).stdout
     assert "book.cancelled" in running.ome("events", asset).stdout

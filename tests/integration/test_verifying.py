@@ -24,6 +24,18 @@ DAMAGES = {
         "DELETE FROM order_view.orders WHERE position = 1",
         "orders view, number of orders",
     ),
+    "a request that is missing": (
+        "DELETE FROM order_view.requests USING order_view.orders o WHERE o.position = 1",
+        "orders view, requests",
+    ),
+    "an event that can't be read": (
+        "UPDATE orders_events SET state = 'no' WHERE notification_id = 1",
+        "after the beginning of the log: MapperDeserialisationError: order.placed",
+    ),
+    "an order that nobody placed": (
+        "DELETE FROM orders_events WHERE notification_id = 1",
+        "Matching log",
+    ),
     "a trade that is missing": (
         "DELETE FROM trade_view.trades WHERE trade_id = 2",
         "trades view",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from interface.data_dir import DataDirInUse, DataDirLock
+from interface.data_dir import DataDirInUse, DataDirLock, DataDirUnusable
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,3 +46,10 @@ def test_a_killed_holder_leaves_the_directory_free(tmp_path):
         holder.wait()
         with DataDirLock(tmp_path):
             pass
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "/dev/null", "/proc/below"])
+def test_a_directory_that_cannot_be_used_is_refused_with_its_name(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataDirUnusable, match="cannot be used"), DataDirLock(tmp_path / name):
+        pass

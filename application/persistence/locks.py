@@ -1,8 +1,4 @@
-"""Making tables one at a time.
-
-Applications that are constructed at the same moment race to create their tables
-("tuple concurrently updated"), in one process as in several.
-"""
+"""Work that only one may do at a time in a database, whichever process it is in."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
