@@ -8,7 +8,6 @@ that it has had, so that commands that come again, by whatever transport, change
 Deciding reads the book only; all change is in the events' ``apply``, which cannot fail.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -86,18 +85,7 @@ class OrderBook(Aggregate):
 
         def apply(self, aggregate: "OrderBook") -> None:
             super().apply(aggregate)
-            aggregate.trade(self.fills)
-            if self.rested:
-                aggregate.book.rest(
-                    RestingOrder(
-                        self.order_id,
-                        self.user_id,
-                        self.side,
-                        self.price,
-                        self.quantity,
-                        self.rested,
-                    )
-                )
+            aggregate.arrive(self)
 
     class Cancelled(Decided):
         """A resting order left the book on request; ``remaining`` was still to be traded."""
@@ -160,18 +148,7 @@ class OrderBook(Aggregate):
         def apply(self, aggregate: "OrderBook") -> None:
             super().apply(aggregate)
             aggregate.book.remove(self.order_id)
-            aggregate.trade(self.fills)
-            if self.rested:
-                aggregate.book.rest(
-                    RestingOrder(
-                        self.order_id,
-                        self.user_id,
-                        self.side,
-                        self.price,
-                        self.quantity,
-                        self.rested,
-                    )
-                )
+            aggregate.arrive(self)
 
     class Refused(Decided):
         """The command was refused; the book is as it was. No ``request_id``: the order itself."""
@@ -270,11 +247,22 @@ class OrderBook(Aggregate):
             reason=reason,
         )
 
-    def trade(self, fills: Sequence[Fill]) -> None:
-        """Applies fills to their makers. Only events call this."""
-        for fill in fills:
+    def arrive(self, order: Matched | Replaced) -> None:
+        """Applies an arriving order's fills to their makers, and rests its rest. For events."""
+        for fill in order.fills:
             self.book.fill(fill.maker_order_id, fill.quantity)
-        self.last_trade_id += len(fills)
+        self.last_trade_id += len(order.fills)
+        if order.rested:
+            self.book.rest(
+                RestingOrder(
+                    order.order_id,
+                    order.user_id,
+                    order.side,
+                    order.price,
+                    order.quantity,
+                    order.rested,
+                )
+            )
 
     def _reduce(
         self,
