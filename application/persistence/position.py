@@ -1,10 +1,11 @@
 """A follower's position in its leader's log, moved by compare-and-set."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from eventsourcing.persistence import IntegrityError, Tracking
-from psycopg import Cursor
+from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 
@@ -23,10 +24,13 @@ class PositionMoved(IntegrityError):
     """Somebody else has followed meanwhile: read the position again, and decide again."""
 
 
-def advance(cursor: Cursor[Any], schema: str, table: str, move: Advance) -> None:
-    """Moves the position within the cursor's transaction.
+def advance(
+    connection: Connection[Any], schema: str, table: str, move: Advance
+) -> Callable[[], None]:
+    """Sends the move of a position, within the connection's transaction.
 
-    Raises PositionMoved.
+    What it returns is to be called once the answer is there (in a pipeline, after a sync),
+    and raises PositionMoved.
     """
     if move.since is None:
         statement = SQL(
@@ -39,7 +43,11 @@ def advance(cursor: Cursor[Any], schema: str, table: str, move: Advance) -> None
             " WHERE application_name = %(name)s AND notification_id = %(since)s"
         )
     values = {"name": move.application_name, "to": move.notification_id, "since": move.since}
-    cursor.execute(statement.format(Identifier(schema, table)), values)
-    if cursor.rowcount != 1:
-        msg = f"{table}: the position in {move.application_name} is not {move.since} any more"
-        raise PositionMoved(msg)
+    cursor = connection.execute(statement.format(Identifier(schema, table)), values)
+
+    def check() -> None:
+        if cursor.rowcount != 1:
+            name = move.application_name
+            raise PositionMoved(f"{table}: the position in {name} is not {move.since} any more")
+
+    return check

@@ -5,8 +5,7 @@ PostgreSQL is away. Who calls this recorder has a better idea of what to do: a r
 answered with 503, a follower reads its position again. So the retries come off.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -43,29 +42,30 @@ class EventRecorder(PostgresProcessRecorder):
         Overridden whole for three reasons: the position moves by compare-and-set; a lost
         commit is told apart from a failed one; and NOTIFY comes after the commit, in a
         transaction of its own: inside, it holds an instance-wide lock through the flush.
+        In a pipeline all of it takes two round trips: up to the answers, and the commit.
 
         Raises IntegrityError (a version taken, a position moved), CommitUnknown,
         OperationalError (PostgreSQL is away).
         """
         committing = False
         try:
-            with self.datastore.get_connection() as connection:
-                with connection.transaction(), connection.cursor() as cursor:
-                    if isinstance(tracking, Advance):
-                        schema = self.datastore.schema
-                        advance(cursor, schema, self.tracking_table_name, tracking)
-                    elif tracking is not None:
-                        self._insert_tracking(cursor, tracking)
-                    ids = self._insert(cursor, stored_events)
+            with (
+                self.datastore.get_connection() as connection,
+                connection.pipeline() as pipeline,
+            ):
+                with connection.transaction():
+                    check_position = self._move(connection, tracking)
+                    inserted = self._insert(connection, stored_events)
+                    pipeline.sync()
+                    check_position()
+                    rows = inserted.fetchall() if inserted else []
                     committing = True
-                committing = False
-                with suppress(psycopg.Error):  # who misses it looks by itself within a second
-                    connection.execute(SQL("NOTIFY {}").format(Identifier(self.channel_name)))
+                connection.execute(SQL("NOTIFY {}").format(Identifier(self.channel_name)))
         except AWAY as error:
             if committing:
                 raise CommitUnknown(str(error)) from error
             raise
-        return ids
+        return [row["notification_id"] for row in rows]
 
     def select_trail(self, originator_ids: Sequence[UUID]) -> list[Notification]:
         """The events of several aggregates together, in the order of the log."""
@@ -85,11 +85,21 @@ class EventRecorder(PostgresProcessRecorder):
             for row in rows
         ]
 
+    def _move(
+        self, connection: psycopg.Connection[Any], tracking: Tracking | None
+    ) -> Callable[[], None]:
+        if tracking is None:
+            return lambda: None
+        if not isinstance(tracking, Advance):
+            raise TypeError("a position is moved from where it was seen: see Advance")
+        return advance(connection, self.datastore.schema, self.tracking_table_name, tracking)
+
     def _insert(
-        self, cursor: psycopg.Cursor[Any], stored_events: Sequence[StoredEvent]
-    ) -> list[int]:
+        self, connection: psycopg.Connection[Any], stored_events: Sequence[StoredEvent]
+    ) -> psycopg.Cursor[Any] | None:
         if not stored_events:
-            return []
+            return None
+        cursor = connection.cursor()
         # The table lock keeps commits in the order of their ids: nobody who reads the log
         # ever passes over a gap that is filled later.
         self._lock_table(cursor)
@@ -99,5 +109,4 @@ class EventRecorder(PostgresProcessRecorder):
             )
             for event in stored_events
         ]
-        cursor.execute(self.insert_events_statement, (rows,))
-        return [row["notification_id"] for row in cursor.fetchall()]
+        return cursor.execute(self.insert_events_statement, (rows,))

@@ -52,10 +52,13 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         The commit does not wait for the disk: rows and position are lost together, so that
         after a crash work is only repeated.
         """
-        with self.datastore.get_connection() as connection:
+        with self.datastore.get_connection() as connection, connection.pipeline() as pipeline:
             with connection.transaction(), connection.cursor() as cursor:
                 cursor.execute("SET LOCAL synchronous_commit TO off")
-                advance(cursor, self.datastore.schema, self.tracking_table_name, move)
+                schema, table = self.datastore.schema, self.tracking_table_name
+                check_position = advance(connection, schema, table, move)
+                pipeline.sync()
+                check_position()  # before rows that were written already get in the way
                 cursor.execute(self.sql("DELETE FROM {schema}.parked"))
                 self.apply(cursor, jobs)
             connection.execute(SQL("NOTIFY {}").format(Identifier(self.channel_name)))

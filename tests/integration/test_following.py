@@ -3,7 +3,6 @@
 import time
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -107,14 +106,8 @@ def test_a_session_that_postgresql_ends_during_the_commit_leaves_the_outcome_unk
     create_tables(library_env)
     env = {**library_env, "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "1"}
     with closing(build(env)) as market:
-        insert = EventRecorder._insert
-
-        def dawdle(recorder: EventRecorder, *args: Any) -> Any:
-            ids = insert(recorder, *args)
-            time.sleep(1.5)
-            return ids
-
-        monkeypatch.setattr(EventRecorder, "_insert", dawdle)
+        # The position is looked at when all is sent but the commit.
+        monkeypatch.setattr(EventRecorder, "_move", lambda *_: lambda: time.sleep(1.5))
         placement = Placement(UUID(int=1), Terms("user", "BTC-USD", Side.BUY, 100, 5))
         now = datetime(2024, 2, 9, 12, tzinfo=UTC)
         with pytest.raises(CommitUnknown):
