@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host:port/name; unset: the embedded PostgreSQL.",
     )
     http_threads: int = Field(
-        default=64,
+        default=128,
         ge=4,
         le=256,
         description="Requests that one HTTP worker serves at a time.",

@@ -21,15 +21,14 @@ class Waiting:
     """Waits on behalf of requests, for at most half of the server's threads at a time.
 
     Whoever finds no place free is answered at once: the other threads stay free for requests
-    that wait for nothing. Reads, which wait for milliseconds, have places of their own, so
+    that wait for nothing. Half of the places are for reads, which wait for milliseconds, so
     that writers who wait for long don't take them.
     """
 
     def __init__(self, bell: Bell, threads: int, read_seconds: float) -> None:
         self._bell = bell
-        reads = max(threads // 8, 1)
-        self._read_places = threading.BoundedSemaphore(reads)
-        self._write_places = threading.BoundedSemaphore(max(threads // 2 - reads, 1))
+        self._read_places = threading.BoundedSemaphore(threads // 4)
+        self._write_places = threading.BoundedSemaphore(threads // 4)
         self._read_seconds = read_seconds
 
     def decided(self, steps: Generator[None, None, T], seconds: float) -> T:
