@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 _DATABASE_SECONDS = 30  # to wait for PostgreSQL at the start
 _PAUSE_SECONDS = 0.5
+_REQUEST_SECONDS = 5
 
 
 def run(settings: Settings, role: str, *, demo: bool) -> int:
@@ -36,6 +37,8 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     _when_postgres_answers(lambda: create_tables(env))
     if role == "engine":
         return _run_engine(settings, env)
+    # A request that waits in the database for longer is answered with 503.
+    os.environ.setdefault("PGOPTIONS", f"-c statement_timeout={_REQUEST_SECONDS}s")
     from interface.http.server import serve  # noqa: PLC0415 - the engine needs no HTTP server
 
     serve(settings, env)

@@ -10,8 +10,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 
+from interface.postgres import EmbeddedPostgres
 from tests.integration.service import Service, eventually, service
 
 ORDER = {"userId": "user123", "type": "BUY", "price": "45000", "quantity": 1.5}
@@ -173,6 +175,19 @@ def test_the_command_line_reads_what_the_service_shows(running: Service, asset: 
     unknown = running.ome("events", str(uuid4()))
     assert (unknown.returncode, "no order" in unknown.stderr) == (1, True)
     assert running.verify()["consistent"]
+
+
+def test_a_read_that_is_locked_out_is_answered_all_the_same(running: Service, asset: str) -> None:
+    postgres = EmbeddedPostgres(running.directory / "var")
+    assert postgres.adopt()
+    with client(running) as http, psycopg.connect(postgres.url) as connection:
+        place(http, asset)
+        connection.execute("LOCK TABLE trade_view.trades IN ACCESS EXCLUSIVE MODE")
+        locked_out = http.get("/trades")
+        assert locked_out.status_code == 503
+        assert locked_out.headers["Retry-After"] == "1"
+        connection.rollback()
+        assert http.get("/trades").status_code == 200
 
 
 def test_a_bad_setting_stops_the_start_with_its_name(short_dir: Path) -> None:
