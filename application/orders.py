@@ -1,9 +1,9 @@
 """Orders records what users ask, and applies to each order what Matching decided."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
@@ -137,7 +137,7 @@ class Orders(BatchProcess):
         """
         since = self.recorder.max_tracking_id("Matching")
         order = self.get(order_id)
-        for _ in self._news_of(order, since):
+        for _ in self._news_of({order.id: order}, since):
             pass
         return order
 
@@ -150,7 +150,7 @@ class Orders(BatchProcess):
         since = self.recorder.max_tracking_id("Matching")
         created, *decided = self.events.get(order_id)
         order: Any = created.mutate(None)  # type: ignore[attr-defined]
-        for event in chain(self._again(order, decided), self._news_of(order, since)):
+        for event in chain(self._again(order, decided), self._news_of({order.id: order}, since)):
             if getattr(event, "request_id", None) == request_id:
                 is_refused = isinstance(event, Order.RequestRefused)
                 return Reply(order, event.reason if is_refused else None)
@@ -161,14 +161,15 @@ class Orders(BatchProcess):
             event.mutate(order)
             yield event
 
-    def _news_of(self, order: Order, since: int | None) -> Iterator[Any]:
-        """Has the order record, for the moment, what Matching has decided after ``since``."""
+    def _news_of(self, orders: Mapping[UUID, Order], since: int | None) -> Iterator[Any]:
+        """Has orders record, for the moment, what Matching has decided after ``since``."""
         for notifications in self.pull_notifications(
             "Matching", start=since, inclusive_of_start=False
         ):
             for decision, _ in self.convert_notifications("Matching", notifications):
                 for outcome in outcomes(decision):
-                    if outcome.order_id == order.id:
+                    order = orders.get(outcome.order_id)
+                    if order is not None:
                         order.record(outcome.event, **outcome.facts)
                         yield from order.collect_events()
 
@@ -189,10 +190,15 @@ class Orders(BatchProcess):
         return [self.mapper.to_domain_event(stored) for stored in self.recorder.select_trail(ids)]
 
     def _placed_before(self, placements: dict[UUID, Terms]) -> dict[UUID, Receipt]:
-        """Those that are in the store already."""
-        found = {}
+        """Those that are in the store already, as the book knows them: see ``current``."""
+        since = self.recorder.max_tracking_id("Matching")
+        orders: dict[UUID, Any] = {}
+        found: dict[UUID, Receipt] = {}
         for notification in self.recorder.select_trail(list(placements)):
-            if notification.originator_version == Order.INITIAL_VERSION:
-                order = self.current(cast("UUID", notification.originator_id))
-                found[order.id] = Receipt(order, notification.id, is_new=False)
+            event: Any = self.mapper.to_domain_event(notification)
+            order_id = event.originator_id
+            orders[order_id] = event.mutate(orders.get(order_id))
+            found.setdefault(order_id, Receipt(orders[order_id], notification.id, is_new=False))
+        for _ in self._news_of(orders, since):
+            pass
         return found

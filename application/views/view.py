@@ -61,6 +61,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
                 check_position()  # before rows that were written already get in the way
                 cursor.execute(self.sql("DELETE FROM {schema}.parked"))
                 self.apply(cursor, jobs)
+                pipeline.sync()  # what PostgreSQL refuses is raised as what it is, here
             connection.execute(SQL("NOTIFY {}").format(Identifier(self.channel_name)))
 
     def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:

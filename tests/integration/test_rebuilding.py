@@ -127,3 +127,40 @@ def test_a_long_reader_delays_the_swap_and_nobody_else(venue: Venue) -> None:
     rebuilding.join(30)
     assert not rebuilding.is_alive()
     assert venue.difference() is None
+
+
+def test_a_view_whose_table_is_gone_parks_and_says_so(venue: Venue) -> None:
+    """What PostgreSQL refuses is no sign that it is away."""
+    venue.trade_a_little()
+    venue.execute("ALTER TABLE trade_view.trades RENAME TO mislaid")
+    venue.buy(200, 1)
+    venue.sell(200, 1)
+    venue.market.matching.pull_and_process("Orders")
+
+    view = venue.market.trade_view
+    assert process(view, "Matching", 100) is False
+    parked = view.recorder.parked()
+    assert parked is not None
+    assert "ProgrammingError" in parked
+    assert "trade_view.trades" in parked
+
+    venue.execute("ALTER TABLE trade_view.mislaid RENAME TO trades")
+    assert process(view, "Matching", 100) is True
+    assert view.recorder.parked() is None
+    venue.settle()
+    assert venue.difference() is None
+
+
+def test_a_view_that_holds_a_row_already_parks_and_says_so(venue: Venue) -> None:
+    venue.trade_a_little()
+    venue.execute(
+        "INSERT INTO trade_view.trades SELECT asset, trade_id + 1, price, quantity,"
+        " maker_order_id, taker_order_id, taker_side, executed_at, position + 1000"
+        " FROM trade_view.trades WHERE asset = 'BTC-USD' ORDER BY trade_id DESC LIMIT 1"
+    )
+    venue.buy(200, 1)
+    venue.sell(200, 1)
+    venue.market.matching.pull_and_process("Orders")
+
+    assert process(venue.market.trade_view, "Matching", 100) is False
+    assert "IntegrityError" in str(venue.market.trade_view.recorder.parked())

@@ -55,7 +55,7 @@ DAMAGES = {
     ),
     "the version of a book": ("UPDATE book_view.books SET version = 0", "books view"),
     "a level of no book": (
-        "INSERT INTO book_view.levels VALUES ('XXX', 'BUY', 1, 1, 1)",
+        "INSERT INTO book_view.levels VALUES ('NO-BOOK', 'BUY', 1, 1, 1)",
         "books view, levels of assets without a book",
     ),
 }
