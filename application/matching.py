@@ -1,9 +1,9 @@
 """Matching follows Orders and drives the books: the one place where fates are decided."""
 
 import logging
-from collections.abc import Sequence
-from datetime import datetime
-from typing import ClassVar, Final, cast
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Final, cast
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
@@ -21,6 +21,8 @@ from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import book_id
 
 log = logging.getLogger(__name__)
+
+MAX_LIVE_BOOKS: Final = 10_000
 
 Command = Order.Created | CancelRequest.Created | ReplaceRequest.Created
 COMMANDS: Final = (Order.Created, CancelRequest.Created, ReplaceRequest.Created)
@@ -40,20 +42,16 @@ class Matching(BatchProcess):
 
     name = "Matching"
     topics = tuple(command.TOPIC for command in COMMANDS)
-    # Books stay alive between batches: loading one means replaying it. They are shared
-    # with nobody, and dropped whenever a batch fails (BatchFollower.forget), so neither
-    # copies nor a look for newer events are needed.
-    env: ClassVar[dict[str, str]] = {
-        "AGGREGATE_CACHE_MAXSIZE": "0",
-        "AGGREGATE_CACHE_FASTFORWARD": "n",
-        "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
-    }
+    is_handed_events = False  # commands come from other processes
 
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)
+        # By asset, the least recently used first. They stay alive between batches: loading
+        # one means replaying it.
+        self._live: OrderedDict[str, OrderBook] = OrderedDict()
         self._refusing: int | None = None  # the position of a command not to be tried again
 
-    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> None:
+    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
         """Decides a batch; a command that makes the book raise is refused, and the market goes on.
 
         Nobody knows what such a command has done to the live books, so they are dropped:
@@ -61,7 +59,7 @@ class Matching(BatchProcess):
         left waiting.
         """
         try:
-            super().process_jobs(jobs, move)
+            return self._decide_all(jobs, move)
         except Poison as poison:
             log.exception(
                 "command refused: the book raised",
@@ -72,16 +70,22 @@ class Matching(BatchProcess):
             since = move.since
             if before:
                 last = before[-1][1].notification_id
-                super().process_jobs(before, Advance(move.application_name, last, since))
-                since = last
+                since = self._decide_all(before, Advance(move.application_name, last, since))
             [refused] = [job for job in jobs if job[1].notification_id == poison.position]
             self._refusing = poison.position
             try:
-                super().process_jobs(
+                return self._decide_all(
                     [refused], Advance(move.application_name, poison.position, since)
                 )
             finally:
                 self._refusing = None
+
+    def _decide_all(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
+        self._revive(cast("Command", event) for event, _ in jobs)
+        reached = super().process_jobs(jobs, move)
+        while len(self._live) > MAX_LIVE_BOOKS:
+            self._live.popitem(last=False)
+        return reached
 
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
@@ -89,7 +93,7 @@ class Matching(BatchProcess):
         """Has the asset's book decide the command. Raises Poison."""
         command = cast("Command", domain_event)  # by self.topics
         position = cast("Tracking", processing_event.tracking).notification_id
-        book = self._book(command.asset, command.timestamp, processing_event)
+        book = self._live[command.asset]
         if position == self._refusing:
             book.refuse(position, command, RejectReason.INTERNAL_ERROR)
         else:
@@ -97,7 +101,11 @@ class Matching(BatchProcess):
                 decide(book, position, command)
             except Exception as error:
                 raise Poison(position, command.asset) from error
-        processing_event.collect_events(book)
+        processing_event.events.extend(book.collect_events())
+
+    def forget(self) -> None:
+        super().forget()
+        self._live.clear()
 
     def book_at(self, asset: str, version: int) -> OrderBook:
         """The book as it was after ``version`` commands.
@@ -110,17 +118,19 @@ class Matching(BatchProcess):
             raise AggregateNotFoundError(msg)
         return book
 
-    def _book(
-        self, asset: str, time: datetime, processing_event: ProcessingEvent[UUID]
-    ) -> OrderBook:
-        """The live book; within a batch also one that is not recorded yet."""
-        identifier = book_id(asset)
-        if identifier in processing_event.aggregates:
-            return cast("OrderBook", processing_event.aggregates[identifier])
-        try:
-            return self.repository.get(identifier)
-        except AggregateNotFoundError:
-            return OrderBook.open(asset, time)
+    def _revive(self, commands: Iterable[Command]) -> None:
+        """Has the books at hand that commands are for; those that are not are read at once."""
+        missing: dict[UUID, Command] = {}
+        for command in commands:
+            if command.asset in self._live:
+                self._live.move_to_end(command.asset)
+            else:
+                missing.setdefault(book_id(command.asset), command)
+        books: dict[UUID, OrderBook] = self.load(list(missing))
+        for identifier, command in missing.items():
+            self._live[command.asset] = books.get(identifier) or OrderBook.open(
+                command.asset, command.timestamp
+            )
 
 
 def decide(book: OrderBook, position: int, command: Command) -> None:

@@ -1,20 +1,26 @@
 """Orders records what users ask, and applies to each order what Matching decided."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import IntegrityError
+from eventsourcing.system import ProcessingJob
+from eventsourcing.utils import EnvType
 
 from application.persistence.following import BatchProcess
+from application.persistence.position import Advance
 from domain.errors import RejectReason
 from domain.order import Order
-from domain.outcomes import outcomes
+from domain.outcomes import outcomes, touched
 from domain.values import Terms
+
+MAX_LIVE_ORDERS: Final = 100_000  # about 150 MB
 
 
 class Receipt(NamedTuple):
@@ -46,6 +52,11 @@ class Orders(BatchProcess):
 
     name = "Orders"
 
+    def __init__(self, env: EnvType | None = None) -> None:
+        super().__init__(env)
+        # Orders that are likely to be touched again, the least recently touched first.
+        self._live: OrderedDict[UUID, Order] = OrderedDict()
+
     def get(self, order_id: UUID) -> Order:
         """Raises AggregateNotFoundError, also where the id is that of a request."""
         order: object = self.repository.get(order_id)
@@ -75,7 +86,7 @@ class Orders(BatchProcess):
                     fresh.setdefault(order_id, terms)
             orders = [Order.place(order_id, terms, time) for order_id, terms in fresh.items()]
             try:
-                recordings = self.save(*orders)
+                positions = self.save_all(orders)
             except IntegrityError:
                 # Some were placed before, perhaps this very moment: find them, try the rest.
                 found = self._placed_before(fresh)
@@ -85,8 +96,8 @@ class Orders(BatchProcess):
             else:
                 break
         new = {
-            order.id: Receipt(order, recording.notification.id)
-            for order, recording in zip(orders, recordings, strict=True)
+            order.id: Receipt(order, position)
+            for order, position in zip(orders, positions, strict=True)
         }
         results: list[Receipt | ClientOrderIdReused] = []
         for order_id, terms in placements:
@@ -99,8 +110,8 @@ class Orders(BatchProcess):
     def cancel(self, order_id: UUID, request_id: UUID, time: datetime) -> Receipt:
         """Asks that an order be cancelled. Raises AggregateNotFoundError, OrderClosed."""
         order = self.current(order_id)
-        [recording] = self.save(order.request_cancel(request_id, time))
-        return Receipt(order, recording.notification.id)
+        [position] = self.save_all([order.request_cancel(request_id, time)])
+        return Receipt(order, position)
 
     def replace(
         self,
@@ -115,19 +126,42 @@ class Orders(BatchProcess):
         Raises AggregateNotFoundError, OrderClosed.
         """
         order = self.current(order_id)
-        [recording] = self.save(order.request_replace(request_id, price, quantity, time))
-        return Receipt(order, recording.notification.id)
+        [position] = self.save_all([order.request_replace(request_id, price, quantity, time)])
+        return Receipt(order, position)
+
+    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
+        """Has the orders at hand that a batch touches; those that are not are read at once."""
+        self._revive({order_id for event, _ in jobs for order_id in touched(event)})
+        reached = super().process_jobs(jobs, move)
+        while len(self._live) > MAX_LIVE_ORDERS:
+            self._live.popitem(last=False)
+        return reached
 
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
     ) -> None:
         """Applies a decision of the book to each order that it touches."""
         for outcome in outcomes(domain_event):
-            order: Any = processing_event.aggregates.get(outcome.order_id)
-            if order is None:
-                order = self.repository.get(outcome.order_id)
+            order = self._live[outcome.order_id]
             order.record(outcome.event, **outcome.facts)
-            processing_event.collect_events(order)
+            processing_event.events.extend(order.collect_events())
+
+    def forget(self) -> None:
+        super().forget()
+        self._live.clear()
+
+    def _revive(self, order_ids: set[UUID]) -> None:
+        missing = []
+        for order_id in order_ids:
+            if order_id in self._live:
+                self._live.move_to_end(order_id)
+            elif placed := self.notification_log.created(order_id):
+                # It was placed a moment ago. Had it been decided since, the place of its next
+                # event would be taken, and all would be forgotten and read.
+                self._live[order_id] = placed.mutate(None)
+            else:
+                missing.append(order_id)
+        self._live.update(self.load(missing))
 
     def current(self, order_id: UUID) -> Order:
         """The order as the book knows it: also with decisions that are yet to be recorded.
@@ -179,15 +213,12 @@ class Orders(BatchProcess):
         ``request_ids`` are those that a view knows; the outcomes name those that are
         decided, also where the view is behind. Raises AggregateNotFoundError.
         """
-        events = self._events_of([order_id])
+        events = self.events_of([order_id])
         if not events or not isinstance(events[0], Order.Created):
             raise AggregateNotFoundError(f"{order_id} is not an order")
         decided = {event.request_id for event in events if hasattr(event, "request_id")}
         requests = decided.union(request_ids)
-        return self._events_of([order_id, *requests]) if requests else events
-
-    def _events_of(self, ids: Sequence[UUID]) -> list[Any]:
-        return [self.mapper.to_domain_event(stored) for stored in self.recorder.select_trail(ids)]
+        return self.events_of([order_id, *requests]) if requests else events
 
     def _placed_before(self, placements: dict[UUID, Terms]) -> dict[UUID, Receipt]:
         """Those that are in the store already, as the book knows them: see ``current``."""

@@ -11,8 +11,7 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from eventsourcing.domain import Aggregate
-
+from domain.aggregate import Aggregate
 from domain.errors import CancelReason, OrderClosed, Reason, RejectReason
 from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import Liquidity, OrderStatus, OrderType, Side, Terms, TimeInForce
@@ -51,6 +50,23 @@ class Order(Aggregate):
         order_type: OrderType
         time_in_force: TimeInForce
         client_order_id: str | None
+
+        def mutate(self, _: Any) -> Any:
+            """What the library's does, without asking which fields ``__init__`` takes."""
+            order = Order.__new__(Order)
+            order.__base_init__(self.originator_id, self.originator_version, self.timestamp)
+            order.__init__(  # type: ignore[misc]
+                self.user_id,
+                self.asset,
+                self.side,
+                self.price,
+                self.quantity,
+                self.order_type,
+                self.time_in_force,
+                self.client_order_id,
+                self.timestamp,
+            )
+            return order
 
     class Decided(Event):
         """What the book decided; ``status`` is the one the order has then. Never alone."""
@@ -213,10 +229,10 @@ class Order(Aggregate):
 
         The status stays unless it is told.
         """
-        if facts["book_version"] <= self.book_version:
-            return
-        facts.setdefault("status", self.status)
-        self.trigger_event(event, user_id=self.terms.user_id, asset=self.terms.asset, **facts)
+        if facts["book_version"] > self.book_version:
+            terms = self.terms
+            facts.setdefault("status", self.status)
+            self.trigger_event(event, user_id=terms.user_id, asset=terms.asset, **facts)
 
     def add(self, fills: tuple[OrderFill, ...]) -> None:
         """Adds fills to what was traded so far. Only events call this."""

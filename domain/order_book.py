@@ -13,8 +13,7 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from eventsourcing.domain import Aggregate
-
+from domain.aggregate import Aggregate
 from domain.book import Book, Match, RestingOrder
 from domain.errors import CancelReason, RejectReason
 from domain.order import Order
@@ -22,7 +21,7 @@ from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import Side, TimeInForce, book_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fill:
     """One trade, at the maker's price. Trades are numbered 1, 2, 3, ... per asset."""
 
@@ -60,6 +59,8 @@ class OrderBook(Aggregate):
 
         asset: str
         position: int
+        order_id: UUID
+        user_id: str
 
         def apply(self, aggregate: "OrderBook") -> None:
             aggregate.position = self.position
@@ -74,8 +75,6 @@ class OrderBook(Aggregate):
         TOPIC = "book.matched"
         class_version = 1
 
-        order_id: UUID
-        user_id: str
         side: Side
         price: int
         quantity: int
@@ -93,9 +92,7 @@ class OrderBook(Aggregate):
         TOPIC = "book.cancelled"
         class_version = 1
 
-        order_id: UUID
         request_id: UUID
-        user_id: str
         side: Side
         price: int
         remaining: int
@@ -111,9 +108,7 @@ class OrderBook(Aggregate):
         TOPIC = "book.reduced"
         class_version = 1
 
-        order_id: UUID
         request_id: UUID
-        user_id: str
         side: Side
         price: int
         quantity: int
@@ -134,9 +129,7 @@ class OrderBook(Aggregate):
         TOPIC = "book.replaced"
         class_version = 1
 
-        order_id: UUID
         request_id: UUID
-        user_id: str
         side: Side
         price: int
         quantity: int
@@ -156,9 +149,7 @@ class OrderBook(Aggregate):
         TOPIC = "book.refused"
         class_version = 1
 
-        order_id: UUID
         request_id: UUID | None
-        user_id: str
         reason: RejectReason
 
     def __init__(self, asset: str) -> None:

@@ -22,6 +22,14 @@ class Outcome(NamedTuple):
     facts: dict[str, Any]
 
 
+def touched(decision: object) -> list[UUID]:
+    """The orders that a decision has outcomes for."""
+    if not isinstance(decision, OrderBook.Decided):
+        return []
+    fills = getattr(decision, "fills", ())
+    return [decision.order_id, *(fill.maker_order_id for fill in fills)]
+
+
 @singledispatch
 def outcomes(decision: object) -> list[Outcome]:
     """The outcomes of a decision, the taker's (or the only order's) first; none for others."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from eventsourcing.domain import Aggregate
+from domain.aggregate import Aggregate
 
 
 class CancelRequest(Aggregate):

@@ -5,17 +5,25 @@ batch in turn, and what comes of all of them is recorded at once with the new po
 With nothing waiting, a batch is one event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from eventsourcing.application import ProcessingEvent
-from eventsourcing.persistence import InfrastructureFactory, JSONTranscoder, Mapper, Notification
+from eventsourcing.domain import CollectEventsProtocol, DomainEventProtocol
+from eventsourcing.persistence import (
+    InfrastructureFactory,
+    JSONTranscoder,
+    Mapper,
+    Notification,
+    Tracking,
+)
 from eventsourcing.postgres import PostgresFactory
-from eventsourcing.system import Follower, ProcessApplication, ProcessingJob
-from eventsourcing.utils import Environment
+from eventsourcing.system import Follower, ProcessApplication, ProcessingJob, RecordingEvent
+from eventsourcing.utils import Environment, EnvType
 
+from application.persistence.log import SharedLog
 from application.persistence.mapper import JSONMapper
 from application.persistence.position import Advance
 from application.persistence.recorder import EventRecorder
@@ -30,6 +38,13 @@ class BatchFollower(Follower[UUID]):
     # library's defaults are 10.
     log_section_size = 10_000
     pull_section_size = 500
+    # Whether the events that it follows are recorded, or read before, by others in the same
+    # process: see SharedLog.
+    is_handed_events = True
+
+    def __init__(self, env: EnvType | None = None) -> None:
+        super().__init__(env)
+        self._positions: dict[str, int | None] = {}  # as this process has left them
 
     def construct_mapper(self) -> Mapper[UUID]:
         return self.factory.mapper(transcoder=JSONTranscoder(), mapper_class=JSONMapper)
@@ -63,22 +78,33 @@ class BatchFollower(Follower[UUID]):
         forgotten, and the next call starts from the position that is then true.
         """
         with self.processing_lock:
-            since = self.recorder.max_tracking_id(leader_name)
-            notifications = self._after(leader_name, since, limit or self.pull_section_size)
-            if not notifications:
+            if leader_name not in self._positions:
+                self._positions[leader_name] = self.recorder.max_tracking_id(leader_name)
+            since = self._positions[leader_name]
+            jobs = self._jobs(leader_name, since, limit or self.pull_section_size)
+            if not jobs:
                 return 0
-            jobs = self.convert_notifications(leader_name, notifications)
-            move = Advance(leader_name, notifications[-1].id, since)
+            move = Advance(leader_name, jobs[-1][1].notification_id, since)
             try:
-                self.process_jobs(jobs, move)
+                self._positions[leader_name] = self.process_jobs(jobs, move)
             except BaseException:
                 self.forget()
                 raise
             return len(jobs)
 
+    def _jobs(self, leader_name: str, since: int | None, limit: int) -> list[ProcessingJob[UUID]]:
+        log = cast("SharedLog", self.readers[leader_name].notification_log)
+        entries = log.after(since, limit, self.topics, at_hand=self.is_handed_events)
+        return [(event, Tracking(leader_name, position)) for position, event in entries]
+
     def pending(self, leader_name: str, limit: int) -> Sequence[Notification]:
         """The notifications that wait, from the follower's own position on."""
-        return self._after(leader_name, self.recorder.max_tracking_id(leader_name), limit)
+        return self.readers[leader_name].notification_log.select(
+            start=self.recorder.max_tracking_id(leader_name),
+            limit=limit,
+            topics=self.topics,
+            inclusive_of_start=False,
+        )
 
     def lag(self, leader_name: str, now: datetime) -> timedelta:
         """For how long the oldest event that waits has been waiting."""
@@ -89,32 +115,74 @@ class BatchFollower(Follower[UUID]):
         age: timedelta = now - oldest.timestamp
         return max(age, timedelta(0))
 
-    def _after(self, leader_name: str, since: int | None, limit: int) -> Sequence[Notification]:
-        return self.readers[leader_name].notification_log.select(
-            start=since,
-            limit=limit,
-            topics=self.topics,
-            inclusive_of_start=False,
-        )
-
-    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> None:
-        """Applies the policy to each event, and records the results with the position.
-
-        While the policy runs, the processing event's tracking is that of its event.
-        """
-        processing_event: ProcessingEvent[UUID] = ProcessingEvent()
-        for domain_event, tracking in jobs:
-            processing_event.tracking = tracking
-            self.policy(domain_event, processing_event)
-        processing_event.tracking = move
-        self._notify(self._record(processing_event))
+    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
+        """Processes a batch in one transaction; gives the position that is reached."""
+        raise NotImplementedError
 
     def forget(self) -> None:
-        """Drops live aggregates, which may hold changes that were not recorded."""
-        self._repository = self.construct_repository()
+        """Drops what this process has kept in memory: it may not be what is recorded."""
+        self._positions.clear()
 
 
 class BatchProcess(BatchFollower, ProcessApplication[UUID]):
     """A batch follower that records events of its own, and leads others."""
 
     recorder: EventRecorder
+    _notification_log: SharedLog
+
+    @property
+    def notification_log(self) -> SharedLog:
+        return self._notification_log
+
+    def construct_notification_log(self) -> SharedLog:
+        return SharedLog(self.recorder, self.mapper, self.log_section_size)
+
+    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
+        """Applies the policy to each event, and records the results with the position.
+
+        What the library's ``process_event`` does for one event. While the policy runs, the
+        processing event's tracking is that of its event.
+        """
+        processing_event: ProcessingEvent[UUID] = ProcessingEvent()
+        for domain_event, tracking in jobs:
+            processing_event.tracking = tracking
+            self.policy(domain_event, processing_event)
+        self.commit(processing_event.events, move)
+        return move.notification_id
+
+    def load(self, ids: Sequence[UUID]) -> dict[UUID, Any]:
+        """Those of the aggregates that exist, from all their events, read in one query."""
+        aggregates: dict[UUID, Any] = {}
+        if ids:
+            for event in self.events_of(ids):
+                aggregate = aggregates.get(event.originator_id)
+                aggregates[event.originator_id] = event.mutate(aggregate)
+        return aggregates
+
+    def events_of(self, ids: Sequence[UUID]) -> list[Any]:
+        """The events of several aggregates together, in the order of the log."""
+        select_trail = getattr(self.recorder, "select_trail", None)
+        if select_trail is None:  # a recorder in memory
+            return [event for identifier in ids for event in self.events.get(identifier)]
+        return [self.mapper.to_domain_event(stored) for stored in select_trail(ids)]
+
+    def save_all(self, aggregates: Iterable[CollectEventsProtocol]) -> Sequence[int]:
+        """Records what is new of several aggregates; see ``commit``."""
+        return self.commit([event for each in aggregates for event in each.collect_events()])
+
+    def commit(
+        self, events: Sequence[DomainEventProtocol[UUID]], move: Advance | None = None
+    ) -> Sequence[int]:
+        """Records events, and a position; gives their notification ids.
+
+        What the library's ``save`` does, without its objects for each event, which cost as
+        much as the recording itself: followers find the events in the log, at hand.
+        """
+        stored = [self.mapper.to_stored_event(event) for event in events]
+        ids = self.recorder.insert_events(stored, tracking=move)
+        if events and self.followers:
+            self.notification_log.remember(zip(ids, events, strict=True))
+            prompt: RecordingEvent[UUID] = RecordingEvent(self.name, [], None)
+            for follower in self.followers:
+                follower.receive_recording_event(prompt)
+        return ids

@@ -5,17 +5,27 @@ PostgreSQL is away. Who calls this recorder has a better idea of what to do: a r
 answered with 503, a follower reads its position again. So the retries come off.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from select import POLLIN, poll
+from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 import psycopg
 from eventsourcing.persistence import Notification, OperationalError, StoredEvent, Tracking
 from eventsourcing.postgres import PostgresProcessRecorder
-from psycopg.sql import SQL, Identifier
+from psycopg.rows import tuple_row
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from application.persistence.connection import AWAY
-from application.persistence.position import Advance, advance
+from application.persistence.group_commit import GroupCommit
+from application.persistence.position import Advance, PositionMoved
+
+# Up to this many events go as one JSON array into one statement, which is one round trip,
+# more by COPY, which takes four. Each is a wait after which a thread has to get hold of the
+# interpreter again. Measured: one event 1.3 ms against 2.4, 30 to 120 about the same and
+# half the CPU, 1 000 43 ms against 27.
+_FEW: Final = 100
 
 
 class CommitUnknown(OperationalError):
@@ -26,9 +36,16 @@ class EventRecorder(PostgresProcessRecorder):
     """Named to the library by PROCESS_RECORDER_TOPIC."""
 
     select_events = PostgresProcessRecorder.select_events.__wrapped__
-    select_notifications = PostgresProcessRecorder.select_notifications.__wrapped__
     max_notification_id = PostgresProcessRecorder.max_notification_id.__wrapped__
     max_tracking_id = PostgresProcessRecorder.max_tracking_id.__wrapped__
+
+    def __init__(self, datastore: Any, **names: Any) -> None:
+        super().__init__(datastore, **names)
+        self._group = GroupCommit(self._record, self._taken)
+        self._statements = {
+            name: self._in_schema(text).as_string() for name, text in _STATEMENTS.items()
+        }
+        self.sql_create_statements.extend(map(self._in_schema, _FUNCTIONS))
 
     def insert_events(
         self,
@@ -39,74 +56,223 @@ class EventRecorder(PostgresProcessRecorder):
     ) -> Sequence[int]:
         """Records events and, for a follower, its position; then wakes who listens.
 
-        Overridden whole for three reasons: the position moves by compare-and-set; a lost
-        commit is told apart from a failed one; and NOTIFY comes after the commit, in a
-        transaction of its own: inside, it holds an instance-wide lock through the flush.
-        In a pipeline all of it takes two round trips: up to the answers, and the commit.
+        Overridden whole: what many threads record at the same time shares a commit; many
+        events go by COPY; the position moves by compare-and-set; and a lost commit is told
+        apart from a failed one.
 
         Raises IntegrityError (a version taken, a position moved), CommitUnknown,
         OperationalError (PostgreSQL is away).
         """
-        committing = False
-        try:
-            with (
-                self.datastore.get_connection() as connection,
-                connection.pipeline() as pipeline,
-            ):
-                with connection.transaction():
-                    check_position = self._move(connection, tracking)
-                    inserted = self._insert(connection, stored_events)
-                    pipeline.sync()
-                    check_position()
-                    rows = inserted.fetchall() if inserted else []
-                    committing = True
-                connection.execute(SQL("NOTIFY {}").format(Identifier(self.channel_name)))
-        except AWAY as error:
-            if committing:
-                raise CommitUnknown(str(error)) from error
-            raise
-        return [row["notification_id"] for row in rows]
+        if tracking is None:
+            return self._group.record(stored_events)
+        if not isinstance(tracking, Advance):
+            raise TypeError("a position is moved from where it was seen: see Advance")
+        return self._record(stored_events, tracking)
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> list[Notification]:
+        """As the library's, in PostgreSQL's binary format, which is half the work to read."""
+        since = -1 if start is None else start - inclusive_of_start
+        name = "notifications of" if topics else "notifications"
+        rows = self._rows(name, since=since, stop=stop or _MAX_ID, topics=list(topics), limit=limit)
+        return [Notification(*row) for row in rows]
+
+    def select_notification_ids(
+        self, since: int | None, limit: int, topics: Sequence[str] = ()
+    ) -> list[int]:
+        """The ids of the notifications that follow ``since``, without what they say."""
+        name = "ids of" if topics else "ids"
+        rows = self._rows(name, since=since or 0, topics=list(topics), limit=limit)
+        return [notification_id for (notification_id,) in rows]
 
     def select_trail(self, originator_ids: Sequence[UUID]) -> list[Notification]:
         """The events of several aggregates together, in the order of the log."""
-        statement = SQL(
-            "SELECT * FROM {} WHERE originator_id = ANY(%s) ORDER BY notification_id"
-        ).format(Identifier(self.datastore.schema, self.events_table_name))
+        return [Notification(*row) for row in self._rows("trail", ids=list(originator_ids))]
+
+    def _taken(self, stored_events: Sequence[StoredEvent]) -> set[tuple[Any, int]]:
+        """The places of these events, as (aggregate's id, version), that are taken already."""
+        ids = [event.originator_id for event in stored_events]
+        versions = [event.originator_version for event in stored_events]
+        return set(self._rows("taken", ids=ids, versions=versions))
+
+    def _rows(self, name: str, **parameters: Any) -> list[Any]:
         with self.datastore.get_connection() as connection:
-            rows = connection.execute(statement, [list(originator_ids)]).fetchall()
-        return [
-            Notification(
-                id=row["notification_id"],
-                originator_id=row["originator_id"],
-                originator_version=row["originator_version"],
-                topic=row["topic"],
-                state=bytes(row["state"]),
-            )
-            for row in rows
-        ]
+            cursor = connection.cursor(binary=True, row_factory=tuple_row)
+            return cursor.execute(self._statements[name], parameters, prepare=True).fetchall()
 
-    def _move(
-        self, connection: psycopg.Connection[Any], tracking: Tracking | None
-    ) -> Callable[[], None]:
-        if tracking is None:
-            return lambda: None
-        if not isinstance(tracking, Advance):
-            raise TypeError("a position is moved from where it was seen: see Advance")
-        return advance(connection, self.datastore.schema, self.tracking_table_name, tracking)
+    def _record(
+        self, stored_events: Sequence[StoredEvent], move: Advance | None = None
+    ) -> Sequence[int]:
+        record = self._record_few if len(stored_events) <= _FEW else self._record_many
+        with self.datastore.get_connection() as connection:
+            if _has_ended(connection):
+                raise psycopg.OperationalError("PostgreSQL has ended the session")
+            try:
+                ids = record(connection, stored_events, move)
+            except psycopg.errors.IntegrityConstraintViolation as error:
+                raise PositionMoved(str(error)) from error
+            self._wake(connection, ids, move)
+        return ids
 
-    def _insert(
-        self, connection: psycopg.Connection[Any], stored_events: Sequence[StoredEvent]
-    ) -> psycopg.Cursor[Any] | None:
-        if not stored_events:
-            return None
-        cursor = connection.cursor()
-        # The table lock keeps commits in the order of their ids: nobody who reads the log
-        # ever passes over a gap that is filled later.
-        self._lock_table(cursor)
-        rows = [
-            self.construct_pg_stored_event(
-                event.originator_id, event.originator_version, event.topic, event.state
+    def _record_few(
+        self,
+        connection: psycopg.Connection[Any],
+        stored_events: Sequence[StoredEvent],
+        move: Advance | None,
+    ) -> Sequence[int]:
+        """In one round trip: the function is the whole transaction."""
+        events = msgspec.json.encode(
+            [
+                (e.originator_id, e.originator_version, e.topic, msgspec.Raw(e.state))
+                for e in stored_events
+            ]
+        )
+        cursor = connection.cursor(row_factory=tuple_row)
+        with _committing(connection):
+            cursor.execute(
+                self._statements["record"], [*_values(move), events.decode()], prepare=True
             )
-            for event in stored_events
-        ]
-        return cursor.execute(self.insert_events_statement, (rows,))
+        return [notification_id for (notification_id,) in cursor.fetchall()]
+
+    def _record_many(
+        self,
+        connection: psycopg.Connection[Any],
+        stored_events: Sequence[StoredEvent],
+        move: Advance | None,
+    ) -> Sequence[int]:
+        """In four round trips: up to the lock, two for COPY, and the commit."""
+        cursor = connection.cursor(row_factory=tuple_row)
+        begin = SQL(self._statements["begin"]).format(*map(Literal, _values(move)))
+        try:
+            cursor.execute(begin)
+            with cursor.copy(self._statements["copy"]) as copy:
+                copy.set_types(("uuid", "int8", "text", "bytea"))
+                for event in stored_events:
+                    copy.write_row(
+                        (event.originator_id, event.originator_version, event.topic, event.state)
+                    )
+            with _committing(connection):
+                # Under the lock nobody else has taken numbers from the sequence.
+                cursor.execute("SELECT lastval(); COMMIT")
+        except psycopg.Error:
+            if not connection.closed:
+                connection.rollback()
+            raise
+        [(last,)] = cursor.fetchall()
+        return range(last - len(stored_events) + 1, last + 1)
+
+    def _wake(
+        self, connection: psycopg.Connection[Any], ids: Sequence[int], move: Advance | None
+    ) -> None:
+        """Tells who listens how far the log goes, and how far its leader's was followed.
+
+        After the commit and in a transaction of its own: inside, NOTIFY holds an
+        instance-wide lock through the flush. Who misses it looks by itself, soon.
+        """
+        news = f"{ids[-1] if ids else ''}:{move.notification_id if move else ''}"
+        with suppress(psycopg.OperationalError):
+            connection.execute("SELECT pg_notify(%s, %s)", [self.channel_name, news], prepare=True)
+
+    def _in_schema(self, statement: str) -> Composed:
+        schema, events = self.datastore.schema, self.events_table_name
+        return SQL(statement).format(
+            events=Identifier(schema, events),
+            tracking=Identifier(schema, self.tracking_table_name),
+            begin=Identifier(schema, f"{events}_begin"),
+            record=Identifier(schema, f"{events}_record"),
+            lock_timeout=Literal(f"{self.datastore.lock_timeout}s"),
+        )
+
+
+def _values(move: Advance | None) -> tuple[str | None, int | None, int | None]:
+    if move is None:
+        return None, None, None
+    return move.application_name, move.since, move.notification_id
+
+
+def _has_ended(connection: psycopg.Connection[Any]) -> bool:
+    """Whether PostgreSQL said something unasked on an idle connection: it can only be that.
+
+    Asked before anything is sent, it keeps the outcome of what is not sent from being unknown.
+    """
+    idle = poll()
+    idle.register(connection.fileno(), POLLIN)
+    return bool(idle.poll(0))
+
+
+@contextmanager
+def _committing(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Has a connection that is lost from here on mean that the outcome is unknown."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if connection.closed:
+            raise CommitUnknown(str(error)) from error
+        raise
+
+
+_MAX_ID: Final = 2**63 - 1
+
+_STATEMENTS: Final = {
+    "record": "SELECT {record}(%s::text, %s::bigint, %s::bigint, %s::json)",
+    "begin": "BEGIN; SELECT {begin}({{}}, {{}}, {{}})",
+    "copy": """COPY {events} (originator_id, originator_version, topic, state)
+        FROM STDIN (FORMAT BINARY)""",
+    "notifications": """SELECT originator_id, originator_version, topic, state, notification_id
+        FROM {events} WHERE notification_id > %(since)s AND notification_id <= %(stop)s
+        ORDER BY notification_id LIMIT %(limit)s""",
+    "notifications of": """SELECT originator_id, originator_version, topic, state, notification_id
+        FROM {events} WHERE notification_id > %(since)s AND notification_id <= %(stop)s
+        AND topic = ANY(%(topics)s) ORDER BY notification_id LIMIT %(limit)s""",
+    "ids": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
+        ORDER BY notification_id LIMIT %(limit)s""",
+    "ids of": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
+        AND topic = ANY(%(topics)s) ORDER BY notification_id LIMIT %(limit)s""",
+    "trail": """SELECT originator_id, originator_version, topic, state, notification_id
+        FROM {events} WHERE originator_id = ANY(%(ids)s) ORDER BY notification_id""",
+    "taken": """SELECT originator_id, originator_version FROM {events}
+        JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[])
+            AS wanted (originator_id, originator_version)
+        USING (originator_id, originator_version)""",
+}
+
+_FUNCTIONS: Final = (
+    # The position first: who has been overtaken need not wait for the lock. The lock keeps
+    # commits in the order of their ids: nobody who reads the log ever passes over a gap that
+    # is filled later.
+    """CREATE OR REPLACE FUNCTION {begin}(leader text, since bigint, upto bigint)
+        RETURNS void LANGUAGE plpgsql SET lock_timeout = {lock_timeout} AS $$
+    BEGIN
+        IF leader IS NOT NULL THEN
+            IF since IS NULL THEN
+                INSERT INTO {tracking} VALUES (leader, upto) ON CONFLICT DO NOTHING;
+            ELSE
+                UPDATE {tracking} SET notification_id = upto
+                WHERE application_name = leader AND notification_id = since;
+            END IF;
+            IF NOT FOUND THEN
+                RAISE EXCEPTION 'the position in % is not % any more', leader, since
+                    USING ERRCODE = 'integrity_constraint_violation';
+            END IF;
+        END IF;
+        LOCK TABLE {events} IN EXCLUSIVE MODE;
+    END $$""",
+    # json, not jsonb: a state is stored as it was written, to the byte.
+    """CREATE OR REPLACE FUNCTION {record}(leader text, since bigint, upto bigint, events json)
+        RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM {begin}(leader, since, upto);
+        RETURN QUERY
+            INSERT INTO {events} (originator_id, originator_version, topic, state)
+            SELECT (e->>0)::uuid, (e->>1)::bigint, e->>2, convert_to((e->3)::text, 'UTF8')
+            FROM json_array_elements(events) AS e
+            RETURNING notification_id;
+    END $$""",
+)

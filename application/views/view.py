@@ -113,5 +113,6 @@ class View(BatchFollower):
         factory = cast("PostgresFactory", self.factory)
         return factory.tracking_recorder(self.recorder_class)
 
-    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> None:
+    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
         self.recorder.write(jobs, move)
+        return move.notification_id

@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from eventsourcing.domain import Aggregate, DomainEventProtocol
+from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, MapperDeserialisationError, StoredEvent
 from eventsourcing.utils import resolve_topic
 
 from application.persistence.mapper import JSONMapper
+from domain.aggregate import Aggregate
 from domain.errors import CancelReason
 from domain.order_book import Fill, OrderBook
 from domain.values import Side

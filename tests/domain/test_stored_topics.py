@@ -15,10 +15,11 @@ from typing import Any
 
 import eventsourcing.domain
 import pytest
-from eventsourcing.domain import Aggregate, CanMutateAggregate
+from eventsourcing.domain import CanMutateAggregate
 from eventsourcing.utils import get_topic, resolve_topic
 
 import domain
+from domain.aggregate import Aggregate
 from domain.errors import RejectReason
 from domain.order import Order
 from domain.values import Side, Terms, TimeInForce
@@ -65,6 +66,7 @@ def aggregates() -> list[type[Aggregate]]:
         for member in vars(module).values()
         if isinstance(member, type)
         and issubclass(member, Aggregate)
+        and member is not Aggregate
         and member.__module__ == module.__name__
     ]
 

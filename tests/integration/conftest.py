@@ -7,9 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from application.orders import Placement, Receipt
+from application.persistence.connection import connect
+from application.persistence.following import BatchFollower
+from application.persistence.position import PositionMoved
 from application.persistence.snapshot import Snapshot
 from application.verify import Inconsistent, Verifier
 from domain.values import Side, Terms
@@ -47,7 +51,7 @@ class Venue:
 
     def settle(self) -> None:
         """Has every follower process what waits, until nothing does."""
-        while sum(follower.process_batch(leader) for follower, leader in followings(self.market)):
+        while sum(process(*pair) for pair in followings(self.market)):
             pass
 
     def trade_a_little(self) -> None:
@@ -72,9 +76,34 @@ class Venue:
                 return str(found)
         return None
 
+    def connect(self) -> psycopg.Connection[dict[str, Any]]:
+        return connect(self.env)
+
+    def end_sessions_that_wait(self) -> int:
+        """Ends the sessions in this database that wait for a lock; how many there were."""
+        with self.connect() as connection:
+            return connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).rowcount
+
+    def end_all_sessions(self) -> None:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        with self.connect() as connection:
+            ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
+            connection.execute(ended + others)
+
     def execute(self, statement: str) -> None:
         with self.market.orders.recorder.datastore.get_connection() as connection:
             connection.execute(statement)
+
+
+def process(follower: BatchFollower, leader: str) -> int:
+    """As a runner does: who was overtaken looks again."""
+    try:
+        return follower.process_batch(leader)
+    except PositionMoved:
+        return follower.process_batch(leader)
 
 
 @pytest.fixture

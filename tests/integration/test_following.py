@@ -1,21 +1,21 @@
 """Positions move by compare-and-set: what two followers do at once, happens once."""
 
-import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from eventsourcing.persistence import IntegrityError
+from eventsourcing.persistence import OperationalError
 from eventsourcing.system import SingleThreadedRunner
 
 from application.orders import Orders, Placement
 from application.persistence.position import PositionMoved
-from application.persistence.recorder import CommitUnknown, EventRecorder
+from application.persistence.recorder import CommitUnknown
 from application.views.trades import TradeView
 from domain.values import OrderStatus, Side, Terms
 from system import ENV, build, create_tables, system
 from tests.integration.conftest import Venue
+from tests.integration.service import eventually
 
 
 def test_the_whole_system_runs_on_the_library_s_single_threaded_runner(
@@ -37,14 +37,11 @@ def test_of_two_matchings_that_overlap_one_has_to_look_again(venue: Venue) -> No
         maker, taker = venue.buy(100, 5), venue.sell(100, 5)
         fast, slow = venue.market.matching, other.matching
 
-        since = slow.recorder.max_tracking_id("Orders")
-        fast.process_batch("Orders")
-        # It read its position before the other one moved on.
-        slow.recorder.max_tracking_id = lambda _: since
+        assert slow.process_batch("Orders", limit=1) == 1
+        assert fast.process_batch("Orders") == 1
+        # It goes on from where it left off.
         with pytest.raises(PositionMoved):
             slow.process_batch("Orders")
-        del slow.recorder.max_tracking_id
-
         assert slow.process_batch("Orders") == 0
         venue.settle()
         assert {venue.market.orders.get(o).status for o in (maker, taker)} == {OrderStatus.FILLED}
@@ -57,12 +54,10 @@ def test_of_two_views_that_overlap_one_has_to_look_again(venue: Venue, name: str
     venue.buy(100, 1)
     venue.market.matching.pull_and_process("Orders")
     with closing(build(venue.env)) as other:
-        fast, slow = getattr(venue.market, name), getattr(other, name)
+        slow, fast = getattr(venue.market, name), getattr(other, name)
         [leader] = fast.readers
 
-        since = slow.recorder.max_tracking_id(leader)
         assert fast.process_batch(leader) > 0
-        slow.recorder.max_tracking_id = lambda _: since
         with pytest.raises(PositionMoved):
             slow.process_batch(leader)
     venue.settle()
@@ -79,8 +74,7 @@ def test_a_live_book_that_another_follower_has_moved_on_is_dropped_and_loaded_ag
         other.matching.process_batch("Orders")
     venue.sell(100, 2)
 
-    # The position is read afresh for each batch, but the live book is an old one.
-    with pytest.raises(IntegrityError, match="matching_events_pkey"):
+    with pytest.raises(PositionMoved):
         venue.market.matching.process_batch("Orders")
     assert venue.market.matching.process_batch("Orders") == 1
     venue.settle()
@@ -93,6 +87,7 @@ def test_commands_that_come_again_change_nothing(venue: Venue) -> None:
 
     # Matching is told, by whatever transport, everything from the beginning once more.
     venue.execute("UPDATE matching_tracking SET notification_id = 0")
+    venue.market.matching.forget()
     venue.settle()
 
     assert venue.market.matching.recorder.max_notification_id() == before
@@ -100,17 +95,25 @@ def test_commands_that_come_again_change_nothing(venue: Venue) -> None:
 
 
 def test_a_session_that_postgresql_ends_during_the_commit_leaves_the_outcome_unknown(
-    library_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    venue: Venue,
 ) -> None:
-    """As after a pause of the whole machine, longer than a transaction may idle."""
-    create_tables(library_env)
-    env = {**library_env, "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "1"}
-    with closing(build(env)) as market:
-        # The position is looked at when all is sent but the commit.
-        monkeypatch.setattr(EventRecorder, "_move", lambda *_: lambda: time.sleep(1.5))
-        placement = Placement(UUID(int=1), Terms("user", "BTC-USD", Side.BUY, 100, 5))
-        now = datetime(2024, 2, 9, 12, tzinfo=UTC)
+    placement = Placement(UUID(int=1), Terms("user", "BTC-USD", Side.BUY, 100, 5))
+    with ThreadPoolExecutor() as pool, venue.connect() as other:
+        # What is sent is the whole transaction; it waits for the lock of the log.
+        other.execute("BEGIN; LOCK TABLE orders_events IN EXCLUSIVE MODE")
+        placing = pool.submit(venue.market.orders.place, placement, venue.tick())
+        eventually(lambda: venue.end_sessions_that_wait() == 1, 5)
         with pytest.raises(CommitUnknown):
-            market.orders.place(placement, now)
-        monkeypatch.undo()
-        assert market.orders.place(placement, now).is_new
+            placing.result()
+        other.execute("ROLLBACK")
+        assert venue.market.orders.place(placement, venue.tick()).is_new
+
+
+def test_a_session_that_postgresql_has_ended_before_leaves_no_doubt(venue: Venue) -> None:
+    """The connection is found dead before anything is sent."""
+    placement = Placement(UUID(int=1), Terms("user", "BTC-USD", Side.BUY, 100, 5))
+    venue.end_all_sessions()
+    with pytest.raises(OperationalError) as caught:
+        venue.market.orders.place(placement, venue.tick())
+    assert not isinstance(caught.value, CommitUnknown)
+    assert venue.market.orders.place(placement, venue.tick()).is_new

@@ -1,0 +1,125 @@
+"""Concurrent callers share commits: who comes while one is under way joins the next.
+
+Whoever finds no commit under way makes one, for itself and all who wait; afterwards the
+first of those who came meanwhile makes the next. Alone, a caller commits at once, in its
+own thread. A conflict fails alone: its neighbours in the commit don't notice.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from eventsourcing.persistence import IntegrityError, StoredEvent
+
+Events = Sequence[StoredEvent]
+Places = set[tuple[Any, int]]  # (aggregate's id, version), of which each is there once
+
+
+class _Entry:
+    """What one caller wants to be recorded, and what came of it."""
+
+    __slots__ = ("error", "events", "ids", "is_done", "places", "wake")
+
+    def __init__(self, events: Events) -> None:
+        self.events = events
+        self.places: Places = {(e.originator_id, e.originator_version) for e in events}
+        self.ids: Sequence[int] = ()
+        self.error: BaseException | None = None
+        self.is_done = False
+        self.wake = threading.Lock()  # held until there is a result, or the turn to commit
+        self.wake.acquire()
+
+
+class GroupCommit:
+    """Joins the calls of many threads.
+
+    ``record`` stores events in one transaction and gives their notification ids, or raises
+    IntegrityError where a place is taken; ``taken`` tells which of the events' places are.
+    """
+
+    def __init__(
+        self, record: Callable[[Events], Sequence[int]], taken: Callable[[Events], Places]
+    ) -> None:
+        self._record = record
+        self._taken = taken
+        self._mutex = threading.Lock()
+        self._waiting: list[_Entry] = []
+        self._is_committing = False
+
+    def record(self, events: Events) -> Sequence[int]:
+        """Stores a caller's events, all or none; raises what made that impossible."""
+        entry = _Entry(events)
+        with self._mutex:
+            self._waiting.append(entry)
+            waits = self._is_committing
+            self._is_committing = True
+        if waits:
+            entry.wake.acquire()
+        if not entry.is_done:
+            self._commit_those_who_wait()
+        if entry.error is not None:
+            raise entry.error
+        return entry.ids
+
+    def _commit_those_who_wait(self) -> None:
+        with self._mutex:
+            group, self._waiting = self._waiting, []
+        try:
+            self._commit(group)
+        except BaseException as error:
+            for entry in group:
+                entry.error = entry.error or error
+            raise
+        finally:
+            with self._mutex:
+                successor = self._waiting[0] if self._waiting else None
+                self._is_committing = successor is not None
+            if successor is not None:
+                successor.wake.release()
+            for entry in group:
+                entry.is_done = True
+                entry.wake.release()
+
+    def _commit(self, group: list[_Entry]) -> None:
+        """Gives every entry its ids, or the error that is its own. Raises what is no conflict."""
+        accepted, conflicting = _without(group, set())
+        error = IntegrityError("taken by another command of the same commit")
+        while accepted:
+            events = [event for entry in accepted for event in entry.events]
+            try:
+                ids = self._record(events)
+            except IntegrityError as conflict:
+                if len(accepted) == 1:
+                    accepted[0].error = conflict
+                    break
+                error = conflict
+                accepted, refused = _without(accepted, self._taken(events))
+                if not refused:
+                    raise
+                conflicting += refused
+            else:
+                _give(accepted, ids)
+                break
+        for entry in conflicting:
+            entry.error = error
+
+
+def _without(entries: list[_Entry], taken: Places) -> tuple[list[_Entry], list[_Entry]]:
+    """Entries that can be recorded together, and those whose places others have."""
+    taken = set(taken)
+    accepted, refused = [], []
+    for entry in entries:
+        if taken.isdisjoint(entry.places):
+            taken |= entry.places
+            accepted.append(entry)
+        else:
+            refused.append(entry)
+    return accepted, refused
+
+
+def _give(entries: list[_Entry], ids: Sequence[int]) -> None:
+    start = 0
+    for entry in entries:
+        end = start + len(entry.events)
+        entry.ids = ids[start:end]
+        start = end

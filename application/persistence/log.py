@@ -1,0 +1,83 @@
+"""An application's log, with what this process knows of it already.
+
+Followers in one process hand each other events that are decoded: those that a leader has
+just recorded, and those that one follower has read before another. What the log says, and
+in which order, is asked of PostgreSQL every time; so whatever is not at hand, or was never
+handed over, costs a read and nothing else.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, cast
+from uuid import UUID
+
+from eventsourcing.application import LocalNotificationLog
+from eventsourcing.persistence import ApplicationRecorder, Mapper
+
+from application.persistence.recorder import EventRecorder
+
+_KEPT: Final = 10_000  # events: the largest batch, and what it causes, or twice as many
+
+Entry = tuple[int, Any]  # a notification id and its event
+
+
+class SharedLog(LocalNotificationLog):
+    """The log of one application, as its followers in this process read it."""
+
+    def __init__(
+        self, recorder: ApplicationRecorder, mapper: Mapper[UUID], section_size: int
+    ) -> None:
+        super().__init__(recorder, section_size)
+        self._mapper = mapper
+        self._mutex = threading.Lock()
+        self._known: dict[int, Any] = {}
+        self._created: dict[UUID, Any] = {}
+
+    def remember(self, entries: Iterable[Entry]) -> None:
+        """Keeps committed events for whoever in this process needs them next."""
+        if not isinstance(self.recorder, EventRecorder):
+            return  # a log in memory is as near as this
+        with self._mutex:
+            for notification_id, event in entries:
+                self._known[notification_id] = event
+                if event.originator_version == 1:
+                    self._created[event.originator_id] = event
+            _trim(self._known)
+            _trim(self._created)
+
+    def created(self, aggregate_id: UUID) -> Any | None:
+        """The first event of an aggregate, if it is at hand."""
+        return self._created.get(aggregate_id)
+
+    def after(
+        self, since: int | None, limit: int, topics: Sequence[str], *, at_hand: bool
+    ) -> list[Entry]:
+        """The next events after ``since``, each with its id.
+
+        ``at_hand`` says that most of them have been remembered: then only the ids are read.
+        """
+        if not at_hand or not self._known:
+            return self._read(since, None, limit, topics)
+        ids = cast("EventRecorder", self.recorder).select_notification_ids(since, limit, topics)
+        known = {notification_id: self._known.get(notification_id) for notification_id in ids}
+        missing = [notification_id for notification_id, event in known.items() if event is None]
+        if missing:
+            known.update(self._read(missing[0] - 1, missing[-1], limit, topics))
+        return list(known.items())
+
+    def _read(
+        self, since: int | None, stop: int | None, limit: int, topics: Sequence[str]
+    ) -> list[Entry]:
+        notifications = self.select(
+            since, limit, stop, topics=topics, inclusive_of_start=since is None
+        )
+        entries = [(read.id, self._mapper.to_domain_event(read)) for read in notifications]
+        self.remember(entries)
+        return entries
+
+
+def _trim(events: dict[Any, Any]) -> None:
+    """Drops the older half, once it has become twice what is kept."""
+    if len(events) > 2 * _KEPT:
+        for key in list(events)[:_KEPT]:
+            del events[key]
