@@ -23,6 +23,8 @@ PIPES: Final = (
 
 VIEWS: Final = {"orders": OrderView, "books": BookView, "trades": TradeView}
 
+FOLLOWERS: Final = (Matching.name, Orders.name, *(view.name for view in VIEWS.values()))
+
 ENV: Final = {
     "PERSISTENCE_MODULE": "eventsourcing.postgres",
     "PROCESS_RECORDER_TOPIC": f"{EventRecorder.__module__}:{EventRecorder.__qualname__}",

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
@@ -23,6 +23,10 @@ from interface.settings import Settings, SettingsError, load_settings
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 service_url = click.option("--url", help="The running service; unset: HOST and PORT.")
+
+
+# Named here, and not with what they do: the other commands start without it.
+ROLES: Final = ("all", "api", "engine", "matching", "orders", "views")
 
 
 class UserError(click.ClickException):
@@ -43,7 +47,7 @@ def main(context: click.Context) -> None:
 
 
 @main.command()
-@click.option("--role", type=click.Choice(["all", "engine", "api"]), default="all")
+@click.option("--role", type=click.Choice(ROLES), default="all")
 @click.option("--demo", is_flag=True, help="With simulated traders.")
 @click.pass_obj
 def run(settings: Settings, role: str, *, demo: bool) -> None:
@@ -51,6 +55,7 @@ def run(settings: Settings, role: str, *, demo: bool) -> None:
 
     The parts are processes of their own: `engine` matches and keeps the read models, `api`
     serves HTTP. `all` starts and watches them, and PostgreSQL where DATABASE_URL is unset.
+    The engine's own parts, `matching`, `orders` and `views`, may run apart as well.
     """
     from interface import roles  # noqa: PLC0415 - the other commands start without it
 

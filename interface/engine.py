@@ -1,126 +1,130 @@
-"""The engine: one thread for each follower, which catches up, and then waits to be woken.
+"""The engine: its followers, each in a thread of its own, and what wakes them.
 
-The library's runners don't catch up at start, and its subscriptions pull before they
-listen; so this is a loop of our own over the library's followers.
+A follower whose leader is at work in this process is prompted by it, and finds at hand what
+was just recorded; the others are woken by PostgreSQL. Whatever of that gets lost, each looks
+by itself every second. The library's runners don't catch up at start, and its subscriptions
+pull before they listen; so this is a loop of our own over its followers.
+
+Of several engines, one is at work for each follower: it holds an advisory lock. The others
+stand by, and take over as soon as it is gone. Nothing depends on that (positions move by
+compare-and-set); it keeps two from deciding everything twice.
 """
 
+import gc
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any, cast
 
 import psycopg
-from eventsourcing.persistence import IntegrityError
+from psycopg.sql import SQL, Identifier
 
-from application.persistence import connection
-from application.persistence.following import BatchFollower
-from application.persistence.position import PositionMoved
-from application.views.view import View
-from interface.listening import LOOK_ANYWAY_SECONDS, listen
-from system import build, followings
+from application.persistence.connection import connect
+from application.persistence.following import BatchProcess
+from application.persistence.locks import try_lock
+from interface.following import Following
+from interface.listening import LOOK_ANYWAY_SECONDS, News
+from system import FOLLOWERS, build, followings
 
 log = logging.getLogger(__name__)
 
-_CONFLICT_SECONDS = 0.02
-
-AWAY = (*connection.AWAY, psycopg.Error)  # the latter on connections of our own
+_LOCK_AGAIN_SECONDS = 0.2  # how soon who stands by notices that it is its turn
 
 
 class Engine:
-    """Runs the followers until it is stopped, or one of them fails for good."""
+    """Runs followers until it is stopped, or one of them fails for good."""
 
-    def __init__(self, env: Mapping[str, str], batch_size: int = 500) -> None:
-        self._batch_size = batch_size  # notifications, at most
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        batch_size: int = 500,
+        names: Collection[str] = FOLLOWERS,
+    ) -> None:
+        self._env = env
         self._market = build(env)
         self._stopping = threading.Event()
-        self._failure: BaseException | None = None
-        self._threads = [
-            threading.Thread(target=self._run, args=(env, *pair), name=pair[0].name)
-            for pair in followings(self._market)
+        self._followings = [
+            Following(follower, leader, batch_size, self._stopping)
+            for follower, leader in followings(self._market)
+            if follower.name in names
         ]
+        self._listeners = [each for each in self._followings if not self._leads(each)]
+        self._watch = threading.Thread(target=self._run, name="watch")
 
     def start(self) -> None:
-        for thread in self._threads:
+        for thread in (*self._followings, self._watch):
             thread.start()
 
     def stop(self) -> None:
         """Asks the followers to finish the batch that they are at."""
         self._stopping.set()
+        for following in self._followings:
+            following.prompt()
 
     def join(self) -> None:
         """Waits for the end. Raises what made a follower fail."""
-        for thread in self._threads:
+        for thread in (*self._followings, self._watch):
             thread.join()
         self._market.close()
-        if self._failure is not None:
-            raise self._failure
+        for following in self._followings:
+            if following.failure is not None:
+                raise following.failure
 
-    def _run(self, env: Mapping[str, str], follower: BatchFollower, leader: str) -> None:
-        try:
-            while not self._stopping.is_set():
-                try:
-                    self._follow(env, follower, leader)
-                except AWAY as error:
-                    log.warning(
-                        "PostgreSQL is away",
-                        extra={"follower": follower.name, "error": str(error).strip()},
-                    )
-                    self._stopping.wait(LOOK_ANYWAY_SECONDS)
-        except BaseException as error:
-            log.exception("follower failed", extra={"follower": follower.name})
-            self._failure = error
-            self.stop()
+    def _leads(self, following: Following) -> bool:
+        """Has a following prompted by its leader, where that is at work in this process."""
+        for other in self._followings:
+            if other.follower.name == following.leader and following.follower.is_handed_events:
+                cast("BatchProcess", other.follower).lead(following)
+                return True
+        return False
 
-    def _follow(self, env: Mapping[str, str], follower: BatchFollower, leader: str) -> None:
-        channel = follower.readers[leader].notification_log.recorder.channel_name  # type: ignore[attr-defined]
-        with listen(env, [channel]) as listening:
-            while not self._stopping.is_set():
-                self._catch_up(follower, leader)
-                for _ in listening.notifies(timeout=LOOK_ANYWAY_SECONDS, stop_after=1):
-                    pass
-
-    def _catch_up(self, follower: BatchFollower, leader: str) -> None:
+    def _run(self) -> None:
+        """Keeps the connection that listens, and that holds the locks."""
         while not self._stopping.is_set():
             try:
-                if not process(follower, leader, self._batch_size):
-                    return
-            except IntegrityError as error:
-                # Another follower was faster. What is true now is in the store; the pause
-                # keeps two that fight from doing nothing else.
-                log.warning(
-                    "conflict, deciding again",
-                    extra={"follower": follower.name, "error": str(error).strip()},
-                )
-                self._stopping.wait(_CONFLICT_SECONDS)
+                with connect(self._env) as connection:
+                    self._listen(connection)
+            except psycopg.Error as error:
+                log.warning("PostgreSQL is away", extra={"error": str(error).strip()})
+                self._stopping.wait(LOOK_ANYWAY_SECONDS)
+            finally:
+                for following in self._followings:
+                    following.is_our_turn = False
+
+    def _listen(self, connection: psycopg.Connection[Any]) -> None:
+        for channel in {following.channel for following in self._listeners}:
+            connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
+        while not self._stopping.is_set():
+            self._take_turns(connection)
+            is_complete = all(following.is_our_turn for following in self._followings)
+            timeout = LOOK_ANYWAY_SECONDS if is_complete else _LOCK_AGAIN_SECONDS
+            for notify in connection.notifies(timeout=timeout, stop_after=1):
+                self._tell(notify)
+
+    def _take_turns(self, connection: psycopg.Connection[Any]) -> None:
+        for following in self._followings:
+            name = following.follower.name
+            if not following.is_our_turn and try_lock(connection, f"follow as {name}"):
+                log.info("at work", extra={"follower": name})
+                following.is_our_turn = True
+                following.prompt()
+
+    def _tell(self, notify: psycopg.Notify) -> None:
+        news = News.of(notify)
+        for following in self._listeners:
+            # What a follower has recorded is nothing to those who follow commands only.
+            if following.channel == news.channel and (
+                news.is_command or following.follower.is_handed_events
+            ):
+                following.prompt()
 
 
-def process(follower: BatchFollower, leader: str, limit: int) -> bool:
-    """Processes a batch; False where nothing waits, or where a view has to stand still."""
-    try:
-        return bool(follower.process_batch(leader, limit))
-    except (*AWAY, PositionMoved):
-        raise
-    except Exception:
-        if not isinstance(follower, View):
-            raise
-        return _process_up_to_the_fault(follower, leader)
+def tune_garbage_collection() -> None:
+    """Has objects looked at once, when they are young, and never again.
 
-
-def _process_up_to_the_fault(view: View, leader: str) -> bool:
-    """Goes on event by event, and parks the view before the one that it can't apply.
-
-    A view never skips an event: it stands before it, says so, and tries again.
+    Books and live orders are millions of objects that stay; walking over all of them, as
+    the collector does from time to time, stops the market. What becomes garbage later is
+    freed by its reference count: nothing of ours is in a cycle.
     """
-    try:
-        while view.process_batch(leader, limit=1):
-            pass
-    except (*AWAY, PositionMoved):
-        raise
-    except Exception as error:
-        fault = next(iter(view.pending(leader, limit=1)), None)
-        if fault is None:  # the view was rebuilt meanwhile
-            return True
-        reason = f"{leader} {fault.id}, {fault.topic}: {type(error).__name__}: {error}"
-        if view.recorder.parked() != reason:  # it is tried again and again, and told once
-            log.exception("view parked", extra={"view": view.name, "position": fault.id})
-            view.recorder.park(reason)
-    return False
+    gc.freeze()
+    gc.set_threshold(50_000, 1_000_000)

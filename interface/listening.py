@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -16,6 +16,27 @@ log = logging.getLogger(__name__)
 LOOK_ANYWAY_SECONDS = 1.0  # a notification may be lost with its sender: look this often
 
 T = TypeVar("T")
+
+
+class News(NamedTuple):
+    """What a recorder says when it has committed, see EventRecorder: ids in two logs."""
+
+    channel: str
+    recorded: int | None  # the last id in its own log
+    followed: int | None  # the position in its leader's log; None: what users asked
+
+    @classmethod
+    def of(cls, notify: psycopg.Notify) -> "News":
+        recorded, _, followed = notify.payload.partition(":")
+        return cls(notify.channel, _number(recorded), _number(followed))
+
+    @property
+    def is_command(self) -> bool:
+        return self.followed is None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text else None
 
 
 def listen(env: Mapping[str, str], channels: Iterable[str]) -> psycopg.Connection[Any]:

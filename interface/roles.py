@@ -4,19 +4,31 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
 import psycopg
 
+from application.matching import Matching
+from application.orders import Orders
 from application.persistence.connection import AWAY
 from interface.database_url import database_env, libpq_env
-from interface.engine import Engine
+from interface.engine import Engine, tune_garbage_collection
 from interface.process import die_with_supervisor
 from interface.settings import Settings
 from interface.supervisor import run_all
-from system import create_tables
+from system import FOLLOWERS, VIEWS, create_tables
 
 log = logging.getLogger(__name__)
+
+# Which followers a process runs. Their log in PostgreSQL is all that they share with others,
+# so they may be anywhere.
+ENGINES: Final[Mapping[str, Collection[str]]] = {
+    "engine": FOLLOWERS,
+    "matching": (Matching.name,),
+    "orders": (Orders.name,),
+    "views": tuple(view.name for view in VIEWS.values()),
+}
 
 _DATABASE_SECONDS = 30  # to wait for PostgreSQL at the start
 _PAUSE_SECONDS = 0.5
@@ -35,8 +47,8 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     os.environ.update(libpq_env(url))
     env = database_env(url)
     _when_postgres_answers(lambda: create_tables(env))
-    if role == "engine":
-        return _run_engine(settings, env)
+    if role in ENGINES:
+        return _run_engine(settings, env, ENGINES[role])
     # A request that waits in the database for longer is answered with 503.
     os.environ.setdefault("PGOPTIONS", f"-c statement_timeout={_REQUEST_SECONDS}s")
     from interface.http.server import serve  # noqa: PLC0415 - the engine needs no HTTP server
@@ -45,8 +57,9 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     return 0
 
 
-def _run_engine(settings: Settings, env: dict[str, str]) -> int:
-    engine = Engine(env, settings.batch_size)
+def _run_engine(settings: Settings, env: dict[str, str], followers: Collection[str]) -> int:
+    tune_garbage_collection()
+    engine = Engine(env, settings.batch_size, followers)
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: engine.stop())
     engine.start()

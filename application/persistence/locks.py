@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
+
+import psycopg
 
 from application.persistence.connection import connect
 
@@ -19,10 +22,15 @@ def alone(env: Mapping[str, str], work: str, *, wait: bool = True) -> Iterator[N
     with connect(env) as connection:  # the lock ends with the connection
         if wait:
             connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [work])
-        else:
-            row = connection.execute(
-                "SELECT pg_try_advisory_lock(hashtext(%s)) AS locked", [work]
-            ).fetchone()
-            if row is None or not row["locked"]:
-                raise Busy(f"{work}: another is at it already")
+        elif not try_lock(connection, work):
+            raise Busy(f"{work}: another is at it already")
         yield
+
+
+def try_lock(connection: psycopg.Connection[dict[str, Any]], work: str) -> bool:
+    """Takes the lock of ``work`` for as long as the connection lives; False: it is taken."""
+    [row] = connection.execute(
+        "SELECT pg_try_advisory_lock(hashtext(%s)) AS is_ours", [work]
+    ).fetchall()
+    is_ours: bool = row["is_ours"]
+    return is_ours

@@ -111,9 +111,7 @@ class EventRecorder(PostgresProcessRecorder):
         self, stored_events: Sequence[StoredEvent], move: Advance | None = None
     ) -> Sequence[int]:
         record = self._record_few if len(stored_events) <= _FEW else self._record_many
-        with self.datastore.get_connection() as connection:
-            if _has_ended(connection):
-                raise psycopg.OperationalError("PostgreSQL has ended the session")
+        with self._connection() as connection:
             try:
                 ids = record(connection, stored_events, move)
             except psycopg.errors.IntegrityConstraintViolation as error:
@@ -168,6 +166,19 @@ class EventRecorder(PostgresProcessRecorder):
         [(last,)] = cursor.fetchall()
         return range(last - len(stored_events) + 1, last + 1)
 
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection that is alive: on one that is not, an outcome would be unknown.
+
+        Those that PostgreSQL has ended are closed, and the pool opens others.
+        """
+        while True:
+            with self.datastore.get_connection() as connection:
+                if not _has_ended(connection):
+                    yield connection
+                    return
+                connection.close()
+
     def _wake(
         self, connection: psycopg.Connection[Any], ids: Sequence[int], move: Advance | None
     ) -> None:
@@ -198,10 +209,7 @@ def _values(move: Advance | None) -> tuple[str | None, int | None, int | None]:
 
 
 def _has_ended(connection: psycopg.Connection[Any]) -> bool:
-    """Whether PostgreSQL said something unasked on an idle connection: it can only be that.
-
-    Asked before anything is sent, it keeps the outcome of what is not sent from being unknown.
-    """
+    """Whether PostgreSQL has said something unasked on an idle connection: it can only be that."""
     idle = poll()
     idle.register(connection.fileno(), POLLIN)
     return bool(idle.poll(0))

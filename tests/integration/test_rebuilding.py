@@ -10,7 +10,8 @@ from application.persistence.locks import Busy, alone
 from application.persistence.snapshot import Snapshot
 from application.views.rebuild import rebuild
 from application.views.view import View
-from interface.engine import Engine, process
+from interface.engine import Engine
+from interface.following import process
 from system import VIEWS
 from tests.integration.conftest import Venue
 

@@ -1,0 +1,115 @@
+"""One follower at work in a thread of its own: it catches up, then waits to be prompted."""
+
+import logging
+import threading
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError
+from eventsourcing.system import RecordingEvent, RecordingEventReceiver
+
+from application.persistence.connection import AWAY
+from application.persistence.following import BatchFollower
+from application.persistence.position import PositionMoved
+from application.views.view import View
+from interface.listening import LOOK_ANYWAY_SECONDS
+
+log = logging.getLogger(__name__)
+
+_CONFLICT_SECONDS = 0.02
+
+
+class Following(threading.Thread, RecordingEventReceiver[UUID]):
+    """Follows a leader from its turn on, until ``stopping`` is set or it fails for good."""
+
+    def __init__(
+        self, follower: BatchFollower, leader: str, batch_size: int, stopping: threading.Event
+    ) -> None:
+        super().__init__(name=follower.name)
+        self.follower = follower
+        self.leader = leader
+        self.failure: BaseException | None = None
+        self.is_our_turn = False
+        self._batch_size = batch_size  # notifications, at most
+        self._stopping = stopping
+        self._prompted = threading.Event()
+
+    @property
+    def channel(self) -> str:
+        """Where PostgreSQL tells that there is something to follow."""
+        recorder: Any = self.follower.readers[self.leader].notification_log.recorder  # type: ignore[attr-defined]
+        channel: str = recorder.channel_name
+        return channel
+
+    def prompt(self) -> None:
+        """Has it look at once."""
+        self._prompted.set()
+
+    def receive_recording_event(self, new_recording_event: RecordingEvent[UUID]) -> None:
+        """The leader has recorded something; what it is stands in its log, at hand."""
+        del new_recording_event
+        self.prompt()
+
+    def run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._prompted.wait(LOOK_ANYWAY_SECONDS)
+                self._prompted.clear()
+                if self.is_our_turn:
+                    self._catch_up()
+        except BaseException as error:
+            log.exception("follower failed", extra={"follower": self.follower.name})
+            self.failure = error
+            self._stopping.set()
+
+    def _catch_up(self) -> None:
+        try:
+            while self.is_our_turn and not self._stopping.is_set():
+                if not process(self.follower, self.leader, self._batch_size):
+                    return
+        except IntegrityError as error:
+            # Another follower was faster. What is true now is in the store; the pause keeps
+            # two that fight from doing nothing else.
+            self._warn("conflict, deciding again", error)
+            self._stopping.wait(_CONFLICT_SECONDS)
+            self.prompt()
+        except AWAY as error:
+            self._warn("PostgreSQL is away", error)
+            self._stopping.wait(LOOK_ANYWAY_SECONDS)
+            self.prompt()
+
+    def _warn(self, event: str, error: Exception) -> None:
+        log.warning(event, extra={"follower": self.follower.name, "error": str(error).strip()})
+
+
+def process(follower: BatchFollower, leader: str, limit: int) -> bool:
+    """Processes a batch; False where nothing waits, or where a view has to stand still."""
+    try:
+        return bool(follower.process_batch(leader, limit))
+    except (*AWAY, PositionMoved):
+        raise
+    except Exception:
+        if not isinstance(follower, View):
+            raise
+        return _process_up_to_the_fault(follower, leader)
+
+
+def _process_up_to_the_fault(view: View, leader: str) -> bool:
+    """Goes on event by event, and parks the view before the one that it can't apply.
+
+    A view never skips an event: it stands before it, says so, and tries again.
+    """
+    try:
+        while view.process_batch(leader, limit=1):
+            pass
+    except (*AWAY, PositionMoved):
+        raise
+    except Exception as error:
+        fault = next(iter(view.pending(leader, limit=1)), None)
+        if fault is None:  # the view was rebuilt meanwhile
+            return True
+        reason = f"{leader} {fault.id}, {fault.topic}: {type(error).__name__}: {error}"
+        if view.recorder.parked() != reason:  # it is tried again and again, and told once
+            log.exception("view parked", extra={"view": view.name, "position": fault.id})
+            view.recorder.park(reason)
+    return False
