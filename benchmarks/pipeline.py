@@ -1,0 +1,177 @@
+"""Orders placed -> matched -> both orders updated -> visible in every view: orders a second.
+
+Two figures of the whole way. ``batches``: one process places batches of 1 000 while the
+engine works; from the first placing until everything is visible. ``backlog``: everything is
+placed first, the engine (up, warm, and stopped meanwhile) then takes batches of up to 4 000.
+A third one, ``stored``: events a second of our recorder, against COPY of the same rows.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import click
+import psycopg
+
+from benchmarks import our_pipeline, raw_pipeline, stock_pipeline
+from benchmarks.measuring import Figure, Report, conditions, in_turns, output, publish
+from benchmarks.placing import Placer
+from benchmarks.running import Child, cpu_seconds, fresh_database, postgres
+from benchmarks.storing import stored_by_copy, stored_by_recorder
+from interface.database_url import database_env
+from interface.postgres import EmbeddedPostgres
+from system import create_tables
+
+_POLL_SECONDS = 0.01
+_PATIENCE_SECONDS = 60
+
+# Everything that the order at %(position)s and those before it caused is shown by all views.
+_VISIBLE: Final = """
+    WITH log AS (SELECT (SELECT max(notification_id) FROM matching_events) AS decided,
+                        (SELECT max(notification_id) FROM orders_events) AS recorded),
+    mark (follower, leader, needed) AS (
+        SELECT mark.* FROM log, LATERAL (VALUES
+            ('matching', 'Orders', %(position)s), ('orders', 'Matching', decided),
+            ('order_view', 'Orders', recorded), ('book_view', 'Matching', decided),
+            ('trade_view', 'Matching', decided)) AS mark),
+    position (follower, leader, reached) AS (
+        SELECT 'matching', * FROM matching_tracking
+        UNION ALL SELECT 'orders', * FROM orders_tracking
+        UNION ALL SELECT 'order_view', * FROM order_view.orderview_tracking
+        UNION ALL SELECT 'book_view', * FROM book_view.bookview_tracking
+        UNION ALL SELECT 'trade_view', * FROM trade_view.tradeview_tracking)
+    SELECT bool_and(coalesce(reached >= needed, false))
+    FROM mark LEFT JOIN position USING (follower, leader)"""
+
+
+class Pipeline(NamedTuple):
+    """How one candidate's processes are started, given a database and a batch size."""
+
+    engine: Callable[[str, int], Child]
+    placer: tuple[str, ...]  # its module and arguments; the URL comes last
+
+
+PIPELINES: Final = {
+    "ours": Pipeline(our_pipeline.engine, ("benchmarks.our_pipeline",)),
+    "raw": Pipeline(raw_pipeline.engine, ("benchmarks.raw_pipeline", "place")),
+    "stock": Pipeline(stock_pipeline.engine, ("benchmarks.stock_pipeline", "place")),
+}
+
+
+class Outcome(NamedTuple):
+    """Orders a second, and microseconds of CPU that an order took."""
+
+    rate: float
+    cpu: dict[str, float]
+
+
+def run(server: EmbeddedPostgres, name: str, count: int, batch: int, *, backlog: bool) -> Outcome:
+    """One run of a candidate in a database of its own."""
+    with fresh_database(server.url) as url:
+        create_tables(database_env(url))
+        return run_in(url, server, name, count, batch, backlog=backlog)
+
+
+def run_in(  # noqa: PLR0913 - what is run, and on what
+    url: str, server: EmbeddedPostgres, name: str, count: int, batch: int, *, backlog: bool
+) -> Outcome:
+    """One run in an empty database that has its tables."""
+    pipeline = PIPELINES[name]
+    with (
+        psycopg.connect(url, autocommit=True) as connection,
+        pipeline.engine(url, batch) as engine,
+        Child([*pipeline.placer, url]) as child,
+    ):
+        placer = Placer(child, count, min(batch, 1_000))
+        _until_visible(connection, placer.warm_up.position, engine)
+        pids = {"placer": child.pid, "engine": engine.pid, "PostgreSQL": server.pid}
+        before = {part: cpu_seconds(pid) for part, pid in pids.items()}
+        if backlog:
+            engine.pause()
+        placed = placer.place_all()
+        begun = placed.begun
+        if backlog:
+            before = {part: cpu_seconds(pid) for part, pid in pids.items()}
+            begun = time.monotonic()
+            engine.resume()
+        ended = _until_visible(connection, placed.position, engine)
+        used = {part: cpu_seconds(pid) - before[part] for part, pid in pids.items()}
+    return Outcome(
+        count / (ended - begun), {part: seconds / count * 1e6 for part, seconds in used.items()}
+    )
+
+
+def _until_visible(connection: psycopg.Connection, position: int, engine: Child) -> float:
+    """The moment at which all was visible."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        row = connection.execute(_VISIBLE, {"position": position}).fetchone()
+        now = time.monotonic()
+        if row is not None and row[0]:
+            return now
+        if now > deadline:
+            raise TimeoutError(f"not visible after {_PATIENCE_SECONDS} s")
+        engine.check()
+        time.sleep(_POLL_SECONDS)
+
+
+def measure(runs: int, orders: int, backlog: int, stock: int, events: int) -> Report:
+    with postgres() as server:
+        whole = ("ours", "raw")
+        batches = in_turns(
+            runs,
+            {
+                **{n: lambda n=n: run(server, n, orders, 1_000, backlog=False) for n in whole},
+                "stock": lambda: run(server, "stock", stock, 1, backlog=False),
+            },
+        )
+        queued = in_turns(
+            runs, {n: lambda n=n: run(server, n, backlog, 4_000, backlog=True) for n in whole}
+        )
+        stored = in_turns(
+            runs,
+            {
+                "ours": lambda: stored_by_recorder(server.url, events),
+                "raw": lambda: stored_by_copy(server.url, events),
+            },
+        )
+        with psycopg.connect(server.url) as connection:
+            found = conditions(connection)
+    cpu = {
+        f"CPU of an order, {figure}, us": {
+            name: {part: statistics.median(o.cpu[part] for o in outcomes) for part in outcomes[0].cpu}
+            for name, outcomes in of.items()
+        }
+        for figure, of in (("batches", batches), ("backlog", queued))
+    }
+    return Report(
+        "pipeline",
+        {"runs": runs, "orders": orders, "backlog": backlog, "stock": stock, "events": events},
+        [
+            Figure("batches of 1 000", "orders/s", _rates(batches), "raw"),
+            Figure("backlog, batches of 4 000", "orders/s", _rates(queued), "raw"),
+            Figure("stored, batches of 1 000", "events/s", stored, "raw"),
+        ],
+        found,
+        cpu,
+    )
+
+
+def _rates(outcomes: dict[str, list[Outcome]]) -> dict[str, list[float]]:
+    return {name: [outcome.rate for outcome in of] for name, of in outcomes.items()}
+
+
+@click.command()
+@click.option("--runs", default=5, help="Of each candidate.")
+@click.option("--orders", default=50_000, help="Placed while the engine works.")
+@click.option("--backlog", default=100_000, help="Orders that wait for the engine.")
+@click.option("--stock", default=1_000, help="Orders for the library as it comes.")
+@click.option("--events", default=100_000, help="Stored by the recorder alone.")
+@output
+def main(  # noqa: PLR0913 - one parameter an option
+    runs: int, orders: int, backlog: int, stock: int, events: int, results: Path, *, as_json: bool
+) -> None:
+    """Orders a second, all the way from placing to the read models."""
+    publish(measure(runs, orders, backlog, stock, events), results, as_json=as_json)
