@@ -12,7 +12,7 @@ PIP_COMPILE := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test lint format lock clean
+.PHONY: help run demo test bench lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: $(VENV)/installed ## As run, with simulated traders
 
 test: $(VENV)/installed-dev ## Run all tests
 	$(BIN)/pytest $(ARGS)
+
+bench: $(VENV)/installed-dev ## Measure how fast it is; one benchmark: make bench NAME=book
+	$(BIN)/ome bench $(or $(NAME),all) $(ARGS)
 
 lint: $(VENV)/installed-dev ## Check style, types and the direction of dependencies
 	$(BIN)/ruff check

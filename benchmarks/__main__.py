@@ -4,22 +4,34 @@ from importlib import import_module
 
 import click
 
-NAMES = ("pipeline", "http", "book", "replay", "growth")
-_MODULES = {"http": "load", "book": "run_book"}
+NAME = "ome bench"
+MODULES = {
+    "pipeline": "pipeline",
+    "http": "http_load",
+    "book": "run_book",
+    "replay": "replay",
+    "growth": "growth",
+}
 
 
 class Benchmarks(click.Group):
     """Each benchmark is a module; only the one that is asked for is imported."""
 
     def list_commands(self, _context: click.Context) -> list[str]:
-        return list(NAMES)
+        return [*MODULES, "all"]
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
-        if name not in NAMES:
+        if name == "all":
+            return click.Command(name, callback=self.run_all, help="All of them, as they are set.")
+        if name not in MODULES:
             return None
-        command: click.Command = import_module(f"benchmarks.{_MODULES.get(name, name)}").main
+        command: click.Command = import_module(f"benchmarks.{MODULES[name]}").main
         return command
+
+    def run_all(self) -> None:
+        for name in MODULES:
+            self.main([name], prog_name=NAME, standalone_mode=False)
 
 
 if __name__ == "__main__":
-    Benchmarks(help=__doc__)(prog_name="ome bench")
+    Benchmarks(help=__doc__)(prog_name=NAME)

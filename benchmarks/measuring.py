@@ -122,7 +122,7 @@ def in_words(report: Report) -> str:
             if len(values) > 1:
                 line += f"  ({_number(min(values))} to {_number(max(values))}, {len(values)} runs)"
             if candidate in ratios:
-                line += f"  {ratios[candidate]:.2f} of {figure.baseline}"
+                line += f"  {ratios[candidate]:.3g} of {figure.baseline}"
             lines.append(line)
     lines += [f"  {name}: {_words(value)}" for name, value in report.details.items()]
     lines += [f"  {name}: {_words(value)}" for name, value in report.conditions.items()]

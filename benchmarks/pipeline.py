@@ -71,13 +71,13 @@ def run(server: EmbeddedPostgres, name: str, count: int, batch: int, *, backlog:
     """One run of a candidate in a database of its own."""
     with fresh_database(server.url) as url:
         create_tables(database_env(url))
-        return run_in(url, server, name, count, batch, backlog=backlog)
+        return run_in(url, server.pid, name, count, batch, backlog=backlog)
 
 
 def run_in(  # noqa: PLR0913 - what is run, and on what
-    url: str, server: EmbeddedPostgres, name: str, count: int, batch: int, *, backlog: bool
+    url: str, server: int, name: str, count: int, batch: int, *, backlog: bool
 ) -> Outcome:
-    """One run in an empty database that has its tables."""
+    """One run, by a server with that pid, in an empty database that has its tables."""
     pipeline = PIPELINES[name]
     with (
         psycopg.connect(url, autocommit=True) as connection,
@@ -86,7 +86,7 @@ def run_in(  # noqa: PLR0913 - what is run, and on what
     ):
         placer = Placer(child, count, min(batch, 1_000))
         _until_visible(connection, placer.warm_up.position, engine)
-        pids = {"placer": child.pid, "engine": engine.pid, "PostgreSQL": server.pid}
+        pids = {"placer": child.pid, "engine": engine.pid, "PostgreSQL": server}
         before = {part: cpu_seconds(pid) for part, pid in pids.items()}
         if backlog:
             engine.pause()
@@ -117,18 +117,20 @@ def _until_visible(connection: psycopg.Connection, position: int, engine: Child)
         time.sleep(_POLL_SECONDS)
 
 
-def measure(runs: int, orders: int, backlog: int, stock: int, events: int) -> Report:
+def measure(
+    runs: int, orders: int, backlog: int, stock: int, events: int, batch: int, queued_batch: int
+) -> Report:
     with postgres() as server:
         whole = ("ours", "raw")
         batches = in_turns(
             runs,
             {
-                **{n: lambda n=n: run(server, n, orders, 1_000, backlog=False) for n in whole},
+                **{n: lambda n=n: run(server, n, orders, batch, backlog=False) for n in whole},
                 "stock": lambda: run(server, "stock", stock, 1, backlog=False),
             },
         )
         queued = in_turns(
-            runs, {n: lambda n=n: run(server, n, backlog, 4_000, backlog=True) for n in whole}
+            runs, {n: lambda n=n: run(server, n, backlog, queued_batch, backlog=True) for n in whole}
         )
         stored = in_turns(
             runs,
@@ -148,10 +150,18 @@ def measure(runs: int, orders: int, backlog: int, stock: int, events: int) -> Re
     }
     return Report(
         "pipeline",
-        {"runs": runs, "orders": orders, "backlog": backlog, "stock": stock, "events": events},
+        {
+            "runs": runs,
+            "orders": orders,
+            "batch": batch,
+            "backlog": backlog,
+            "backlog batch": queued_batch,
+            "stock": stock,
+            "events": events,
+        },
         [
-            Figure("batches of 1 000", "orders/s", _rates(batches), "raw"),
-            Figure("backlog, batches of 4 000", "orders/s", _rates(queued), "raw"),
+            Figure(f"batches of {batch}", "orders/s", _rates(batches), "raw"),
+            Figure(f"backlog, batches of {queued_batch}", "orders/s", _rates(queued), "raw"),
             Figure("stored, batches of 1 000", "events/s", stored, "raw"),
         ],
         found,
@@ -169,9 +179,9 @@ def _rates(outcomes: dict[str, list[Outcome]]) -> dict[str, list[float]]:
 @click.option("--backlog", default=100_000, help="Orders that wait for the engine.")
 @click.option("--stock", default=1_000, help="Orders for the library as it comes.")
 @click.option("--events", default=100_000, help="Stored by the recorder alone.")
+@click.option("--batch", default=1_000, help="Orders placed, and taken by the engine, at a time.")
+@click.option("--backlog-batch", "queued_batch", default=4_000, help="The same with a backlog.")
 @output
-def main(  # noqa: PLR0913 - one parameter an option
-    runs: int, orders: int, backlog: int, stock: int, events: int, results: Path, *, as_json: bool
-) -> None:
+def main(results: Path, *, as_json: bool, **settings: int) -> None:
     """Orders a second, all the way from placing to the read models."""
-    publish(measure(runs, orders, backlog, stock, events), results, as_json=as_json)
+    publish(measure(**settings), results, as_json=as_json)

@@ -1,6 +1,7 @@
 """The command line, `ome`."""
 
 import json
+import os
 import signal
 import sys
 import time
@@ -179,6 +180,20 @@ def verify(settings: Settings, *, as_json: bool) -> None:
     else:
         click.echo(difference or "consistent")
     sys.exit(0 if difference is None else 1)
+
+
+@main.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+@click.pass_context
+def bench(context: click.Context) -> None:
+    """Measure how fast it is: `ome bench --help`. In a checkout only."""
+    checkout = Path(__file__).parents[1]
+    if not (checkout / "benchmarks").is_dir():
+        raise UserError("the benchmarks are not part of what is installed: run it in a checkout")
+    os.environ["PYTHONPATH"] = str(checkout)
+    os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *context.args])
 
 
 @main.command(hidden=True)
