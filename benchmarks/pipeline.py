@@ -20,31 +20,10 @@ from benchmarks.measuring import Figure, Report, conditions, in_turns, output, p
 from benchmarks.placing import Placer
 from benchmarks.running import Child, cpu_seconds, fresh_database, postgres
 from benchmarks.storing import stored_by_copy, stored_by_recorder
+from benchmarks.visible import until_visible
 from interface.database_url import database_env
 from interface.postgres import EmbeddedPostgres
 from system import create_tables
-
-_POLL_SECONDS = 0.01
-_PATIENCE_SECONDS = 60
-
-# Everything that the order at %(position)s and those before it caused is shown by all views.
-_VISIBLE: Final = """
-    WITH log AS (SELECT (SELECT max(notification_id) FROM matching_events) AS decided,
-                        (SELECT max(notification_id) FROM orders_events) AS recorded),
-    mark (follower, leader, needed) AS (
-        SELECT mark.* FROM log, LATERAL (VALUES
-            ('matching', 'Orders', %(position)s), ('orders', 'Matching', decided),
-            ('order_view', 'Orders', recorded), ('book_view', 'Matching', decided),
-            ('trade_view', 'Matching', decided)) AS mark),
-    position (follower, leader, reached) AS (
-        SELECT 'matching', * FROM matching_tracking
-        UNION ALL SELECT 'orders', * FROM orders_tracking
-        UNION ALL SELECT 'order_view', * FROM order_view.orderview_tracking
-        UNION ALL SELECT 'book_view', * FROM book_view.bookview_tracking
-        UNION ALL SELECT 'trade_view', * FROM trade_view.tradeview_tracking)
-    SELECT bool_and(coalesce(reached >= needed, false))
-    FROM mark LEFT JOIN position USING (follower, leader)"""
-
 
 class Pipeline(NamedTuple):
     """How one candidate's processes are started, given a database and a batch size."""
@@ -85,7 +64,7 @@ def run_in(  # noqa: PLR0913 - what is run, and on what
         Child([*pipeline.placer, url]) as child,
     ):
         placer = Placer(child, count, min(batch, 1_000))
-        _until_visible(connection, placer.warm_up.position, engine)
+        until_visible(connection, placer.warm_up.position, engine.check)
         pids = {"placer": child.pid, "engine": engine.pid, "PostgreSQL": server}
         before = {part: cpu_seconds(pid) for part, pid in pids.items()}
         if backlog:
@@ -96,25 +75,11 @@ def run_in(  # noqa: PLR0913 - what is run, and on what
             before = {part: cpu_seconds(pid) for part, pid in pids.items()}
             begun = time.monotonic()
             engine.resume()
-        ended = _until_visible(connection, placed.position, engine)
+        ended = until_visible(connection, placed.position, engine.check)
         used = {part: cpu_seconds(pid) - before[part] for part, pid in pids.items()}
     return Outcome(
         count / (ended - begun), {part: seconds / count * 1e6 for part, seconds in used.items()}
     )
-
-
-def _until_visible(connection: psycopg.Connection, position: int, engine: Child) -> float:
-    """The moment at which all was visible."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        row = connection.execute(_VISIBLE, {"position": position}).fetchone()
-        now = time.monotonic()
-        if row is not None and row[0]:
-            return now
-        if now > deadline:
-            raise TimeoutError(f"not visible after {_PATIENCE_SECONDS} s")
-        engine.check()
-        time.sleep(_POLL_SECONDS)
 
 
 def measure(

@@ -1,0 +1,206 @@
+"""The whole service under load, engine and views included, on the cores of the load tool.
+
+Closed loop: POST /orders by wrk over 1, 16 and 64 connections. Open loop: 1 000 orders a
+second, POST -> fill visible by GET. And one client with `Prefer: wait`, in turns with bare
+commits (one row, one connection) on the same disk.
+"""
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import psycopg
+
+from benchmarks.http_client import Client, post
+from benchmarks.measuring import Figure, Report, conditions, output, percentile, publish, tell
+from benchmarks.running import Child, fresh_database, postgres
+from benchmarks.visible import last_command, until_visible
+
+CONNECTIONS = (1, 16, 64)
+RATE = 1_000  # orders a second, in the open loop
+
+_SCRIPT = Path(__file__).with_name("orders.lua")
+_START_SECONDS = 60
+_BLOCK = 50  # requests, then as many commits
+
+
+class Service:
+    """`ome run`, on a database and a port of its own."""
+
+    def __init__(self, url: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._env = {"DATABASE_URL": url, "PORT": str(self.port), "LOG_LEVEL": "WARNING"}
+        self.child = Child(["interface.cli", "run"], self._env)
+        self._connection = psycopg.connect(url, autocommit=True)
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._is_ready():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the service does not get ready")
+            self.child.check()
+            time.sleep(0.05)
+
+    def wait_until_caught_up(self) -> None:
+        until_visible(self._connection, last_command(self._connection), self.child.check)
+
+    def verify(self) -> bool:
+        with Child(["interface.cli", "verify", "--json"], self._env) as child:
+            consistent: bool = json.loads(child.hear())["consistent"]
+            return consistent
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _is_ready(self) -> bool:
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.port}/ready", timeout=5, trust_env=False)
+        except httpx.TransportError:
+            return False
+        return answer.is_success
+
+
+def closed_loop(port: int, connections: int, seconds: int) -> dict[str, Any]:
+    """What wrk found: requests a second, milliseconds, and answers that were not a 201."""
+    done = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s",
+         "-s", str(_SCRIPT), f"http://127.0.0.1:{port}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result: dict[str, Any] = json.loads(done.stdout.partition("RESULT ")[2])
+    accepted = result["requests"] - result["refused"]
+    return {**result, "rate": accepted / result["microseconds"] * 1e6}
+
+
+def open_loop(port: int, seconds: int, caught_up: Callable[[], None]) -> dict[str, Any]:
+    arguments = [str(port), str(RATE), str(RATE * seconds)]
+    with Child(["benchmarks.open_loop", *arguments]) as child:
+        child.hear()
+        caught_up()
+        child.say("go")
+        found: dict[str, Any] = json.loads(child.hear())
+        return found
+
+
+async def wait_and_commit(port: int, url: str, count: int) -> tuple[list[float], list[float]]:
+    """Milliseconds of requests that wait for matching, and of bare commits, in turns."""
+    client = Client(port)
+    waits: list[float] = []
+    commits: list[float] = []
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS public.bare (number bigint)")
+        while len(waits) < count:
+            for number in range(_BLOCK):
+                side = "BUY" if number % 2 else "SELL"
+                body = (
+                    f'{{"userId":"user-1","asset":"WAIT","type":"{side}","price":45000,'
+                    '"quantity":1}'
+                )
+                begun = time.perf_counter()
+                answer = await client.ask(post("/orders", body, "wait=10"))
+                waits.append((time.perf_counter() - begun) * 1000)
+                if answer.status != 201 or b'"PENDING"' in answer.body:
+                    raise RuntimeError(f"Prefer: wait: {answer.status} {answer.body.decode()}")
+            await asyncio.sleep(0.5)  # the views write behind the answers
+            for number in range(_BLOCK):
+                begun = time.perf_counter()
+                connection.execute("INSERT INTO public.bare VALUES (%s)", [number])
+                commits.append((time.perf_counter() - begun) * 1000)
+    client.close()
+    return waits, commits
+
+
+def run(server_url: str, seconds: int, waits: int, *, verify: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    with fresh_database(server_url) as url:
+        service = Service(url)
+        with service.child:
+            service.wait_until_ready()
+            closed_loop(service.port, 4, 2)  # warms up
+            for connections in CONNECTIONS:
+                tell(f"  {connections} connections")
+                service.wait_until_caught_up()
+                found[f"closed {connections}"] = closed_loop(service.port, connections, seconds)
+            service.wait_until_caught_up()
+            tell(f"  {RATE} orders/s, open loop")
+            found["open"] = open_loop(service.port, seconds, service.wait_until_caught_up)
+            service.wait_until_caught_up()
+            tell("  Prefer: wait")
+            found["waits"], found["commits"] = asyncio.run(
+                wait_and_commit(service.port, url, waits)
+            )
+            service.wait_until_caught_up()
+            if verify:
+                found["consistent"] = service.verify()
+        service.close()
+    return found
+
+
+def measure(runs: int, seconds: int, waits: int, *, verify: bool) -> Report:
+    found = []
+    with postgres() as server:
+        for number in range(1, runs + 1):
+            tell(f"run {number} of {runs}")
+            found.append(run(server.url, seconds, waits, verify=verify))
+        with psycopg.connect(server.url) as connection:
+            where = conditions(connection)
+    closed = {f"{c} connections": [one[f"closed {c}"] for one in found] for c in CONNECTIONS}
+    opened = [one["open"] for one in found]
+    waiting = {
+        "Prefer: wait": [percentile(one["waits"], 50) for one in found],
+        "bare commit": [percentile(one["commits"], 50) for one in found],
+    }
+    return Report(
+        "http",
+        {"runs": runs, "seconds": seconds, "waits": waits},
+        [
+            Figure("POST, closed loop", "201/s", {n: [r["rate"] for r in of] for n, of in closed.items()}),
+            Figure("POST, closed loop, p99", "ms", {n: [r["p99"] for r in of] for n, of in closed.items()}),
+            Figure(
+                f"POST -> fill visible, {RATE}/s",
+                "ms",
+                {p: [one["filled"][p] for one in opened] for p in ("p50", "p99", "p99.9")},
+            ),
+            Figure("one client, p50", "ms", waiting, "bare commit"),
+            Figure(
+                "one client, p99",
+                "ms",
+                {
+                    "Prefer: wait": [percentile(one["waits"], 99) for one in found],
+                    "bare commit": [percentile(one["commits"], 99) for one in found],
+                },
+                "bare commit",
+            ),
+        ],
+        where,
+        {
+            "answers that are no 201": {n: sum(r["refused"] + r["errors"] for r in of) for n, of in closed.items()},
+            "open loop": {name: [one[name] for one in opened] for name in ("rate", "refused", "early", "cpu", "posted")},
+            "consistent": [one.get("consistent") for one in found],
+        },
+    )
+
+
+@click.command()
+@click.option("--runs", default=3)
+@click.option("--seconds", default=15, help="Of each load.")
+@click.option("--waits", default=1_000, help="Requests with Prefer: wait.")
+@click.option("--verify", is_flag=True, help="Decide everything again at the end of each run.")
+@output
+def main(results: Path, *, as_json: bool, **settings: Any) -> None:
+    """Requests a second and latencies of the whole service."""
+    if shutil.which("wrk") is None:
+        raise click.ClickException("wrk is not there: install it (apt install wrk, brew install wrk)")
+    publish(measure(**settings), results, as_json=as_json)

@@ -1,0 +1,61 @@
+"""Waiting until everything that was placed is matched, recorded, and shown by every view."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import psycopg
+
+_POLL_SECONDS = 0.01
+
+# Everything that the order at %(position)s and those before it caused is shown by all views.
+_VISIBLE: Final = """
+    WITH log AS (SELECT (SELECT max(notification_id) FROM matching_events) AS decided,
+                        (SELECT max(notification_id) FROM orders_events) AS recorded),
+    mark (follower, leader, needed) AS (
+        SELECT mark.* FROM log, LATERAL (VALUES
+            ('matching', 'Orders', %(position)s), ('orders', 'Matching', decided),
+            ('order_view', 'Orders', recorded), ('book_view', 'Matching', decided),
+            ('trade_view', 'Matching', decided)) AS mark),
+    position (follower, leader, reached) AS (
+        SELECT 'matching', * FROM matching_tracking
+        UNION ALL SELECT 'orders', * FROM orders_tracking
+        UNION ALL SELECT 'order_view', * FROM order_view.orderview_tracking
+        UNION ALL SELECT 'book_view', * FROM book_view.bookview_tracking
+        UNION ALL SELECT 'trade_view', * FROM trade_view.tradeview_tracking)
+    SELECT bool_and(coalesce(reached >= needed, false))
+    FROM mark LEFT JOIN position USING (follower, leader)"""
+
+_LAST_COMMAND: Final = """
+    SELECT max(notification_id) FROM orders_events
+    WHERE topic = 'order.placed' OR topic LIKE 'request.%'"""
+
+
+def until_visible(
+    connection: psycopg.Connection,
+    position: int,
+    check: Callable[[], None],
+    seconds: float = 300,
+) -> float:
+    """The moment (of the monotonic clock) at which all up to ``position`` was visible.
+
+    ``check`` is called meanwhile, to raise where waiting makes no sense. Raises TimeoutError.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        row = connection.execute(_VISIBLE, {"position": position}).fetchone()
+        now = time.monotonic()
+        if row is not None and row[0]:
+            return now
+        if now > deadline:
+            raise TimeoutError(f"not everything is visible after {seconds} s")
+        check()
+        time.sleep(_POLL_SECONDS)
+
+
+def last_command(connection: psycopg.Connection) -> int:
+    """The place of the last command in the log of Orders."""
+    row = connection.execute(_LAST_COMMAND).fetchone()
+    assert row is not None
+    position: int = row[0]
+    return position
