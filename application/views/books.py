@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.system import ProcessingJob
 from psycopg import Cursor
 
-from application.views.view import View, ViewRecorder
+from application.views.view import NewRows, View, ViewRecorder, recordset
 from domain.order_book import Fill, OrderBook
 from domain.values import Side
 
@@ -67,13 +67,18 @@ class BookViewRecorder(ViewRecorder):
             ON {schema}.resting_orders (asset, side, price, priority)""",
     )
 
-    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
+    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> list[NewRows]:
+        """An order that left and came again is first deleted, then inserted."""
         changes = _Changes()
         for event, _ in jobs:
             changes.apply(event)
+        if changes.gone:
+            cursor.execute(self.sql(_DELETE), [list(changes.gone)])
         for statement, rows in changes.statements():
             if rows:
-                cursor.executemany(self.sql(statement), rows)
+                cursor.execute(self.sql(statement), [recordset(rows)])
+        rested = list(changes.rested.values())
+        return [NewRows("resting_orders", _RESTING_TYPES, rested)] if rested else []
 
     def levels(self, asset: str, depth: int) -> BookRows[LevelRow]:
         """The best ``depth`` levels of each side."""
@@ -174,34 +179,23 @@ class _Changes:
             case OrderBook.Created() | OrderBook.Decided():
                 self.versions[event.asset] = event.originator_version
 
-    def statements(self) -> list[tuple[str, list[Any]]]:
-        """In this order: an order that left and came again is first deleted, then inserted."""
+    def statements(self) -> list[tuple[str, list[dict[str, Any]]]]:
         return [
-            ("DELETE FROM {schema}.resting_orders WHERE order_id = %s", [(o,) for o in self.gone]),
             (
-                "UPDATE {schema}.resting_orders SET remaining = %s WHERE order_id = %s",
-                [(remaining, order_id) for order_id, remaining in self.remaining.items()],
+                _UPDATE,
+                [{"order_id": o, "remaining": rest} for o, rest in self.remaining.items()],
             ),
             (
-                "INSERT INTO {schema}.resting_orders VALUES (%s, %s, %s, %s, %s, %s)",
-                list(self.rested.values()),
+                _MERGE,
+                [
+                    {"asset": asset, "side": side, "price": price, "quantity": q, "orders": n}
+                    for (asset, side, price), (q, n) in self.levels.items()
+                    if q or n
+                ],
             ),
             (
-                """INSERT INTO {schema}.levels AS l VALUES (%s, %s, %s, %s, %s)
-                    ON CONFLICT (asset, side, price) DO UPDATE SET
-                        quantity = l.quantity + excluded.quantity,
-                        orders = l.orders + excluded.orders""",
-                [(*level, *change) for level, change in self.levels.items() if any(change)],
-            ),
-            (
-                """DELETE FROM {schema}.levels
-                    WHERE asset = %s AND side = %s AND price = %s AND orders = 0""",
-                [level for level, change in self.levels.items() if change[1] < 0],
-            ),
-            (
-                """INSERT INTO {schema}.books VALUES (%s, %s)
-                    ON CONFLICT (asset) DO UPDATE SET version = excluded.version""",
-                list(self.versions.items()),
+                _VERSIONS,
+                [{"asset": asset, "version": v} for asset, v in self.versions.items()],
             ),
         ]
 
@@ -242,15 +236,36 @@ class _Changes:
             self.remaining[order_id] = remaining
 
     def _drop(self, order_id: UUID) -> None:
-        self.rested.pop(order_id, None)
-        self.remaining.pop(order_id, None)
-        self.gone.add(order_id)
+        if self.rested.pop(order_id, None) is None:  # it is in the table, or was
+            self.remaining.pop(order_id, None)
+            self.gone.add(order_id)
 
     def _level(self, asset: str, side: Side, price: int, quantity: int, orders: int = 0) -> None:
         change = self.levels[asset, side, price]
         change[0] += quantity
         change[1] += orders
 
+
+_DELETE = "DELETE FROM {schema}.resting_orders WHERE order_id = ANY(%s)"
+
+_UPDATE = """UPDATE {schema}.resting_orders o SET remaining = c.remaining
+    FROM json_to_recordset(%s) AS c(order_id uuid, remaining bigint)
+    WHERE o.order_id = c.order_id"""
+
+_RESTING_TYPES = "uuid text text int8 int8 int8"
+
+_MERGE = """MERGE INTO {schema}.levels l
+    USING json_to_recordset(%s)
+        AS c(asset text, side text, price bigint, quantity numeric, orders bigint)
+    ON l.asset = c.asset AND l.side = c.side AND l.price = c.price
+    WHEN MATCHED AND l.orders + c.orders = 0 THEN DELETE
+    WHEN MATCHED THEN UPDATE
+        SET quantity = l.quantity + c.quantity, orders = l.orders + c.orders
+    WHEN NOT MATCHED THEN INSERT VALUES (c.asset, c.side, c.price, c.quantity, c.orders)"""
+
+_VERSIONS = """INSERT INTO {schema}.books
+    SELECT * FROM json_to_recordset(%s) AS c(asset text, version bigint)
+    ON CONFLICT (asset) DO UPDATE SET version = excluded.version"""
 
 _LEVELS = """SELECT price, quantity, orders FROM {schema}.levels
     WHERE asset = %(asset)s AND side = %(side)s ORDER BY price {direction} LIMIT %(depth)s"""

@@ -8,9 +8,10 @@ from uuid import UUID
 from eventsourcing.system import ProcessingJob
 from psycopg import Cursor
 
-from application.views.view import View, ViewRecorder
+from application.views.view import NewRows, View, ViewRecorder, recordset
 from domain.order import Order
 from domain.requests import CancelRequest, ReplaceRequest
+from domain.values import OrderStatus
 
 
 class OrderRow(NamedTuple):
@@ -91,26 +92,33 @@ class OrderViewRecorder(ViewRecorder):
         )""",
     )
 
-    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
-        """Orders of the batch are read once, changed by their own events, and written once."""
-        placed: list[OrderRow] = []
-        changes: dict[UUID, list[Order.Decided]] = {}
+    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> list[NewRows]:
+        """An order of the batch is written once, as its last event in it leaves it."""
+        placed: dict[UUID, dict[str, Any]] = {}
+        changed: dict[UUID, dict[str, Any]] = {}
         requests: list[tuple[UUID, UUID]] = []
         for event, tracking in jobs:
             match event:
                 case Order.Created():
-                    placed.append(_placed(event, tracking.notification_id))
+                    placed[event.originator_id] = _placed(event, tracking.notification_id)
+                case Order.RequestRefused():
+                    pass
                 case Order.Decided():
-                    changes.setdefault(event.originator_id, []).append(event)
+                    row = placed.get(event.originator_id) or changed.get(event.originator_id)
+                    if row is None:
+                        row = changed[event.originator_id] = _unchanged(event.originator_id)
+                    _decide(row, event)
                 case CancelRequest.Created() | ReplaceRequest.Created():
                     requests.append((event.order_id, event.originator_id))
+        if changed:
+            cursor.execute(self.sql(_UPDATE), [recordset([*changed.values()])])
+        inserts = []
         if placed:
-            cursor.executemany(self.sql(_INSERT), [row._asdict() for row in placed])
-        if changes:
-            rows = [_change(order_id, events) for order_id, events in changes.items()]
-            cursor.executemany(self.sql(_UPDATE), rows)
+            rows = [OrderRow(**row) for row in placed.values()]
+            inserts.append(NewRows("orders", _ORDER_TYPES, rows))
         if requests:
-            cursor.executemany(self.sql("INSERT INTO {schema}.requests VALUES (%s, %s)"), requests)
+            inserts.append(NewRows("requests", "uuid uuid", requests))
+        return inserts
 
     def order(self, order_id: UUID) -> OrderRow | None:
         rows = self.query(
@@ -157,48 +165,62 @@ class OrderView(View):
     recorder_class = OrderViewRecorder
 
 
-_INSERT = f"""INSERT INTO {{schema}}.orders ({", ".join(OrderRow._fields)})
-    VALUES ({", ".join(f"%({name})s" for name in OrderRow._fields)})"""  # noqa: S608
+_ORDER_TYPES = """uuid text text text text text int8 int8 int8 numeric text text text
+    timestamptz timestamptz int8"""
 
-_UPDATE = """UPDATE {schema}.orders SET
-        price = coalesce(%(price)s, price),
-        quantity = coalesce(%(quantity)s, quantity),
-        filled_quantity = filled_quantity + %(filled_quantity)s,
-        notional = notional + %(notional)s,
-        status = %(status)s,
-        reason = coalesce(%(reason)s, reason),
-        updated_at = coalesce(%(updated_at)s, updated_at)
-    WHERE order_id = %(order_id)s"""
-
-
-def _placed(event: Order.Created, position: int) -> OrderRow:
-    order: Any = event.mutate(None)
-    return OrderRow.of(order, position)
+_UPDATE = """UPDATE {schema}.orders o SET
+        price = coalesce(c.price, o.price),
+        quantity = coalesce(c.quantity, o.quantity),
+        filled_quantity = o.filled_quantity + c.filled_quantity,
+        notional = o.notional + c.notional,
+        status = c.status,
+        reason = coalesce(c.reason, o.reason),
+        updated_at = c.updated_at
+    FROM json_to_recordset(%s) AS c(
+        order_id uuid, price bigint, quantity bigint, filled_quantity bigint, notional numeric,
+        status text, reason text, updated_at timestamptz)
+    WHERE o.order_id = c.order_id"""
 
 
-def _change(order_id: UUID, events: Sequence[Order.Decided]) -> dict[str, Any]:
-    """What a batch's events of one order, together, do to its row."""
-    change: dict[str, Any] = {
-        "order_id": order_id,
-        "price": None,
-        "quantity": None,
+def _placed(event: Order.Created, position: int) -> dict[str, Any]:
+    """The row of a new order: see OrderRow.of."""
+    return {
+        "order_id": event.originator_id,
+        "user_id": event.user_id,
+        "asset": event.asset,
+        "side": event.side,
+        "order_type": event.order_type,
+        "time_in_force": event.time_in_force,
+        "price": event.price,
+        "quantity": event.quantity,
         "filled_quantity": 0,
         "notional": 0,
+        "status": OrderStatus.PENDING,
         "reason": None,
-        "updated_at": None,
+        "client_order_id": event.client_order_id,
+        "created_at": event.timestamp,
+        "updated_at": event.timestamp,
+        "position": position,
     }
-    for event in events:
-        change["status"] = event.status
-        if not isinstance(event, Order.RequestRefused):
-            change["updated_at"] = event.timestamp
-        if isinstance(event, Order.Filled | Order.Expired | Order.Replaced):
-            change["filled_quantity"] += sum(fill.quantity for fill in event.fills)
-            change["notional"] += sum(fill.price * fill.quantity for fill in event.fills)
-        if isinstance(event, Order.Replaced):
-            change["price"], change["quantity"] = event.price, event.quantity
-        if isinstance(event, Order.Expired | Order.Rejected | Order.Cancelled):
-            change["reason"] = event.reason
-    return change
+
+
+def _unchanged(order_id: UUID) -> dict[str, Any]:
+    """The change of a row that is there already, before the first event: see _UPDATE."""
+    return {"order_id": order_id, "filled_quantity": 0, "notional": 0}
+
+
+def _decide(row: dict[str, Any], event: Order.Decided) -> None:
+    """Applies a decision to a new order's row, or to the change of one that is there."""
+    row["status"] = event.status
+    row["updated_at"] = event.timestamp
+    if isinstance(event, Order.Filled | Order.Expired | Order.Replaced):
+        for fill in event.fills:
+            row["filled_quantity"] += fill.quantity
+            row["notional"] += fill.price * fill.quantity
+    if isinstance(event, Order.Replaced):
+        row["price"], row["quantity"] = event.price, event.quantity
+    if isinstance(event, Order.Expired | Order.Rejected | Order.Cancelled):
+        row["reason"] = event.reason
 
 
 def _row(row: dict[str, Any]) -> OrderRow:
