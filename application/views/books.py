@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.system import ProcessingJob
 from psycopg import Cursor
 
-from application.views.view import NewRows, View, ViewRecorder, recordset
+from application.views.view import View, ViewRecorder
 from domain.order_book import Fill, OrderBook
 from domain.values import Side
 
@@ -67,18 +67,33 @@ class BookViewRecorder(ViewRecorder):
             ON {schema}.resting_orders (asset, side, price, priority)""",
     )
 
-    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> list[NewRows]:
-        """An order that left and came again is first deleted, then inserted."""
+    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
         changes = _Changes()
         for event, _ in jobs:
             changes.apply(event)
+        # An order that left and came again is first deleted, then inserted.
         if changes.gone:
             cursor.execute(self.sql(_DELETE), [list(changes.gone)])
-        for statement, rows in changes.statements():
-            if rows:
-                cursor.execute(self.sql(statement), [recordset(rows)])
-        rested = list(changes.rested.values())
-        return [NewRows("resting_orders", _RESTING_TYPES, rested)] if rested else []
+        self.change(
+            cursor,
+            _UPDATE,
+            [{"order_id": o, "remaining": rest} for o, rest in changes.remaining.items()],
+        )
+        self.insert(cursor, "resting_orders", _RESTING_TYPES, list(changes.rested.values()))
+        self.change(
+            cursor,
+            _MERGE,
+            [
+                {"asset": asset, "side": side, "price": price, "quantity": q, "orders": n}
+                for (asset, side, price), (q, n) in changes.levels.items()
+                if q or n
+            ],
+        )
+        self.change(
+            cursor,
+            _VERSIONS,
+            [{"asset": asset, "version": version} for asset, version in changes.versions.items()],
+        )
 
     def levels(self, asset: str, depth: int) -> BookRows[LevelRow]:
         """The best ``depth`` levels of each side."""
@@ -179,26 +194,6 @@ class _Changes:
             case OrderBook.Created() | OrderBook.Decided():
                 self.versions[event.asset] = event.originator_version
 
-    def statements(self) -> list[tuple[str, list[dict[str, Any]]]]:
-        return [
-            (
-                _UPDATE,
-                [{"order_id": o, "remaining": rest} for o, rest in self.remaining.items()],
-            ),
-            (
-                _MERGE,
-                [
-                    {"asset": asset, "side": side, "price": price, "quantity": q, "orders": n}
-                    for (asset, side, price), (q, n) in self.levels.items()
-                    if q or n
-                ],
-            ),
-            (
-                _VERSIONS,
-                [{"asset": asset, "version": v} for asset, v in self.versions.items()],
-            ),
-        ]
-
     def _rest(self, event: OrderBook.Matched | OrderBook.Replaced) -> None:
         if event.rested:
             self.rested[event.order_id] = (
@@ -252,7 +247,7 @@ _UPDATE = """UPDATE {schema}.resting_orders o SET remaining = c.remaining
     FROM json_to_recordset(%s) AS c(order_id uuid, remaining bigint)
     WHERE o.order_id = c.order_id"""
 
-_RESTING_TYPES = "uuid text text int8 int8 int8"
+_RESTING_TYPES = ("uuid", "text", "text", "int8", "int8", "int8")
 
 _MERGE = """MERGE INTO {schema}.levels l
     USING json_to_recordset(%s)

@@ -8,7 +8,7 @@ from uuid import UUID
 from eventsourcing.system import ProcessingJob
 from psycopg import Cursor
 
-from application.views.view import NewRows, View, ViewRecorder, recordset
+from application.views.view import View, ViewRecorder
 from domain.order import Order
 from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import OrderStatus
@@ -92,7 +92,7 @@ class OrderViewRecorder(ViewRecorder):
         )""",
     )
 
-    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> list[NewRows]:
+    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
         """An order of the batch is written once, as its last event in it leaves it."""
         placed: dict[UUID, dict[str, Any]] = {}
         changed: dict[UUID, dict[str, Any]] = {}
@@ -110,15 +110,9 @@ class OrderViewRecorder(ViewRecorder):
                     _decide(row, event)
                 case CancelRequest.Created() | ReplaceRequest.Created():
                     requests.append((event.order_id, event.originator_id))
-        if changed:
-            cursor.execute(self.sql(_UPDATE), [recordset([*changed.values()])])
-        inserts = []
-        if placed:
-            rows = [OrderRow(**row) for row in placed.values()]
-            inserts.append(NewRows("orders", _ORDER_TYPES, rows))
-        if requests:
-            inserts.append(NewRows("requests", "uuid uuid", requests))
-        return inserts
+        self.change(cursor, _UPDATE, [*changed.values()])
+        self.insert(cursor, "orders", _TYPES, [OrderRow(**row) for row in placed.values()])
+        self.insert(cursor, "requests", ("uuid", "uuid"), requests)
 
     def order(self, order_id: UUID) -> OrderRow | None:
         rows = self.query(
@@ -165,8 +159,10 @@ class OrderView(View):
     recorder_class = OrderViewRecorder
 
 
-_ORDER_TYPES = """uuid text text text text text int8 int8 int8 numeric text text text
-    timestamptz timestamptz int8"""
+_TYPES = (
+    *("uuid", "text", "text", "text", "text", "text", "int8", "int8", "int8", "numeric"),
+    *("text", "text", "text", "timestamptz", "timestamptz", "int8"),
+)
 
 _UPDATE = """UPDATE {schema}.orders o SET
         price = coalesce(c.price, o.price),

@@ -8,7 +8,7 @@ from uuid import UUID
 from eventsourcing.system import ProcessingJob
 from psycopg import Cursor
 
-from application.views.view import NewRows, View, ViewRecorder
+from application.views.view import View, ViewRecorder
 from domain.order_book import OrderBook
 
 
@@ -71,14 +71,13 @@ class TradeViewRecorder(ViewRecorder):
         "CREATE INDEX IF NOT EXISTS trades_of_taker ON {schema}.trades (taker_order_id)",
     )
 
-    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> list[NewRows]:
-        del cursor  # trades only come, and never change
+    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
         trades = [
             trade
             for event, tracking in jobs
             for trade in TradeRow.of(event, tracking.notification_id)
         ]
-        return [NewRows("trades", _TYPES, trades)] if trades else []
+        self.insert(cursor, "trades", _TYPES, trades)
 
     def trades(
         self,
@@ -122,4 +121,4 @@ class TradeView(View):
     recorder_class = TradeViewRecorder
 
 
-_TYPES = "text int8 int8 int8 uuid uuid text timestamptz int8"
+_TYPES = ("text", "int8", "int8", "int8", "uuid", "uuid", "text", "timestamptz", "int8")

@@ -6,7 +6,7 @@ two swapped by name. Its rows and its position are written in one transaction.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import msgspec
@@ -19,14 +19,6 @@ from psycopg.types.json import Json
 
 from application.persistence.following import BatchFollower
 from application.persistence.position import Advance, advance
-
-
-class NewRows(NamedTuple):
-    """Rows to be inserted into one table, each in the order of its columns."""
-
-    table: str
-    types: str  # of the columns, by PostgreSQL's names: binary COPY converts nothing
-    rows: Sequence[tuple[Any, ...]]
 
 
 class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
@@ -67,39 +59,37 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         The commit does not wait for the disk: rows and position are lost together, so that
         after a crash work is only repeated.
 
-        Two round trips, and two more for each table that gets new rows: COPY is the cheapest
-        way in, but is refused in a pipeline. What is not committed here is rolled back by
-        the pool, which gets the connection back in the middle of a transaction then.
+        The pool, which gets the connection back, rolls back what is not committed here.
         """
-        schema, table = self.datastore.schema, self.tracking_table_name
         with self.datastore.get_connection() as connection, connection.cursor() as cursor:
-            with connection.pipeline():
-                cursor.execute("BEGIN")
-                cursor.execute(_SETTINGS)
-                check_position = advance(connection, schema, table, move)
-                cursor.execute(self.sql("DELETE FROM {schema}.parked"))
-                inserts = self.apply(cursor, jobs)
-            check_position()  # before rows that were written already get in the way
-            for new in inserts:
-                self._insert(cursor, new)
-            with connection.pipeline():
-                cursor.execute("COMMIT")
-                cursor.execute(self.sql(f"NOTIFY {Identifier(self.channel_name).as_string()}"))
+            cursor.execute(_BEGIN)
+            schema, table = self.datastore.schema, self.tracking_table_name
+            advance(connection, schema, table, move)()
+            self.apply(cursor, jobs)
+            cursor.execute(self.sql(f'{_COMMIT}; NOTIFY "{self.channel_name}"'))
 
-    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> list[NewRows]:
-        """Turns events into rows; ``jobs`` are events with their place in the leader's log.
-
-        Changes and removes rows by itself, and then has new ones inserted. The cursor is in
-        a pipeline: nothing comes back.
-        """
+    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
+        """Turns events into rows; ``jobs`` are events with their place in the leader's log."""
         raise NotImplementedError
 
-    def _insert(self, cursor: Cursor[Any], new: NewRows) -> None:
-        statement = f"COPY {{schema}}.{new.table} FROM STDIN (FORMAT BINARY)"
-        with cursor.copy(self.sql(statement)) as copy:
-            copy.set_types(new.types.split())
-            for row in new.rows:
+    def insert(
+        self, cursor: Cursor[Any], table: str, types: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        """Inserts rows, each in the order of the table's columns, which have these types."""
+        if not rows:
+            return
+        with cursor.copy(self.sql(f"COPY {{schema}}.{table} FROM STDIN (FORMAT BINARY)")) as copy:
+            copy.set_types(types)
+            for row in rows:
                 copy.write_row(row)
+
+    def change(self, cursor: Cursor[Any], statement: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Executes a statement that reads ``rows`` by json_to_recordset; no key is NULL.
+
+        The same as arrays for unnest takes PostgreSQL as long, and Python twice as long.
+        """
+        if rows:
+            cursor.execute(self.sql(statement), [Json(rows, dumps=msgspec.json.encode)])
 
     def park(self, reason: str) -> None:
         """Remembers, for whoever asks whether the view works, what it can't apply, and why."""
@@ -133,18 +123,10 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         raise NotImplementedError
 
 
-def recordset(rows: Sequence[dict[str, Any]]) -> Json:
-    """A parameter for json_to_recordset; a key that is missing is NULL there.
-
-    The same rows as arrays for unnest take PostgreSQL as long, and Python twice as long.
-    """
-    return Json(rows, dumps=msgspec.json.encode)
-
-
-# A plan that is made while the tables are small reads them whole, and is kept when they have
-# grown: until PostgreSQL gathers statistics, each batch would read a million rows.
-_SETTINGS = """SELECT set_config('synchronous_commit', 'off', true),
-    set_config('enable_seqscan', 'off', true)"""
+# Statements that go together take one round trip. Without enable_seqscan: a plan that was made
+# while the tables were small reads them whole, and is kept after they have grown.
+_BEGIN = "BEGIN; SET LOCAL synchronous_commit TO off; SET LOCAL enable_seqscan TO off"
+_COMMIT = "DELETE FROM {schema}.parked; COMMIT"
 
 _PARKED_TABLE = "CREATE TABLE IF NOT EXISTS {schema}.parked (reason text NOT NULL)"
 
