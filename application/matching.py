@@ -9,10 +9,10 @@ from uuid import UUID
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Tracking
-from eventsourcing.system import ProcessingJob
 from eventsourcing.utils import EnvType
 
 from application.persistence.following import BatchProcess
+from application.persistence.log import Entry
 from application.persistence.position import Advance
 from domain.errors import RejectReason
 from domain.order import Order
@@ -51,7 +51,7 @@ class Matching(BatchProcess):
         self._live: OrderedDict[str, OrderBook] = OrderedDict()
         self._refusing: int | None = None  # the position of a command not to be tried again
 
-    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
+    def process_entries(self, entries: Sequence[Entry], move: Advance) -> int:
         """Decides a batch; a command that makes the book raise is refused, and the market goes on.
 
         Nobody knows what such a command has done to the live books, so they are dropped:
@@ -59,19 +59,19 @@ class Matching(BatchProcess):
         left waiting.
         """
         try:
-            return self._decide_all(jobs, move)
+            return self._decide_all(entries, move)
         except Poison as poison:
             log.exception(
                 "command refused: the book raised",
                 extra={"asset": poison.asset, "position": poison.position},
             )
             self.forget()
-            before = [job for job in jobs if job[1].notification_id < poison.position]
+            before = [entry for entry in entries if entry[0] < poison.position]
             since = move.since
             if before:
-                last = before[-1][1].notification_id
+                last, _ = before[-1]
                 since = self._decide_all(before, Advance(move.application_name, last, since))
-            [refused] = [job for job in jobs if job[1].notification_id == poison.position]
+            [refused] = [entry for entry in entries if entry[0] == poison.position]
             self._refusing = poison.position
             try:
                 return self._decide_all(
@@ -80,9 +80,9 @@ class Matching(BatchProcess):
             finally:
                 self._refusing = None
 
-    def _decide_all(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
-        self._revive(cast("Command", event) for event, _ in jobs)
-        reached = super().process_jobs(jobs, move)
+    def _decide_all(self, entries: Sequence[Entry], move: Advance) -> int:
+        self._revive(cast("Command", event) for _, event in entries)
+        reached = super().process_entries(entries, move)
         while len(self._live) > MAX_LIVE_BOOKS:
             self._live.popitem(last=False)
         return reached

@@ -10,10 +10,10 @@ from uuid import UUID
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import IntegrityError
-from eventsourcing.system import ProcessingJob
 from eventsourcing.utils import EnvType
 
 from application.persistence.following import BatchProcess
+from application.persistence.log import Entry
 from application.persistence.position import Advance
 from domain.errors import RejectReason
 from domain.order import Order
@@ -129,10 +129,10 @@ class Orders(BatchProcess):
         [position] = self.save_all([order.request_replace(request_id, price, quantity, time)])
         return Receipt(order, position)
 
-    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
+    def process_entries(self, entries: Sequence[Entry], move: Advance) -> int:
         """Has the orders at hand that a batch touches; those that are not are read at once."""
-        self._revive({order_id for event, _ in jobs for order_id in touched(event)})
-        reached = super().process_jobs(jobs, move)
+        self._revive({order_id for _, event in entries for order_id in touched(event)})
+        reached = super().process_entries(entries, move)
         while len(self._live) > MAX_LIVE_ORDERS:
             self._live.popitem(last=False)
         return reached

@@ -20,10 +20,10 @@ from eventsourcing.persistence import (
     Tracking,
 )
 from eventsourcing.postgres import PostgresFactory
-from eventsourcing.system import Follower, ProcessApplication, ProcessingJob, RecordingEvent
+from eventsourcing.system import Follower, ProcessApplication, RecordingEvent
 from eventsourcing.utils import Environment, EnvType
 
-from application.persistence.log import SharedLog
+from application.persistence.log import Entry, SharedLog
 from application.persistence.mapper import JSONMapper
 from application.persistence.position import Advance
 from application.persistence.recorder import EventRecorder
@@ -81,21 +81,20 @@ class BatchFollower(Follower[UUID]):
             if leader_name not in self._positions:
                 self._positions[leader_name] = self.recorder.max_tracking_id(leader_name)
             since = self._positions[leader_name]
-            jobs = self._jobs(leader_name, since, limit or self.pull_section_size)
-            if not jobs:
+            log = cast("SharedLog", self.readers[leader_name].notification_log)
+            limit = limit or self.pull_section_size
+            entries = log.after(since, limit, self.topics, at_hand=self.is_handed_events)
+            if not entries:
                 return 0
-            move = Advance(leader_name, jobs[-1][1].notification_id, since)
+            last, _ = entries[-1]
             try:
-                self._positions[leader_name] = self.process_jobs(jobs, move)
+                self._positions[leader_name] = self.process_entries(
+                    entries, Advance(leader_name, last, since)
+                )
             except BaseException:
                 self.forget()
                 raise
-            return len(jobs)
-
-    def _jobs(self, leader_name: str, since: int | None, limit: int) -> list[ProcessingJob[UUID]]:
-        log = cast("SharedLog", self.readers[leader_name].notification_log)
-        entries = log.after(since, limit, self.topics, at_hand=self.is_handed_events)
-        return [(event, Tracking(leader_name, position)) for position, event in entries]
+            return len(entries)
 
     def pending(self, leader_name: str, limit: int) -> Sequence[Notification]:
         """The notifications that wait, from the follower's own position on."""
@@ -115,7 +114,7 @@ class BatchFollower(Follower[UUID]):
         age: timedelta = now - oldest.timestamp
         return max(age, timedelta(0))
 
-    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
+    def process_entries(self, entries: Sequence[Entry], move: Advance) -> int:
         """Processes a batch in one transaction; gives the position that is reached."""
         raise NotImplementedError
 
@@ -137,15 +136,15 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
     def construct_notification_log(self) -> SharedLog:
         return SharedLog(self.recorder, self.mapper, self.log_section_size)
 
-    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
+    def process_entries(self, entries: Sequence[Entry], move: Advance) -> int:
         """Applies the policy to each event, and records the results with the position.
 
         What the library's ``process_event`` does for one event. While the policy runs, the
         processing event's tracking is that of its event.
         """
         processing_event: ProcessingEvent[UUID] = ProcessingEvent()
-        for domain_event, tracking in jobs:
-            processing_event.tracking = tracking
+        for position, domain_event in entries:
+            processing_event.tracking = Tracking(move.application_name, position)
             self.policy(domain_event, processing_event)
         self.commit(processing_event.events, move)
         return move.notification_id

@@ -27,15 +27,16 @@ class JSONMapper(Mapper[UUID]):
     """
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
-        state = {name: value for name, value in vars(domain_event).items() if name not in _COLUMNS}
+        state = vars(domain_event).copy()
+        del state["originator_id"], state["originator_version"]
         version = _class_version(type(domain_event))
         if version > 1:
             state["class_version"] = version
         return StoredEvent(
-            originator_id=domain_event.originator_id,
-            originator_version=domain_event.originator_version,
-            topic=get_topic(type(domain_event)),
-            state=_encoder.encode(state),
+            domain_event.originator_id,
+            domain_event.originator_version,
+            get_topic(type(domain_event)),
+            _encoder.encode(state),
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:

@@ -6,9 +6,9 @@ from itertools import groupby
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from eventsourcing.system import ProcessingJob
 from psycopg import Cursor
 
+from application.persistence.log import Entry
 from application.views.view import View, ViewRecorder
 from domain.order_book import Fill, OrderBook
 from domain.values import Side
@@ -67,9 +67,9 @@ class BookViewRecorder(ViewRecorder):
             ON {schema}.resting_orders (asset, side, price, priority)""",
     )
 
-    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
+    def apply(self, cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
         changes = _Changes()
-        for event, _ in jobs:
+        for _, event in entries:
             changes.apply(event)
         # An order that left and came again is first deleted, then inserted.
         if changes.gone:

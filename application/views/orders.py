@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
-from eventsourcing.system import ProcessingJob
 from psycopg import Cursor
 
+from application.persistence.log import Entry
 from application.views.view import View, ViewRecorder
 from domain.order import Order
 from domain.requests import CancelRequest, ReplaceRequest
@@ -92,15 +92,15 @@ class OrderViewRecorder(ViewRecorder):
         )""",
     )
 
-    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
+    def apply(self, cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
         """An order of the batch is written once, as its last event in it leaves it."""
         placed: dict[UUID, dict[str, Any]] = {}
         changed: dict[UUID, dict[str, Any]] = {}
         requests: list[tuple[UUID, UUID]] = []
-        for event, tracking in jobs:
+        for position, event in entries:
             match event:
                 case Order.Created():
-                    placed[event.originator_id] = _placed(event, tracking.notification_id)
+                    placed[event.originator_id] = _placed(event, position)
                 case Order.RequestRefused():
                     pass
                 case Order.Decided():

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
-from eventsourcing.system import ProcessingJob
 from psycopg import Cursor
 
+from application.persistence.log import Entry
 from application.views.view import View, ViewRecorder
 from domain.order_book import OrderBook
 
@@ -71,12 +71,8 @@ class TradeViewRecorder(ViewRecorder):
         "CREATE INDEX IF NOT EXISTS trades_of_taker ON {schema}.trades (taker_order_id)",
     )
 
-    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
-        trades = [
-            trade
-            for event, tracking in jobs
-            for trade in TradeRow.of(event, tracking.notification_id)
-        ]
+    def apply(self, cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
+        trades = [trade for position, event in entries for trade in TradeRow.of(event, position)]
         self.insert(cursor, "trades", _TYPES, trades)
 
     def trades(

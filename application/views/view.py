@@ -7,17 +7,16 @@ two swapped by name. Its rows and its position are written in one transaction.
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
-from uuid import UUID
 
 import msgspec
 from eventsourcing.persistence import Notification, ProcessRecorder, StoredEvent, Subscription
 from eventsourcing.postgres import PostgresFactory, PostgresTrackingRecorder
-from eventsourcing.system import ProcessingJob
 from psycopg import Cursor
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Json
 
 from application.persistence.following import BatchFollower
+from application.persistence.log import Entry
 from application.persistence.position import Advance, advance
 
 
@@ -53,7 +52,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             cursor.execute(self.sql("CREATE SCHEMA IF NOT EXISTS {schema}"))
         super().create_table()
 
-    def write(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> None:
+    def write(self, entries: Sequence[Entry], move: Advance) -> None:
         """Applies a batch of events, and moves the position, or does nothing at all.
 
         The commit does not wait for the disk: rows and position are lost together, so that
@@ -65,11 +64,11 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             cursor.execute(_BEGIN)
             schema, table = self.datastore.schema, self.tracking_table_name
             advance(connection, schema, table, move)()
-            self.apply(cursor, jobs)
+            self.apply(cursor, entries)
             cursor.execute(self.sql(f'{_COMMIT}; NOTIFY "{self.channel_name}"'))
 
-    def apply(self, cursor: Cursor[Any], jobs: Sequence[ProcessingJob[UUID]]) -> None:
-        """Turns events into rows; ``jobs`` are events with their place in the leader's log."""
+    def apply(self, cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
+        """Turns events into rows; ``entries`` are events with their place in the leader's log."""
         raise NotImplementedError
 
     def insert(
@@ -141,6 +140,6 @@ class View(BatchFollower):
         factory = cast("PostgresFactory", self.factory)
         return factory.tracking_recorder(self.recorder_class)
 
-    def process_jobs(self, jobs: Sequence[ProcessingJob[UUID]], move: Advance) -> int:
-        self.recorder.write(jobs, move)
+    def process_entries(self, entries: Sequence[Entry], move: Advance) -> int:
+        self.recorder.write(entries, move)
         return move.notification_id

@@ -86,10 +86,10 @@ def test_a_view_that_cannot_apply_an_event_parks_and_goes_on_when_it_can(
     view = venue.market.trade_view
     apply = type(view.recorder).apply
 
-    def fail_on_trades(recorder, cursor, jobs) -> None:
-        if any(event.TOPIC == "book.matched" and event.fills for event, _ in jobs):
+    def fail_on_trades(recorder, cursor, entries) -> None:
+        if any(event.TOPIC == "book.matched" and event.fills for _, event in entries):
             raise ArithmeticError("no")
-        apply(recorder, cursor, jobs)
+        apply(recorder, cursor, entries)
 
     monkeypatch.setattr(type(view.recorder), "apply", fail_on_trades)
     venue.buy(99, 1)
