@@ -5,7 +5,7 @@ that no change of an instrument's rules ever changes what a stored number means.
 ``Decimal`` appears only here, at the edge; float nowhere.
 """
 
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
@@ -15,6 +15,11 @@ from domain.errors import InvalidAmount
 DECIMALS: Final = 8
 UNITS_PER_ONE: Final = 10**DECIMALS
 MAX_AMOUNT: Final = 10_000_000_000  # of price and of quantity, in whole units of the asset
+
+_MAX_UNITS: Final = MAX_AMOUNT * UNITS_PER_ONE
+_MAX_ADJUSTED: Final = Decimal(MAX_AMOUNT).adjusted()
+# Refuses to round; an amount that is small enough has more digits only behind its decimals.
+_EXACT: Final = Context(prec=len(str(_MAX_UNITS)), Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact])
 
 _NAMESPACE: Final = UUID("b0d5e9a4-6f0b-5c1e-9d55-6a4f2a1c7e10")
 
@@ -87,25 +92,23 @@ class Terms(NamedTuple):
 def to_units(amount: Decimal) -> int:
     """The integer units (of 0.00000001) of a price or quantity, exactly.
 
-    Looks at sign, digits and exponent before any arithmetic: ``Decimal`` arithmetic rounds
-    at 28 digits, and ``int(Decimal('1E+9999999'))`` practically never ends.
+    Looks at the magnitude before any arithmetic: ``int(Decimal('1E+9999999'))`` practically
+    never ends. What is then to be rounded has too many decimals.
 
     Raises InvalidAmount, whose text is the rule: not a number, not above 0, more than
     eight decimals (never rounded), above 10 000 000 000.
     """
-    sign, digits, exponent = amount.as_tuple()
-    if not isinstance(exponent, int):  # NaN and the infinities have a letter here
+    if not amount.is_finite():
         raise InvalidAmount("must be a number")
-    if sign or not any(digits):
+    if amount.is_signed() or not amount:
         raise InvalidAmount("must be greater than 0")
-    if amount.adjusted() >= len(str(MAX_AMOUNT)):
+    if amount.adjusted() > _MAX_ADJUSTED:
         raise InvalidAmount(f"must be at most {MAX_AMOUNT}")
-    significant = "".join(map(str, digits)).rstrip("0")
-    exponent += len(digits) - len(significant)
-    if exponent < -DECIMALS:
-        raise InvalidAmount(f"must have at most {DECIMALS} decimal places")
-    units: int = int(significant) * 10 ** (exponent + DECIMALS)
-    if units > MAX_AMOUNT * UNITS_PER_ONE:
+    try:
+        units = int(_EXACT.to_integral_exact(_EXACT.scaleb(amount, DECIMALS)))
+    except Inexact:
+        raise InvalidAmount(f"must have at most {DECIMALS} decimal places") from None
+    if units > _MAX_UNITS:
         raise InvalidAmount(f"must be at most {MAX_AMOUNT}")
     return units
 
