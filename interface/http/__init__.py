@@ -12,6 +12,7 @@ from interface.http.lag import Lag
 from interface.http.problems import register
 from interface.http.queries import Queries
 from interface.http.waiting import Waiting
+from interface.http.wsgi import Api
 from interface.listening import Bell
 from system import Market
 
@@ -42,7 +43,7 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
     queries = Queries(market, waiting)
     health = Health(market, clock, max_lag)
 
-    app = Flask(__name__, static_folder=None)
+    app = Api(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or unknown; nothing is redirected
     register(app)
     for method, path, handler in (

@@ -14,7 +14,7 @@ from application.waiting import until_replied
 from domain.errors import OrderClosed
 from domain.values import OrderStatus, Terms, derive_order_id
 from interface.http import presenting
-from interface.http.fields import Fields, amendment, batch, order_terms, path_order_id
+from interface.http.fields import amendment, batch, check_no_query, order_terms, path_order_id
 from interface.http.lag import Lag
 from interface.http.parsing import json_object
 from interface.http.problems import CLIENT_ORDER_ID_REUSED, BadInput, Fault, Problem, refused
@@ -43,7 +43,7 @@ class Commands:
 
     def place(self) -> Response:
         """201 with the new order; 200 with the one that its clientOrderId stands for."""
-        Fields.of_query(request).check()
+        check_no_query(request)
         placement = self._placement(order_terms(json_object(request)))
         self._check_lag(placement)
         receipt = self._orders.place(placement, self._clock())
@@ -58,7 +58,7 @@ class Commands:
 
     def place_batch(self) -> Response:
         """200 with a result for each entry; all that can be placed is, in one commit."""
-        Fields.of_query(request).check()
+        check_no_query(request)
         entries = [self._entry(given) for given in batch(json_object(request))]
         self._lag.check()
         placements = [entry for entry in entries if isinstance(entry, Placement)]
@@ -69,7 +69,7 @@ class Commands:
 
     def amend(self, order_id: str) -> Response:
         identifier = path_order_id(order_id)
-        Fields.of_query(request).check()
+        check_no_query(request)
         price, quantity = amendment(json_object(request))
         self._lag.check()
         request_id = self._new_id()
@@ -79,7 +79,7 @@ class Commands:
     def cancel(self, order_id: str) -> Response:
         """Cancels are idempotent: an order that is cancelled already is a success."""
         identifier = path_order_id(order_id)
-        Fields.of_query(request).check()
+        check_no_query(request)
         request_id = self._new_id()
         try:
             receipt = self._orders.cancel(identifier, request_id, self._clock())

@@ -13,6 +13,10 @@ from interface.http.rules import amount, asset_identifier, one_of, user_identifi
 
 MAX_BATCH: Final = 1000
 
+_side: Final = one_of(Side)
+_order_type: Final = one_of(OrderType)
+_time_in_force: Final = one_of(TimeInForce)
+
 T = TypeVar("T")
 
 
@@ -82,11 +86,11 @@ def order_terms(given: Mapping[str, Any]) -> Terms:
     terms = Terms(
         user_id=fields.required("userId", user_identifier),
         asset=fields.required("asset", asset_identifier),
-        side=fields.required("type", one_of(Side), missing="must be BUY or SELL"),
+        side=fields.required("type", _side, missing="must be BUY or SELL"),
         price=fields.required("price", amount, missing="must be greater than 0"),
         quantity=fields.required("quantity", amount, missing="must be greater than 0"),
-        order_type=fields.optional("orderType", one_of(OrderType)) or OrderType.LIMIT,
-        time_in_force=fields.optional("timeInForce", one_of(TimeInForce)) or TimeInForce.GTC,
+        order_type=fields.optional("orderType", _order_type) or OrderType.LIMIT,
+        time_in_force=fields.optional("timeInForce", _time_in_force) or TimeInForce.GTC,
         client_order_id=fields.optional("clientOrderId", user_identifier),
     )
     fields.check()
@@ -101,6 +105,12 @@ def amendment(given: Mapping[str, Any]) -> Amendment:
     wanted = Amendment(fields.optional("price", amount), fields.optional("quantity", amount))
     fields.check()
     return wanted
+
+
+def check_no_query(request: Request) -> None:
+    """Raises BadInput for query parameters, where there are none to be given."""
+    if request.query_string:
+        Fields.of_query(request).check()
 
 
 def path_order_id(text: str) -> UUID:

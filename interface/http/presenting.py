@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from flask import Response
 
 from application.messages import amount
 from application.views.books import BookRows, LevelRow, RestingRow
@@ -14,12 +13,17 @@ from application.views.orders import OrderRow
 from application.views.trades import TradeRow
 from domain.errors import CancelReason, RejectReason
 from domain.values import average_price
+from interface.http.wsgi import Answer
 
 Json = dict[str, Any]
 
+_SENTENCES: Final[Mapping[str, str]] = {
+    reason.value: reason.sentence for reason in chain(RejectReason, CancelReason)
+}
 
-def answer(status: int, body: Json, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(body), status, headers, content_type="application/json")
+
+def answer(status: int, body: Json, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(msgspec.json.encode(body), status, headers, content_type="application/json")
 
 
 def order(row: OrderRow) -> Json:
@@ -71,10 +75,7 @@ def book(asset: str, rows: BookRows[LevelRow] | BookRows[RestingRow]) -> Json:
 
 def sentence(reason: str | None) -> str | None:
     """The sentence of a reason's code."""
-    for known in chain(RejectReason, CancelReason):
-        if known == reason:
-            return known.sentence
-    return None
+    return None if reason is None else _SENTENCES.get(reason)
 
 
 def _side(rows: Sequence[LevelRow] | Sequence[RestingRow]) -> list[Json]:

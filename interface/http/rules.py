@@ -31,14 +31,6 @@ def amount(value: object) -> int:
     return to_units(value)
 
 
-def user_identifier(value: object) -> str:
-    return _identifier(value, 64, "._:@-")
-
-
-def asset_identifier(value: object) -> str:
-    return _identifier(value, 32, "._:-")
-
-
 def uuid(value: str) -> UUID:
     if not _UUID.fullmatch(value):
         raise ValueError("must be a UUID")
@@ -46,10 +38,12 @@ def uuid(value: str) -> UUID:
 
 
 def one_of(choices: type[Choice]) -> Callable[[Any], Choice]:
+    by_value = {choice.value: choice for choice in choices}
+
     def rule(value: object) -> Choice:
-        for choice in choices:
-            if value == choice:
-                return choice
+        choice = by_value.get(value) if isinstance(value, str) else None
+        if choice is not None:
+            return choice
         *others, last = choices
         names = f"{', '.join(others)} or {last}" if others else last
         raise ValueError(f"must be {names}")
@@ -66,11 +60,20 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return rule
 
 
-def _identifier(value: object, length: int, marks: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a string")  # noqa: TRY004 - rules raise ValueError
-    if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9{marks}]{{0,{length - 1}}}", value):
-        raise ValueError(
-            f"must be 1 to {length} of A-Z a-z 0-9 {marks}, beginning with a letter or digit"
-        )
-    return value
+def _identifier(length: int, marks: str) -> Callable[[object], str]:
+    pattern = re.compile(rf"[A-Za-z0-9][A-Za-z0-9{marks}]{{0,{length - 1}}}")
+
+    def rule(value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError("must be a string")  # noqa: TRY004 - rules raise ValueError
+        if not pattern.fullmatch(value):
+            raise ValueError(
+                f"must be 1 to {length} of A-Z a-z 0-9 {marks}, beginning with a letter or digit"
+            )
+        return value
+
+    return rule
+
+
+user_identifier: Final = _identifier(64, "._:@-")
+asset_identifier: Final = _identifier(32, "._:-")

@@ -58,7 +58,10 @@ class Waiting:
 
 def preferred_wait(request: Request) -> int | None:
     """The seconds of ``Prefer: wait=N`` (RFC 7240), 30 at most; None without a valid one."""
-    for preference in parse_list_header(request.headers.get("Prefer", "")):
+    preferences = request.headers.get("Prefer")
+    if preferences is None:
+        return None
+    for preference in parse_list_header(preferences):
         name, _, value = preference.partition(";")[0].partition("=")
         seconds = value.strip().strip('"')
         if name.strip().lower() == "wait" and seconds.isascii() and seconds.isdigit():
