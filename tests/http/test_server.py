@@ -121,6 +121,11 @@ HEAD = b"POST /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + JSON
         (200, b"GET /health HTTP/1.1\r\n\r\n"),
         (200, b"GET /health HTTP/1.1\r\nHost: a b:99999999\r\n\r\n"),
         (200, b"GET /health HTTP/1.1\r\nHost: \xff\r\n\r\n"),
+        (200, b"GET /health HTTP/1.1\r\nHost: a..b\r\n\r\n"),
+        (
+            200,
+            b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        ),
         (200, b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n"),
         (404, b"GET /%ff%00%2e%2e/etc HTTP/1.1\r\nHost: x\r\n\r\n"),
         (404, b"GET /orders/" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
