@@ -154,14 +154,15 @@ def test_a_view_whose_table_is_gone_parks_and_says_so(venue: Venue) -> None:
 
 def test_a_view_that_holds_a_row_already_parks_and_says_so(venue: Venue) -> None:
     venue.trade_a_little()
-    venue.execute(
-        "INSERT INTO trade_view.trades SELECT asset, trade_id + 1, price, quantity,"
-        " maker_order_id, taker_order_id, taker_side, executed_at, position + 1000"
-        " FROM trade_view.trades WHERE asset = 'BTC-USD' ORDER BY trade_id DESC LIMIT 1"
-    )
     venue.buy(200, 1)
     venue.sell(200, 1)
     venue.market.matching.pull_and_process("Orders")
+    venue.execute(
+        "INSERT INTO trade_view.trades SELECT asset, trade_id + 1, price, quantity,"
+        " maker_order_id, taker_order_id, taker_side, executed_at,"
+        " (SELECT max(notification_id) FROM matching_events)"
+        " FROM trade_view.trades WHERE asset = 'BTC-USD' ORDER BY trade_id DESC LIMIT 1"
+    )
 
     assert process(venue.market.trade_view, "Matching", 100) is False
     assert "IntegrityError" in str(venue.market.trade_view.recorder.parked())
