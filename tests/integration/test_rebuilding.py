@@ -154,8 +154,8 @@ def test_a_view_whose_table_is_gone_parks_and_says_so(venue: Venue) -> None:
 
 def test_a_view_that_holds_a_row_already_parks_and_says_so(venue: Venue) -> None:
     venue.trade_a_little()
-    venue.buy(200, 1)
-    venue.sell(200, 1)
+    venue.buy(100, 1)
+    venue.sell(100, 1)
     venue.market.matching.pull_and_process("Orders")
     venue.execute(
         "INSERT INTO trade_view.trades SELECT asset, trade_id + 1, price, quantity,"
