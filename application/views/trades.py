@@ -51,7 +51,7 @@ class TradeRow(NamedTuple):
 
 
 class TradeViewRecorder(ViewRecorder):
-    """Each index answers a query, and costs a sixth of what a trade costs PostgreSQL."""
+    """Each index answers a query, and costs a seventh of what a trade costs PostgreSQL."""
 
     tables: ClassVar[tuple[str, ...]] = (
         """CREATE TABLE IF NOT EXISTS {schema}.trades (

@@ -29,7 +29,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
-        self._statements: dict[str, bytes] = {}  # composing one takes longer than to run it
+        self._statements: dict[str, bytes] = {}  # composed once
         self.sql_create_statements.extend(
             SQL(statement).format(schema=Identifier(self.datastore.schema))
             for statement in (*self.tables, _PARKED_TABLE)
@@ -83,7 +83,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
                 copy.write_row(row)
 
     def change(self, cursor: Cursor[Any], statement: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Executes a statement that reads ``rows`` by json_to_recordset; no key is NULL.
+        """Executes a statement that reads ``rows`` by json_to_recordset; a missing key is NULL.
 
         The same as arrays for unnest takes PostgreSQL as long, and Python twice as long.
         """
