@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -175,30 +174,25 @@ class Orders(BatchProcess):
             pass
         return order
 
-    def reply_to(self, order_id: UUID, request_id: UUID | None) -> Reply:
+    def reply_to(self, order: Order, request_id: UUID | None, since: int, upto: int) -> Reply:
         """The order as a decided request (None: its own placing) left it.
 
-        Looks at what the order has recorded, and beyond that at the book's decisions that
-        it has yet to record, so that an answer waits for one commit after its own, not two.
+        ``order`` is as it was when the request was recorded; what has happened to it since
+        is among the book's decisions from ``since`` to ``upto``: so an answer waits for one
+        commit after its own, and costs one read.
         """
-        since = self.recorder.max_tracking_id("Matching")
-        created, *decided = self.events.get(order_id)
-        order: Any = created.mutate(None)  # type: ignore[attr-defined]
-        for event in chain(self._again(order, decided), self._news_of({order.id: order}, since)):
+        for event in self._news_of({order.id: order}, since, upto):
             if getattr(event, "request_id", None) == request_id:
                 is_refused = isinstance(event, Order.RequestRefused)
                 return Reply(order, event.reason if is_refused else None)
-        raise LookupError(f"{request_id or order_id} is not decided yet")
+        raise LookupError(f"{request_id or order.id} is not decided yet")
 
-    def _again(self, order: Order, events: Iterable[Any]) -> Iterator[Any]:
-        for event in events:
-            event.mutate(order)
-            yield event
-
-    def _news_of(self, orders: Mapping[UUID, Order], since: int | None) -> Iterator[Any]:
+    def _news_of(
+        self, orders: Mapping[UUID, Order], since: int | None, upto: int | None = None
+    ) -> Iterator[Any]:
         """Has orders record, for the moment, what Matching has decided after ``since``."""
         for notifications in self.pull_notifications(
-            "Matching", start=since, inclusive_of_start=False
+            "Matching", start=since, stop=upto, inclusive_of_start=False
         ):
             for decision, _ in self.convert_notifications("Matching", notifications):
                 for outcome in outcomes(decision):

@@ -1,47 +1,68 @@
 """Waiting for the market to have its say.
 
-The functions are generators that look, and yield where it is too early: whoever drives
-them decides how to sleep between two looks, and for how long at most.
+The functions are generators that yield what they wait for: whoever drives them decides how
+to wait, and for how long at most.
 """
 
 from collections.abc import Generator
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from application.matching import Matching
-from application.orders import Orders, Reply
+from application.orders import Orders, Receipt, Reply
 from application.views.view import View
+from domain.values import OrderStatus
 
 
-def until_decided(matching: Matching, position: int) -> Generator[None, None, None]:
-    """Until Matching has had the command at ``position`` in the log of Orders."""
-    while (matching.recorder.max_tracking_id(Orders.name) or 0) < position:
-        yield
+class Mark(NamedTuple):
+    """A position that an application has yet to reach in the log that it follows."""
+
+    name: str
+    position: int
+
+
+class Reached(NamedTuple):
+    """How far an application has come at least; 0: nowhere yet."""
+
+    followed: int  # its position in the log that it follows
+    recorded: int  # the end of its own log, all that came of ``followed`` included
+
+
+class Progress(Protocol):
+    """What is known at a moment of how far each application has come."""
+
+    def reached(self, name: str) -> Reached: ...
 
 
 def until_replied(
-    orders: Orders, matching: Matching, position: int, order_id: UUID, request_id: UUID | None
-) -> Generator[None, None, Reply]:
-    """Until there is a reply to a command; it comes with the command's decision."""
-    yield from until_decided(matching, position)
-    return orders.reply_to(order_id, request_id)
+    orders: Orders, progress: Progress, since: int, receipt: Receipt, request_id: UUID | None
+) -> Generator[Mark, None, Reply]:
+    """Until there is a reply to a command; it comes with the command's decision.
+
+    ``since`` is what Matching had recorded before the order was looked at.
+    """
+    order = receipt.order
+    if request_id is None and order.status is not OrderStatus.PENDING:
+        return Reply(order, None)  # it was placed before
+    matching = yield from _until(progress, Mark(Matching.name, receipt.position))
+    return orders.reply_to(order, request_id, since, matching.recorded)
 
 
-def until_shown(
-    orders: Orders, matching: Matching, view: View, position: int
-) -> Generator[None, None, None]:
+def until_shown(progress: Progress, view: View, position: int) -> Generator[Mark, None, None]:
     """Until the view shows all that the command at ``position`` caused.
 
-    What it caused is followed from log to log: each log's end, read when the one before it
-    was reached, is the mark that the next has to reach.
+    What it caused is followed from log to log: each log's end, when the one before it was
+    reached, is the mark that the next has to reach.
     """
-    yield from until_decided(matching, position)
-    decided = matching.recorder.max_notification_id() or 0
+    matching = yield from _until(progress, Mark(Matching.name, position))
     if Matching.name in view.readers:
-        while (view.recorder.max_tracking_id(Matching.name) or 0) < decided:
-            yield
+        yield from _until(progress, Mark(view.name, matching.recorded))
         return
-    while (orders.recorder.max_tracking_id(Matching.name) or 0) < decided:
-        yield
-    recorded = orders.recorder.max_notification_id() or 0
-    while (view.recorder.max_tracking_id(Orders.name) or 0) < recorded:
-        yield
+    orders = yield from _until(progress, Mark(Orders.name, matching.recorded))
+    yield from _until(progress, Mark(view.name, orders.recorded))
+
+
+def _until(progress: Progress, mark: Mark) -> Generator[Mark, None, Reached]:
+    while (reached := progress.reached(mark.name)).followed < mark.position:
+        yield mark
+    return reached

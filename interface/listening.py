@@ -4,12 +4,16 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from application.persistence.connection import connect
+from application.persistence.connection import AWAY, connect
+from application.persistence.following import BatchProcess
+from application.waiting import Mark, Reached
+from system import Market, followings
 
 log = logging.getLogger(__name__)
 
@@ -48,59 +52,107 @@ def listen(env: Mapping[str, str], channels: Iterable[str]) -> psycopg.Connectio
 
 
 class Bell:
-    """One thread that listens for many that wait for something to change."""
+    """One thread that listens for many that wait for an application to get somewhere.
 
-    def __init__(self, env: Mapping[str, str], channels: Iterable[str]) -> None:
+    It knows how far each has come: by what they tell when they commit, and by looking, as
+    soon as it listens, and from then on each second that brings no news while somebody waits.
+    """
+
+    def __init__(self, env: Mapping[str, str], market: Market) -> None:
         self._env = env
-        self._channels = tuple(channels)
-        self._rung = 0
+        self._market = market
+        self._names = {app.recorder.channel_name: app.name for app in market}
+        self._reached = {app.name: Reached(0, 0) for app in market}
+        self._waiting: dict[str, list[_Waiter]] = {app.name: [] for app in market}
+        self._mutex = threading.Lock()
         self._stopping = False
-        self._condition = threading.Condition()
-        self._thread = threading.Thread(target=self._listen, name="bell", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread; who still waits looks by itself, until its time is over."""
+        """Ends the thread; who still waits does so until its time is over."""
         self._stopping = True
         self._thread.join()
 
-    def drive(self, steps: Generator[None, None, T], seconds: float) -> T:
-        """Takes the steps of a wait, one each time the bell rings, to their result.
+    def reached(self, name: str) -> Reached:
+        """How far an application has come, at least."""
+        return self._reached[name]
+
+    def drive(self, steps: Generator[Mark, None, T], seconds: float) -> T:
+        """Takes the steps of a wait to their result.
 
         Raises TimeoutError when ``seconds`` are over.
         """
         deadline = time.monotonic() + seconds
         while True:
-            rung = self._rung
             try:
-                next(steps)
+                mark = next(steps)
             except StopIteration as end:
                 result: T = end.value
                 return result
-            left = deadline - time.monotonic()
-            if left <= 0:
+            if not self._wait(mark, deadline - time.monotonic()):
                 raise TimeoutError
-            with self._condition:
-                self._condition.wait_for(
-                    lambda before=rung: self._rung != before,  # type: ignore[misc]
-                    timeout=min(left, LOOK_ANYWAY_SECONDS),
-                )
 
-    def _listen(self) -> None:
+    def _wait(self, mark: Mark, seconds: float) -> bool:
+        waiter = _Waiter(mark.position)
+        waiting = self._waiting[mark.name]
+        with self._mutex:
+            if self._reached[mark.name].followed >= mark.position:
+                return True
+            waiting.append(waiter)
+        if waiter.lock.acquire(timeout=max(seconds, 0)):
+            return True
+        with self._mutex, suppress(ValueError):
+            waiting.remove(waiter)
+        return False
+
+    def _run(self) -> None:
         while not self._stopping:
             try:
-                with listen(self._env, self._channels) as connection:
-                    self._ring()
+                with listen(self._env, self._names) as connection:
+                    self._look()
                     while not self._stopping:
-                        for _ in connection.notifies(timeout=LOOK_ANYWAY_SECONDS):
-                            self._ring()
-            except psycopg.Error as error:
+                        for notify in connection.notifies(timeout=LOOK_ANYWAY_SECONDS):
+                            news = News.of(notify)
+                            name = self._names[news.channel]
+                            self._reach(name, Reached(news.followed or 0, news.recorded or 0))
+                        if any(self._waiting.values()):
+                            self._look()
+            except (psycopg.Error, *AWAY) as error:
                 log.warning("not listening", extra={"error": str(error).strip()})
                 time.sleep(LOOK_ANYWAY_SECONDS)
 
-    def _ring(self) -> None:
-        with self._condition:
-            self._rung += 1
-            self._condition.notify_all()
+    def _look(self) -> None:
+        for follower, leader in followings(self._market):
+            # In this order: what came of a position is recorded when the position is.
+            followed = follower.recorder.max_tracking_id(leader) or 0
+            recorded = 0
+            if isinstance(follower, BatchProcess):
+                recorded = follower.recorder.max_notification_id() or 0
+            self._reach(follower.name, Reached(followed, recorded))
+
+    def _reach(self, name: str, news: Reached) -> None:
+        """Both only ever grow, whatever comes in which order."""
+        with self._mutex:
+            known = self._reached[name]
+            reached = Reached(
+                max(known.followed, news.followed), max(known.recorded, news.recorded)
+            )
+            self._reached[name] = reached
+            waiting = self._waiting[name]
+            done = [waiter for waiter in waiting if waiter.position <= reached.followed]
+            if done:
+                waiting[:] = [waiter for waiter in waiting if waiter not in done]
+        for waiter in done:
+            waiter.lock.release()
+
+
+class _Waiter:
+    """A thread that waits for a position; ``lock`` is held until it is reached."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self.lock = threading.Lock()
+        self.lock.acquire()

@@ -1,12 +1,11 @@
 """A follower's position in its leader's log, moved by compare-and-set."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from eventsourcing.persistence import IntegrityError, Tracking
-from psycopg import Connection
-from psycopg.sql import SQL, Identifier
+from psycopg import Cursor
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 
 @dataclass(frozen=True)
@@ -24,30 +23,26 @@ class PositionMoved(IntegrityError):
     """Somebody else has followed meanwhile: read the position again, and decide again."""
 
 
-def advance(
-    connection: Connection[Any], schema: str, table: str, move: Advance
-) -> Callable[[], None]:
-    """Sends the move of a position, within the connection's transaction.
+def advance(schema: str, table: str, move: Advance) -> Composed:
+    """The statement that moves a position, to be followed by ``check_advanced``."""
+    statement = SQL(
+        "INSERT INTO {table} VALUES ({name}, {to}) ON CONFLICT DO NOTHING"
+        if move.since is None
+        else "UPDATE {table} SET notification_id = {to}"
+        " WHERE application_name = {name} AND notification_id = {since}"
+    )
+    return statement.format(
+        table=Identifier(schema, table),
+        name=Literal(move.application_name),
+        since=Literal(move.since),
+        to=Literal(move.notification_id),
+    )
 
-    What it returns is to be called once the answer is there (in a pipeline, after a sync),
-    and raises PositionMoved.
-    """
-    if move.since is None:
-        statement = SQL(
-            "INSERT INTO {} (application_name, notification_id)"
-            " VALUES (%(name)s, %(to)s) ON CONFLICT DO NOTHING"
-        )
-    else:
-        statement = SQL(
-            "UPDATE {} SET notification_id = %(to)s"
-            " WHERE application_name = %(name)s AND notification_id = %(since)s"
-        )
-    values = {"name": move.application_name, "to": move.notification_id, "since": move.since}
-    cursor = connection.execute(statement.format(Identifier(schema, table)), values)
 
-    def check() -> None:
-        if cursor.rowcount != 1:
-            name = move.application_name
-            raise PositionMoved(f"{table}: the position in {name} is not {move.since} any more")
-
-    return check
+def check_advanced(cursor: Cursor[Any], move: Advance) -> None:
+    """Raises PositionMoved where the last statement of the cursor did not move the position."""
+    while cursor.nextset():
+        pass
+    if cursor.rowcount != 1:
+        name = move.application_name
+        raise PositionMoved(f"the position in {name} is not {move.since} any more")

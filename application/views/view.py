@@ -17,7 +17,7 @@ from psycopg.types.json import Json
 
 from application.persistence.following import BatchFollower
 from application.persistence.log import Entry
-from application.persistence.position import Advance, advance
+from application.persistence.position import Advance, advance, check_advanced
 
 
 class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
@@ -43,7 +43,9 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     def sql(self, statement: str) -> Any:
         """A statement for the schema in which this view lives."""
         if statement not in self._statements:
-            composed = SQL(statement).format(schema=Identifier(self.datastore.schema))
+            composed = SQL(statement).format(
+                schema=Identifier(self.datastore.schema), channel=Identifier(self.channel_name)
+            )
             self._statements[statement] = composed.as_bytes()
         return self._statements[statement]
 
@@ -61,11 +63,12 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         Whatever is raised, the pool rolls back when it gets the connection back.
         """
         with self.datastore.get_connection() as connection, connection.cursor() as cursor:
-            cursor.execute(_BEGIN)
-            schema, table = self.datastore.schema, self.tracking_table_name
-            advance(connection, schema, table, move)()
+            cursor.execute(
+                SQL(_BEGIN) + advance(self.datastore.schema, self.tracking_table_name, move)
+            )
+            check_advanced(cursor, move)
             self.apply(cursor, entries)
-            cursor.execute(self.sql(f'{_COMMIT}; NOTIFY "{self.channel_name}"'))
+            cursor.execute(self.sql(_COMMIT) % move.notification_id)
 
     def apply(self, cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
         """Turns events into rows; ``entries`` are events with their place in the leader's log."""
@@ -133,9 +136,11 @@ _BEGIN = """BEGIN;
     SET LOCAL synchronous_commit TO off;
     SET LOCAL enable_seqscan TO off;
     SET LOCAL enable_hashjoin TO off;
-    SET LOCAL enable_mergejoin TO off"""
+    SET LOCAL enable_mergejoin TO off;
+    """
 
-_COMMIT = "DELETE FROM {schema}.parked; COMMIT"
+# The position goes as the payload, as EventRecorder has it.
+_COMMIT = "DELETE FROM {schema}.parked; COMMIT; NOTIFY {channel}, ':%d'"
 
 _PARKED_TABLE = "CREATE TABLE IF NOT EXISTS {schema}.parked (reason text NOT NULL)"
 

@@ -46,8 +46,9 @@ class Commands:
         check_no_query(request)
         placement = self._placement(order_terms(json_object(request)))
         self._check_lag(placement)
+        since = self._waiting.recorded(self._matching)
         receipt = self._orders.place(placement, self._clock())
-        reply = self._reply(receipt, None)
+        reply = self._reply(since, receipt, None)
         headers = _headers(receipt.position, reply)
         if receipt.is_new:
             headers["Location"] = f"/orders/{receipt.order.id}"
@@ -73,14 +74,16 @@ class Commands:
         price, quantity = amendment(json_object(request))
         self._lag.check()
         request_id = self._new_id()
+        since = self._waiting.recorded(self._matching)
         receipt = self._orders.replace(identifier, request_id, price, quantity, self._clock())
-        return _outcome(receipt, self._reply(receipt, request_id))
+        return _outcome(receipt, self._reply(since, receipt, request_id))
 
     def cancel(self, order_id: str) -> Response:
         """Cancels are idempotent: an order that is cancelled already is a success."""
         identifier = path_order_id(order_id)
         check_no_query(request)
         request_id = self._new_id()
+        since = self._waiting.recorded(self._matching)
         try:
             receipt = self._orders.cancel(identifier, request_id, self._clock())
         except OrderClosed as closed:
@@ -90,7 +93,7 @@ class Commands:
             position = self._matching.recorder.max_tracking_id(self._orders.name) or 0
             order = self._orders.current(identifier)
             return presenting.answer(200, presenting.order(OrderRow.of(order)), _headers(position))
-        reply = self._reply(receipt, request_id)
+        reply = self._reply(since, receipt, request_id)
         if reply is not None and reply.order.status is OrderStatus.CANCELLED:
             reply = reply._replace(refusal=None)
         return _outcome(receipt, reply)
@@ -125,14 +128,15 @@ class Commands:
         except BadInput as error:
             return error
 
-    def _reply(self, receipt: Receipt, request_id: UUID | None) -> Reply | None:
-        """Matching's say, where the client prefers to wait and it comes in time."""
+    def _reply(self, since: int, receipt: Receipt, request_id: UUID | None) -> Reply | None:
+        """Matching's say, where the client prefers to wait and it comes in time.
+
+        ``since`` is what Matching had recorded before the order was looked at.
+        """
         seconds = preferred_wait(request)
         if seconds is None:
             return None
-        steps = until_replied(
-            self._orders, self._matching, receipt.position, receipt.order.id, request_id
-        )
+        steps = until_replied(self._orders, self._waiting.progress, since, receipt, request_id)
         try:
             return self._waiting.decided(steps, seconds)
         except (TimeoutError, *AWAY):

@@ -130,8 +130,7 @@ class Queries:
         """Waits until the view shows what the request's Position stands for, if it has one."""
         position = awaited_position(request)
         if position is not None:
-            market = self._market
-            self._waiting.shown(until_shown(market.orders, market.matching, view, position))
+            self._waiting.shown(until_shown(self._waiting.progress, view, position))
 
 
 def _limit(fields: Fields) -> int:

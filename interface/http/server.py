@@ -17,7 +17,7 @@ from interface.http import create_app
 from interface.listening import Bell
 from interface.process import die_with_parent
 from interface.settings import Settings
-from system import Market, build
+from system import build
 
 # Idle ones count too, so they are many more than the threads that serve them.
 _MAX_CONNECTIONS: Final = 1024
@@ -55,11 +55,6 @@ def serve(settings: Settings, env: Mapping[str, str]) -> None:
     server.serve(target_loader=partial(_load, settings, env, os.getpid()), wrap_loader=False)
 
 
-def channels(market: Market) -> list[str]:
-    """What PostgreSQL says on them is all that a request may wait for."""
-    return [application.recorder.channel_name for application in market]
-
-
 def _connections(settings: Settings) -> int:
     """How many connections each of a worker's five applications may have.
 
@@ -75,7 +70,7 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
     """Makes the application in a worker, which would outlive a parent that is killed."""
     die_with_parent(parent)
     market = build({**env, "POSTGRES_MAX_OVERFLOW": str(_connections(settings) - 1)})
-    bell = Bell(env, channels(market))
+    bell = Bell(env, market)
     bell.start()
     return create_app(
         market,

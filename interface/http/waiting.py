@@ -4,10 +4,13 @@ import threading
 from collections.abc import Generator
 from decimal import Decimal
 from typing import Final, TypeVar
+from uuid import UUID
 
+from eventsourcing.application import Application
 from flask import Request
 from werkzeug.http import parse_list_header
 
+from application.waiting import Mark, Progress
 from interface.http.problems import BadInput, Fault, Problem
 from interface.http.tokens import Token, decode
 from interface.listening import Bell
@@ -26,16 +29,21 @@ class Waiting:
     """
 
     def __init__(self, bell: Bell, threads: int, read_seconds: float) -> None:
+        self.progress: Progress = bell
         self._bell = bell
         self._read_places = threading.BoundedSemaphore(threads // 4)
         self._write_places = threading.BoundedSemaphore(threads // 4)
         self._read_seconds = read_seconds
 
-    def decided(self, steps: Generator[None, None, T], seconds: float) -> T:
+    def recorded(self, application: Application[UUID]) -> int:
+        """How far an application's log goes, at least."""
+        return self.progress.reached(application.name).recorded
+
+    def decided(self, steps: Generator[Mark, None, T], seconds: float) -> T:
         """The result of the steps. Raises TimeoutError: too late, or no place was free."""
         return self._drive(steps, seconds, self._write_places)
 
-    def shown(self, steps: Generator[None, None, None]) -> None:
+    def shown(self, steps: Generator[Mark, None, None]) -> None:
         """Waits until a read model shows what a client has seen already.
 
         Raises Problem 503 where it does not in time.
@@ -46,7 +54,7 @@ class Waiting:
             raise Problem(503, "What is read here does not show that Position yet") from None
 
     def _drive(
-        self, steps: Generator[None, None, T], seconds: float, places: threading.Semaphore
+        self, steps: Generator[Mark, None, T], seconds: float, places: threading.Semaphore
     ) -> T:
         has_place = places.acquire(blocking=False)
         try:

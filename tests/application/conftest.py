@@ -10,7 +10,7 @@ import pytest
 from eventsourcing.system import SingleThreadedRunner, System
 
 from application.matching import Matching
-from application.orders import Orders, Placement, Receipt
+from application.orders import Orders, Placement, Receipt, Reply
 from domain.order import Order
 from domain.values import Side, Terms, TimeInForce
 
@@ -45,6 +45,10 @@ class Core:
 
     def sell_at_once(self, price: int, quantity: int) -> UUID:
         return self.sell(price, quantity, time_in_force=TimeInForce.IOC)
+
+    def reply(self, receipt: Receipt, request_id: UUID | None) -> Reply:
+        """To a command that has been decided meanwhile; the receipt is from before."""
+        return self.orders.reply_to(receipt.order, request_id, since=0, upto=10_000)
 
     def order(self, order_id: UUID) -> Order:
         return self.orders.get(order_id)

@@ -6,7 +6,7 @@ import pytest
 
 from application.orders import Reply
 from domain.errors import CancelReason, OrderClosed, RejectReason
-from domain.values import OrderStatus
+from domain.values import OrderStatus, Side
 from tests.application.conftest import Core
 
 
@@ -60,10 +60,10 @@ def test_each_asset_has_a_book_of_its_own(core: Core) -> None:
 def test_a_cancel_is_a_request_and_then_an_outcome_that_names_it(core: Core) -> None:
     order_id = core.buy(100, 5)
     request_id = uuid4()
-    core.orders.cancel(order_id, request_id, core.tick())
+    receipt = core.orders.cancel(order_id, request_id, core.tick())
 
     assert core.log_of_orders()[2:] == ["request.cancel", "order.cancelled"]
-    reply = core.orders.reply_to(order_id, request_id)
+    reply = core.reply(receipt, request_id)
     assert reply == Reply(core.order(order_id), None)
     assert core.order(order_id).status is OrderStatus.CANCELLED
 
@@ -94,24 +94,22 @@ def test_a_refused_amend_is_in_the_order_and_changes_nothing(core: Core) -> None
     core.sell(100, 3)
     updated = core.order(order_id).updated_on
     request_id = uuid4()
-    core.orders.replace(order_id, request_id, None, 3, core.tick())
+    receipt = core.orders.replace(order_id, request_id, None, 3, core.tick())
 
     order = core.order(order_id)
     assert (order.quantity, order.filled_quantity, order.status) == (5, 3, "PARTIALLY_FILLED")
     assert order.updated_on == updated
-    reply = core.orders.reply_to(order_id, request_id)
+    reply = core.reply(receipt, request_id)
     assert reply is not None
     assert reply.refusal is RejectReason.QUANTITY_NOT_ABOVE_FILLED
 
 
 def test_the_reply_to_a_placing_is_the_order_as_it_was_then(core: Core) -> None:
-    order_id = core.buy(100, 5)
+    receipt = core.receive(Side.BUY, 100, 5)
     core.sell(100, 5)
 
-    reply = core.orders.reply_to(order_id, None)
-    assert reply is not None
-    assert reply.order.status is OrderStatus.OPEN
-    assert core.order(order_id).status is OrderStatus.FILLED
+    assert core.reply(receipt, None).order.status is OrderStatus.OPEN
+    assert core.order(receipt.order.id).status is OrderStatus.FILLED
 
 
 def test_any_past_book_can_be_had(core: Core) -> None:

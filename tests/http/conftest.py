@@ -9,7 +9,6 @@ import pytest
 
 from interface.database_url import database_env
 from interface.engine import Engine
-from interface.http.server import channels
 from interface.listening import Bell
 from system import build, create_tables
 from tests.http.support import Service
@@ -51,7 +50,7 @@ def _service(postgres_url: str, **limits: float) -> Iterator[Service]:
         env |= {"POSTGRES_MAX_OVERFLOW": str(THREADS)}
         create_tables(env)
         with closing(build(env)) as market:
-            bell = Bell(env, channels(market))
+            bell = Bell(env, market)
             bell.start()
             yield Service(market, bell, env, **limits)
             bell.stop()

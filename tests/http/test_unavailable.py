@@ -10,7 +10,6 @@ import pytest
 
 from application.persistence.recorder import CommitUnknown, EventRecorder
 from interface.database_url import database_env
-from interface.http.server import channels
 from interface.listening import Bell
 from interface.postgres import EmbeddedPostgres
 from system import build, create_tables
@@ -31,7 +30,7 @@ def fragile(postgres: EmbeddedPostgres) -> Iterator[Service]:
     env = database_env(postgres.url)
     create_tables(env)
     with closing(build({**env, "POSTGRES_MAX_OVERFLOW": "15"})) as market:
-        bell = Bell(env, channels(market))
+        bell = Bell(env, market)
         bell.start()
         yield Service(market, bell, env)
         bell.stop()
