@@ -1,30 +1,46 @@
 """What our aggregates share: the library's, with events that are built in one step.
 
-The library's own way checks topics and runs each event's dataclass ``__init__``, which sets
-one field after the other; for orders that was a quarter of the time of a command. Events,
-their classes, and what ``mutate`` makes of them stay the library's.
+The library's own way checks topics, runs each event's dataclass ``__init__``, which sets one
+field after the other, and reads the aggregate through properties; for orders that was half of
+the time of a command. Events, their classes, and what ``mutate`` makes of them stay the
+library's.
 """
 
 from typing import Any, Self, TypeVar
 
 from eventsourcing.domain import Aggregate as LibraryAggregate
-from eventsourcing.domain import AggregateEvent
+from eventsourcing.domain import OriginatorIDError, OriginatorVersionError
 
-E = TypeVar("E", bound=AggregateEvent)
+T = TypeVar("T")
 
 
-def build_event(cls: type[E], facts: dict[str, Any]) -> E:
-    """An event whose fields are ``facts``, all of them; it keeps the dictionary.
+def build(cls: type[T], state: dict[str, Any]) -> T:
+    """An instance of a frozen dataclass, with all its fields from ``state``, which it keeps.
 
     As the library's mapper builds the events that it reads.
     """
-    event = object.__new__(cls)
-    object.__setattr__(event, "__dict__", facts)
-    return event
+    instance = object.__new__(cls)
+    object.__setattr__(instance, "__dict__", state)
+    return instance
 
 
 class Aggregate(LibraryAggregate):
-    """Overrides the three methods by which the library's aggregates make events."""
+    """Overrides the methods by which the library's aggregates make and collect events."""
+
+    class Event(LibraryAggregate.Event):
+        def mutate(self, aggregate: Any) -> Any:
+            """What the library's does: checks the place in the sequence, applies, counts."""
+            if self.originator_id != aggregate._id:
+                raise OriginatorIDError(self.originator_id, aggregate._id)
+            if self.originator_version != aggregate._version + 1:
+                raise OriginatorVersionError(self.originator_version, aggregate._version + 1)
+            self.apply(aggregate)
+            aggregate._version = self.originator_version
+            aggregate._modified_on = self.timestamp
+            return aggregate
+
+    class Created(Event, LibraryAggregate.Created):
+        mutate = LibraryAggregate.Created.mutate
 
     @classmethod
     def _create(cls, event_class: type[Any], **kwargs: Any) -> Self:
@@ -32,7 +48,7 @@ class Aggregate(LibraryAggregate):
         kwargs["originator_topic"] = cls.TOPIC  # type: ignore[attr-defined]
         kwargs["originator_id"] = kwargs.pop("id")
         kwargs["originator_version"] = cls.INITIAL_VERSION
-        event = build_event(event_class, kwargs)
+        event = build(event_class, kwargs)
         aggregate: Self = event.mutate(None)
         aggregate._pending_events.append(event)
         return aggregate
@@ -41,7 +57,7 @@ class Aggregate(LibraryAggregate):
         """Records an event; needs to be told the ``timestamp``."""
         kwargs["originator_id"] = self._id
         kwargs["originator_version"] = self._version + 1
-        event = build_event(event_class, kwargs)
+        event = build(event_class, kwargs)
         event.mutate(self)
         self._pending_events.append(event)
 

@@ -17,7 +17,7 @@ from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import Liquidity, OrderStatus, OrderType, Side, Terms, TimeInForce
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrderFill:
     """An order's part in one trade."""
 
