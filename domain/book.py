@@ -3,18 +3,35 @@
 Looking (``match``, ``walk``) and changing (``rest``, ``fill``, ``remove``, ``reduce``) are
 apart, so that whoever decides can look first, record the facts, and change the book by
 applying them. Prices and quantities are integers; the book gives them no meaning.
+
+Each side is a ladder of price levels, of which each knows the next worse one; each level is
+a queue of orders, of which each knows the one ahead and the one behind. So looking follows
+the priority, and an order leaves from wherever it stands; neither searches. Only a level that
+appears or disappears away from the best must find its place among the others.
 """
 
-from bisect import bisect_left, insort
-from collections import OrderedDict
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from operator import neg, pos
+from typing import Final, Self
 from uuid import UUID
 
+from domain.ranks import Ranks
 from domain.values import Side
 
+_BUY: Final = Side.BUY  # a name of its own: on Python 3.11, Side.BUY takes 0.1 us to look up
 
-class RestingOrder:
+
+class _Place:
+    """Where an order stands in the book, which alone looks after it."""
+
+    __slots__ = ("ahead", "behind", "level")
+
+    ahead: Self | None
+    behind: Self | None
+    level: "_Level"
+
+
+class RestingOrder(_Place):
     """An order in the book: ``remaining`` of ``quantity`` is still to be traded."""
 
     __slots__ = ("order_id", "price", "quantity", "remaining", "side", "user_id")
@@ -34,95 +51,165 @@ class RestingOrder:
         return self.quantity - self.remaining
 
 
-class Match(NamedTuple):
-    """A quantity of a resting order that an arriving one would trade with."""
+# A resting order, and how much of it an arriving one would trade with.
+Match = tuple[RestingOrder, int]
 
-    maker: RestingOrder
-    quantity: int
+
+class _Level:
+    """The queue of orders at one price, the earliest at the front."""
+
+    __slots__ = ("back", "front", "rank", "worse")
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.front: RestingOrder | None = None
+        self.back: RestingOrder | None = None
+        self.worse: _Level | None = None
+
+    def append(self, order: RestingOrder) -> None:
+        last = self.back
+        order.level = self
+        order.ahead = last
+        order.behind = None
+        if last is None:
+            self.front = order
+        else:
+            last.behind = order
+        self.back = order
+
+    def remove(self, order: RestingOrder) -> None:
+        ahead, behind = order.ahead, order.behind
+        if ahead is None:
+            self.front = behind
+        else:
+            ahead.behind = behind
+        if behind is None:
+            self.back = ahead
+        else:
+            behind.ahead = ahead
 
 
 class _Ladder:
-    """One side of the book: a queue of orders at each price, the best price last.
+    """One side of the book: its levels by price, and linked from the best on. None is empty.
 
     Ranks are prices turned so that a higher rank is always the better price (asks are
-    negated): one code serves both sides, and both ends that change most, the best prices,
-    are the cheap end of the sorted list.
+    negated): one code serves both sides. ``turn`` makes either of the other.
     """
 
-    __slots__ = ("queues", "ranks", "sign")
+    __slots__ = ("_ranks", "best", "levels", "turn")
 
-    def __init__(self, side: Side) -> None:
-        self.sign = 1 if side is Side.BUY else -1
-        self.ranks: list[int] = []
-        # OrderedDict, not dict: taking from the front of a dict again and again scans
-        # over the holes left by those taken before.
-        self.queues: dict[int, OrderedDict[UUID, RestingOrder]] = {}
+    def __init__(self, turn: Callable[[int], int]) -> None:
+        self.turn = turn
+        self.levels: dict[int, _Level] = {}
+        self.best: _Level | None = None
+        self._ranks = Ranks()
 
-    def add(self, order: RestingOrder) -> None:
-        rank = self.sign * order.price
-        queue = self.queues.get(rank)
-        if queue is None:
-            queue = self.queues[rank] = OrderedDict()
-            insort(self.ranks, rank)
-        queue[order.order_id] = order
+    def add(self, price: int) -> _Level:
+        """A new level, for an order to stand at."""
+        rank = self.turn(price)
+        level = self.levels[price] = _Level(rank)
+        above = self._ranks.add(rank)
+        if above is None:
+            level.worse = self.best
+            self.best = level
+        else:
+            better = self.levels[self.turn(above)]
+            level.worse = better.worse
+            better.worse = level
+        return level
 
-    def remove(self, order: RestingOrder) -> None:
-        rank = self.sign * order.price
-        queue = self.queues[rank]
-        del queue[order.order_id]
-        if not queue:
-            del self.queues[rank]
-            del self.ranks[bisect_left(self.ranks, rank)]
+    def remove(self, level: _Level) -> None:
+        """Takes away a level that the last order has left."""
+        del self.levels[self.turn(level.rank)]
+        above = self._ranks.remove(level.rank)
+        if above is None:
+            self.best = level.worse
+        else:
+            self.levels[self.turn(above)].worse = level.worse
 
-    def walk(self, limit: int | None = None) -> Iterator[RestingOrder]:
-        """Orders in priority order: best price first, earliest first, down to ``limit``."""
-        for rank in reversed(self.ranks):
-            if limit is not None and rank < self.sign * limit:
-                return
-            yield from self.queues[rank].values()
+
+class _ById(Mapping[UUID, RestingOrder]):
+    """Orders by their ids, kept by the ids' integers: a UUID hashes and compares in Python."""
+
+    __slots__ = ("_orders",)
+
+    def __init__(self, orders: dict[int, RestingOrder]) -> None:
+        self._orders = orders
+
+    def __getitem__(self, order_id: UUID) -> RestingOrder:
+        return self._orders[order_id.int]
+
+    def __iter__(self) -> Iterator[UUID]:
+        return (order.order_id for order in self._orders.values())
+
+    def __len__(self) -> int:
+        return len(self._orders)
 
 
 class Book:
     """The resting orders of one asset, in strict price-time priority."""
 
     def __init__(self) -> None:
-        self.orders: dict[UUID, RestingOrder] = {}
-        self._ladders = {side: _Ladder(side) for side in Side}
+        self._orders: dict[int, RestingOrder] = {}
+        self._bids = _Ladder(pos)
+        self._asks = _Ladder(neg)
+        self.orders: Mapping[UUID, RestingOrder] = _ById(self._orders)
 
     def walk(self, side: Side) -> Iterator[RestingOrder]:
         """The resting orders of a side in priority order. Don't change the book meanwhile."""
-        return self._ladders[side].walk()
+        level = self._ladder(side).best
+        while level is not None:
+            order = level.front
+            while order is not None:
+                yield order
+                order = order.behind
+            level = level.worse
 
     def match(self, side: Side, limit: int, quantity: int) -> list[Match]:
         """What an order arriving on ``side`` would trade with, first to last; changes nothing."""
-        matches = []
-        for maker in self._ladders[side.opposite].walk(limit):
-            taken = min(maker.remaining, quantity)
-            matches.append(Match(maker, taken))
-            quantity -= taken
-            if quantity == 0:
-                break
+        matches: list[Match] = []
+        ladder = self._asks if side is _BUY else self._bids
+        worst = ladder.turn(limit)
+        level = ladder.best
+        while level is not None and level.rank >= worst:
+            maker = level.front
+            while maker is not None:
+                if maker.remaining >= quantity:
+                    matches.append((maker, quantity))
+                    return matches
+                matches.append((maker, maker.remaining))
+                quantity -= maker.remaining
+                maker = maker.behind
+            level = level.worse
         return matches
 
     def rest(self, order: RestingOrder) -> None:
         """Puts an order at the back of the queue at its price."""
-        self.orders[order.order_id] = order
-        self._ladders[order.side].add(order)
+        self._orders[order.order_id.int] = order
+        ladder = self._bids if order.side is _BUY else self._asks
+        level = ladder.levels.get(order.price) or ladder.add(order.price)
+        level.append(order)
 
     def fill(self, order_id: UUID, quantity: int) -> None:
         """Takes a traded quantity off an order, which keeps its place until nothing is left."""
-        order = self.orders[order_id]
+        order = self._orders[order_id.int]
         order.remaining -= quantity
         if order.remaining == 0:
             self.remove(order_id)
 
     def remove(self, order_id: UUID) -> None:
         """Takes an order out of the book, wherever it stands."""
-        order = self.orders.pop(order_id)
-        self._ladders[order.side].remove(order)
+        order = self._orders.pop(order_id.int)
+        level = order.level
+        level.remove(order)
+        if level.front is None:
+            self._ladder(order.side).remove(level)
 
     def reduce(self, order_id: UUID, quantity: int) -> None:
         """Gives an order a smaller total quantity; it keeps its place."""
-        order = self.orders[order_id]
+        order = self._orders[order_id.int]
         order.remaining -= order.quantity - quantity
         order.quantity = quantity
+
+    def _ladder(self, side: Side) -> _Ladder:
+        return self._bids if side is _BUY else self._asks

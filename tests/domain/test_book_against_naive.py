@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from domain.order_book import OrderBook
 from domain.values import MAX_AMOUNT, UNITS_PER_ONE, OrderStatus, Side, TimeInForce
 from tests.domain import naive_book as naive
+from tests.domain.structure import check_the_structure
 from tests.domain.support import Command as Sent
 from tests.domain.support import Event, Exchange, deterministic, order_id, seconds, state
 
@@ -282,9 +283,9 @@ class Comparison:
 
 def levels(book: OrderBook, side: Side) -> set[int]:
     """The prices that the book keeps a queue for: an empty one is waste that only grows."""
-    ladder = book.book._ladders[side]
-    assert ladder.ranks == sorted(ladder.queues)
-    return {abs(rank) for rank in ladder.ranks}
+    check_the_structure(book.book)
+    ladder = book.book._bids if side is Side.BUY else book.book._asks
+    return set(ladder.levels)
 
 
 def outcome(event: Event) -> naive.NaiveOutcome:
