@@ -1,5 +1,6 @@
 """Matching follows Orders and drives the books: the one place where fates are decided."""
 
+import gc
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -83,8 +84,10 @@ class Matching(BatchProcess):
     def _decide_all(self, entries: Sequence[Entry], move: Advance) -> int:
         self._revive(cast("Command", event) for _, event in entries)
         reached = super().process_entries(entries, move)
-        while len(self._live) > MAX_LIVE_BOOKS:
-            self._live.popitem(last=False)
+        if len(self._live) > MAX_LIVE_BOOKS:
+            for _ in range(len(self._live) // 10):
+                self._live.popitem(last=False)
+            gc.collect()  # the orders of a book refer to each other
         return reached
 
     def policy(
@@ -106,6 +109,7 @@ class Matching(BatchProcess):
     def forget(self) -> None:
         super().forget()
         self._live.clear()
+        gc.collect()
 
     def book_at(self, asset: str, version: int) -> OrderBook:
         """The book as it was after ``version`` commands.

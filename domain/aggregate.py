@@ -6,6 +6,8 @@ the time of a command. Events, their classes, and what ``mutate`` makes of them 
 library's.
 """
 
+# ruff: noqa: SLF001 - what these attributes are is the library's, and this its subclass
+
 from typing import Any, Self, TypeVar
 
 from eventsourcing.domain import Aggregate as LibraryAggregate

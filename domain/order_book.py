@@ -10,15 +10,17 @@ Deciding reads the book only; all change is in the events' ``apply``, which cann
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 from domain.aggregate import Aggregate
-from domain.book import Book, Match, RestingOrder
+from domain.book import Book, RestingOrder
 from domain.errors import CancelReason, RejectReason
 from domain.order import Order
 from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import Side, TimeInForce, book_id
+
+_GTC: Final = TimeInForce.GTC  # see book.py on names like this one
 
 
 @dataclass(slots=True)
@@ -166,8 +168,8 @@ class OrderBook(Aggregate):
     def place(self, position: int, order: Order.Created) -> None:
         """Matches an arriving order; a GTC rest stays in the book, that of an IOC expires."""
         fills = self._fills(order.side, order.price, order.quantity)
-        unfilled = order.quantity - sum(fill.quantity for fill in fills)
-        rests = order.time_in_force is TimeInForce.GTC
+        unfilled = order.quantity - sum([fill.quantity for fill in fills])
+        rests = order.time_in_force is _GTC
         self._decide(
             self.Matched,
             position,
@@ -303,17 +305,21 @@ class OrderBook(Aggregate):
         )
 
     def _fills(self, side: Side, limit: int, quantity: int) -> tuple[Fill, ...]:
-        matches: list[Match] = self.book.match(side, limit, quantity)
+        matches = self.book.match(side, limit, quantity)
+        if not matches:
+            return ()
         return tuple(
-            Fill(
-                trade_id=number,
-                maker_order_id=maker.order_id,
-                maker_user_id=maker.user_id,
-                price=maker.price,
-                quantity=taken,
-                maker_remaining=maker.remaining - taken,
-            )
-            for number, (maker, taken) in enumerate(matches, start=self.last_trade_id + 1)
+            [
+                Fill(
+                    trade_id,
+                    maker.order_id,
+                    maker.user_id,
+                    maker.price,
+                    taken,
+                    maker.remaining - taken,
+                )
+                for trade_id, (maker, taken) in enumerate(matches, start=self.last_trade_id + 1)
+            ]
         )
 
     def _decide(self, decision: type[Decided], position: int, time: datetime, **facts: Any) -> None:
@@ -322,7 +328,7 @@ class OrderBook(Aggregate):
         A book's time never runs backwards, whatever the clocks of the senders say.
         """
         if position > self.position:
-            time = max(time, self.modified_on)
+            time = max(time, self._modified_on)
             self.trigger_event(
                 decision, asset=self.asset, position=position, timestamp=time, **facts
             )

@@ -26,8 +26,8 @@ def touched(decision: object) -> list[UUID]:
     """The orders that a decision has outcomes for."""
     if not isinstance(decision, OrderBook.Decided):
         return []
-    fills = getattr(decision, "fills", ())
-    return [decision.order_id, *(fill.maker_order_id for fill in fills)]
+    fills: Sequence[Fill] = getattr(decision, "fills", ())
+    return [decision.order_id, *[fill.maker_order_id for fill in fills]]
 
 
 @singledispatch
@@ -142,7 +142,7 @@ def _outcome(decision: Any, event: type[Order.Decided], **facts: Any) -> Outcome
 
 def _taker_fills(fills: Sequence[Fill]) -> tuple[OrderFill, ...]:
     return tuple(
-        OrderFill(fill.trade_id, fill.price, fill.quantity, Liquidity.TAKER) for fill in fills
+        [OrderFill(fill.trade_id, fill.price, fill.quantity, Liquidity.TAKER) for fill in fills]
     )
 
 

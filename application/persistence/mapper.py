@@ -16,6 +16,8 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, MapperDeserialisationError, StoredEvent
 from eventsourcing.utils import get_topic, resolve_topic
 
+from domain.aggregate import build
+
 _COLUMNS = frozenset({"originator_id", "originator_version"})
 _encoder = msgspec.json.Encoder()
 
@@ -32,12 +34,13 @@ class JSONMapper(Mapper[UUID]):
         version = _class_version(type(domain_event))
         if version > 1:
             state["class_version"] = version
-        return StoredEvent(
-            domain_event.originator_id,
-            domain_event.originator_version,
-            get_topic(type(domain_event)),
-            _encoder.encode(state),
-        )
+        stored = {
+            "originator_id": domain_event.originator_id,
+            "originator_version": domain_event.originator_version,
+            "topic": get_topic(type(domain_event)),
+            "state": _encoder.encode(state),
+        }
+        return build(StoredEvent, stored)
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
         """Raises MapperDeserialisationError where the stored state is not the class's."""
@@ -52,17 +55,15 @@ class JSONMapper(Mapper[UUID]):
             raise MapperDeserialisationError(msg) from error
         state["originator_id"] = stored_event.originator_id
         state["originator_version"] = stored_event.originator_version
-        event = object.__new__(cls)
-        # As the library does it: the dataclass is frozen, its state is what was stored.
-        object.__setattr__(event, "__dict__", state)
-        return event
+        return build(cls, state)
 
 
 def _decode(cls: type, state: bytes) -> dict[str, Any]:
     current = _class_version(cls)
     if current == 1:
         typed: dict[str, Any] = _decoder(cls).decode(state)
-        _check_version(typed.pop("class_version", 1), current)
+        if "class_version" in typed:
+            _check_version(typed.pop("class_version"), current)
         return typed
     untyped: dict[str, Any] = msgspec.json.decode(state)
     stored = untyped.pop("class_version", 1)
