@@ -11,7 +11,6 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import psycopg
 
 from benchmarks.http_client import Client, post
 from benchmarks.measuring import Figure, Report, conditions, output, percentile, publish, tell
+from benchmarks.open_loop import Generator
 from benchmarks.running import Child, fresh_database, postgres
 from benchmarks.visible import last_command, until_visible
 
@@ -84,14 +84,14 @@ def closed_loop(port: int, connections: int, seconds: int) -> dict[str, Any]:
     return {**result, "rate": accepted / result["microseconds"] * 1e6}
 
 
-def open_loop(port: int, seconds: int, caught_up: Callable[[], None]) -> dict[str, Any]:
-    arguments = [str(port), str(RATE), str(RATE * seconds)]
-    with Child(["benchmarks.open_loop", *arguments]) as child:
-        child.hear()
-        caught_up()
-        child.say("go")
-        found: dict[str, Any] = json.loads(child.hear())
-        return found
+def open_loop(service: Service, seconds: int) -> dict[str, Any]:
+    generator = Generator.start(service.port, RATE, RATE * (seconds + 1))
+    with generator.child:
+        service.wait_until_caught_up()
+        generator.run(1)
+        generator.tell()  # warm now, it counts from here
+        generator.run(seconds)
+        return generator.tell()
 
 
 async def wait_and_commit(port: int, url: str, count: int) -> tuple[list[float], list[float]]:
@@ -135,7 +135,7 @@ def run(server_url: str, seconds: int, waits: int, *, verify: bool) -> dict[str,
                 found[f"closed {connections}"] = closed_loop(service.port, connections, seconds)
             service.wait_until_caught_up()
             tell(f"  {RATE} orders/s, open loop")
-            found["open"] = open_loop(service.port, seconds, service.wait_until_caught_up)
+            found["open"] = open_loop(service, seconds)
             service.wait_until_caught_up()
             tell("  Prefer: wait")
             found["waits"], found["commits"] = asyncio.run(

@@ -1,6 +1,7 @@
 """Orders at a fixed rate, whether the service keeps up or not: POST -> fill visible by GET.
 
-A process of its own. Makers are placed beforehand, so that each order trades at once, with
+A process of its own, that is told on standard input to `go` on for a number of orders, and to
+`tell` what it found since it last did. Makers are placed beforehand, so that each order trades at once, with
 one maker. Latency counts from the moment at which an order was to be sent, so that an order
 that had to wait for its turn has waited (no coordinated omission).
 """
@@ -9,11 +10,12 @@ import asyncio
 import json
 import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from hdrh.histogram import HdrHistogram
 
 from benchmarks.http_client import Client, get, post
+from benchmarks.running import Child
 
 ASSETS = 10
 _PRICE = 45_000
@@ -22,15 +24,48 @@ _ENOUGH = 60_000_000  # microseconds, the largest that the histogram tells apart
 _AGAIN_SECONDS = 0.001
 
 
+class Generator(NamedTuple):
+    """The process, as whoever measures sees it."""
+
+    child: Child
+    rate: int
+
+    @classmethod
+    def start(cls, port: int, rate: int, makers: int) -> Self:
+        """Returns when the makers are placed, which is before they are matched."""
+        child = Child(["benchmarks.open_loop", str(port), str(rate), str(makers)])
+        child.hear()
+        return cls(child, rate)
+
+    def run(self, seconds: float) -> None:
+        self.child.say(f"go {int(seconds * self.rate)}")
+        self.child.hear()
+
+    def tell(self) -> dict[str, Any]:
+        """What was found since the last time."""
+        self.child.say("tell")
+        found: dict[str, Any] = json.loads(self.child.hear())
+        return found
+
+
 class OpenLoop:
     """What is sent, and what came of it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, rate: int) -> None:
         self._client = client
+        self._rate = rate
+        self._number = 0
+        self._makers = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self._fills = HdrHistogram(1, _ENOUGH, 3)
         self._posts = HdrHistogram(1, _ENOUGH, 3)
         self._refused = 0
         self._early = 0  # GETs that came back without the fill, or with 503
+        self._sent = 0
+        self._seconds = 0.0
+        self._cpu = 0.0
 
     async def place_makers(self, count: int) -> None:
         for start in range(0, count, _MAKERS_AT_ONCE):
@@ -40,26 +75,38 @@ class OpenLoop:
             )
             if answer.status != 200:
                 raise RuntimeError(f"makers: {answer.status} {answer.body.decode()}")
+        self._makers += count
 
-    async def run(self, rate: int, count: int) -> dict[str, Any]:
+    async def go(self, count: int) -> None:
+        """Sends orders at the rate, and returns when all are done."""
+        if self._number + count > self._makers:
+            raise RuntimeError(f"only {self._makers} makers were placed")
         tasks = []
         started, cpu = time.monotonic(), time.process_time()
-        for number in range(count):
-            due = started + number / rate
+        for index in range(count):
+            due = started + index / self._rate
             delay = due - time.monotonic()
             if delay > 0:
                 await asyncio.sleep(delay)
-            tasks.append(asyncio.create_task(self._fill(number, due)))
+            tasks.append(asyncio.create_task(self._fill(self._number + index, due)))
         await asyncio.gather(*tasks)
-        seconds = time.monotonic() - started
-        return {
-            "rate": count / seconds,
+        self._number += count
+        self._sent += count
+        self._seconds += time.monotonic() - started
+        self._cpu += time.process_time() - cpu
+
+    def tell(self) -> dict[str, Any]:
+        """Milliseconds; ``cpu`` is the part of one core that this load took."""
+        found = {
+            "rate": self._sent / self._seconds,
             "refused": self._refused,
             "early": self._early,
-            "cpu": (time.process_time() - cpu) / seconds,
+            "cpu": self._cpu / self._seconds,
             "posted": _percentiles(self._posts),
             "filled": _percentiles(self._fills),
         }
+        self._forget()
+        return found
 
     async def _fill(self, number: int, due: float) -> None:
         """``due`` is when the order is to be sent."""
@@ -94,13 +141,18 @@ def _percentiles(histogram: HdrHistogram) -> dict[str, float]:
     }
 
 
-async def main(port: int, rate: int, count: int) -> None:
+async def main(port: int, rate: int, makers: int) -> None:
     client = Client(port)
-    loop = OpenLoop(client)
-    await loop.place_makers(count)
+    loop = OpenLoop(client, rate)
+    await loop.place_makers(makers)
     print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
-    print(json.dumps(await loop.run(rate, count)), flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        word, *count = line.split()
+        if word == "go":
+            await loop.go(int(*count))
+            print("done", flush=True)
+        else:
+            print(json.dumps(loop.tell()), flush=True)
     client.close()
 
 

@@ -20,6 +20,7 @@ from functools import cache
 from itertools import groupby
 from queue import SimpleQueue
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -75,10 +76,7 @@ def place_orders(url: str) -> None:
 
         def place(batch: Sequence[NewOrder]) -> int:
             now = datetime.now(UTC)
-            rows = [
-                _placed_row(order_id.bytes, 1, _encode(Placed(now, *terms)))
-                for order_id, *terms in batch
-            ]
+            rows = [placed_row(order_id, Placed(now, *terms)) for order_id, *terms in batch]
             return append(cursor, "orders_events", rows)
 
         serve(lambda order: order, place)
@@ -135,7 +133,7 @@ class Engine:
                 if not orders:
                     list(listening.notifies(timeout=_LOOK_ANYWAY_SECONDS, stop_after=1))
                     continue
-                rows, decisions = _decide(books, orders)
+                rows, decisions = decide(books, orders)
                 to = orders[-1].position
                 last = append(
                     cursor, "matching_events", rows, move(table, "Orders", since, to)
@@ -159,7 +157,7 @@ class Engine:
             changes = []
             for _, decision in decisions:
                 for change in decision.changes:
-                    rows.append(_order_event(change, decision))
+                    rows.append(order_event(change, decision))
                     changes.append((change, decision.time))
             last = append(
                 cursor, "orders_events", rows, move(table, "Matching", since, to)
@@ -168,7 +166,11 @@ class Engine:
             self._orders.put(Piece(last - len(rows) + 1, last, changes))
 
 
-def _decide(
+def placed_row(order_id: UUID, placed: Placed) -> bytes:
+    return _placed_row(order_id.bytes, 1, _encode(placed))
+
+
+def decide(
     books: dict[str, Book], orders: list[Order]
 ) -> tuple[list[bytes], list[tuple[int, Decision]]]:
     """The rows of the books' events, and the decisions with their places among the rows."""
@@ -200,7 +202,7 @@ def _decide(
     return rows, decisions
 
 
-def _order_event(change: Change, decision: Decision) -> bytes:
+def order_event(change: Change, decision: Decision) -> bytes:
     order = change.order
     placed = order.placed
     facts = (decision.time, placed.user_id, placed.asset, decision.version, change.status)
