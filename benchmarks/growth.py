@@ -51,9 +51,7 @@ def ready_seconds(server: EmbeddedPostgres, count: int, assets: int, runs: int) 
         return [_ready(url, env, connection, assets) for _ in range(runs)]
 
 
-def _ready(
-    url: str, env: dict[str, str], connection: psycopg.Connection, assets: int
-) -> float:
+def _ready(url: str, env: dict[str, str], connection: psycopg.Connection, assets: int) -> float:
     placements = [
         Placement(
             uuid4(),
@@ -119,7 +117,7 @@ def _short(number: int) -> str:
 @click.option("--books", "assets", multiple=True, default=(1, 1_000))
 @click.option("--matches", default=20_000, help="Timed in each run.")
 @output
-def main(
+def main(  # noqa: PLR0913 - one parameter an option
     runs: int,
     sizes: tuple[int, ...],
     assets: tuple[int, ...],

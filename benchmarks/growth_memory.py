@@ -4,6 +4,7 @@ import gc
 import json
 import sys
 import time
+from itertools import islice
 from random import Random
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import psutil
 
 from benchmarks.measuring import percentile
 from benchmarks.seeding import resting
-from benchmarks.workload import LOT, NewOrder
+from benchmarks.workload import NewOrder
 from domain.book import Book, RestingOrder
 from domain.values import Side
 
@@ -38,18 +39,16 @@ def time_matches(books: list[Book], count: int) -> list[int]:
     for _ in range(count):
         book = random.choice(books)
         side = random.choice(list(Side))
-        best = next(book.walk(side.opposite))
-        quantity = random.randint(1, 200) * LOT
+        makers = list(islice(book.walk(side.opposite), random.randint(1, 3)))
+        quantity = sum(maker.remaining for maker in makers)
         begun = time.thread_time_ns()
-        matches = book.match(side, best.price, quantity)
+        matches = book.match(side, makers[-1].price, quantity)
         for maker, taken in matches:
             book.fill(maker.order_id, taken)
         times.append(time.thread_time_ns() - begun)
         for maker, taken in matches:
             order_id = UUID(int=random.getrandbits(128), version=4)
-            book.rest(
-                RestingOrder(order_id, maker.user_id, maker.side, maker.price, taken, taken)
-            )
+            book.rest(RestingOrder(order_id, maker.user_id, maker.side, maker.price, taken, taken))
     return times
 
 

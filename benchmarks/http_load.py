@@ -73,8 +73,18 @@ class Service:
 def closed_loop(port: int, connections: int, seconds: int) -> dict[str, Any]:
     """What wrk found: requests a second, milliseconds, and answers that were not a 201."""
     done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s",
-         "-s", str(_SCRIPT), f"http://127.0.0.1:{port}"],
+        [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "--latency",
+            "--timeout",
+            "10s",
+            "-s",
+            str(_SCRIPT),
+            f"http://127.0.0.1:{port}",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -166,8 +176,16 @@ def measure(runs: int, seconds: int, waits: int, *, verify: bool) -> Report:
         "http",
         {"runs": runs, "seconds": seconds, "waits": waits},
         [
-            Figure("POST, closed loop", "201/s", {n: [r["rate"] for r in of] for n, of in closed.items()}),
-            Figure("POST, closed loop, p99", "ms", {n: [r["p99"] for r in of] for n, of in closed.items()}),
+            Figure(
+                "POST, closed loop",
+                "201/s",
+                {n: [r["rate"] for r in of] for n, of in closed.items()},
+            ),
+            Figure(
+                "POST, closed loop, p99",
+                "ms",
+                {n: [r["p99"] for r in of] for n, of in closed.items()},
+            ),
             Figure(
                 f"POST -> fill visible, {RATE}/s",
                 "ms",
@@ -186,8 +204,13 @@ def measure(runs: int, seconds: int, waits: int, *, verify: bool) -> Report:
         ],
         where,
         {
-            "answers that are no 201": {n: sum(r["refused"] + r["errors"] for r in of) for n, of in closed.items()},
-            "open loop": {name: [one[name] for one in opened] for name in ("rate", "refused", "early", "cpu", "posted")},
+            "answers that are no 201": {
+                n: sum(r["refused"] + r["errors"] for r in of) for n, of in closed.items()
+            },
+            "open loop": {
+                name: [one[name] for one in opened]
+                for name in ("rate", "refused", "early", "cpu", "posted")
+            },
             "consistent": [one.get("consistent") for one in found],
         },
     )
@@ -202,5 +225,7 @@ def measure(runs: int, seconds: int, waits: int, *, verify: bool) -> Report:
 def main(results: Path, *, as_json: bool, **settings: Any) -> None:
     """Requests a second and latencies of the whole service."""
     if shutil.which("wrk") is None:
-        raise click.ClickException("wrk is not there: install it (apt install wrk, brew install wrk)")
+        raise click.ClickException(
+            "wrk is not there: install it (apt install wrk, brew install wrk)"
+        )
     publish(measure(**settings), results, as_json=as_json)

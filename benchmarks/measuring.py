@@ -64,7 +64,9 @@ class Report(NamedTuple):
                     "median": _rounded(figure.medians()),
                     "baseline": figure.baseline,
                     "ratio": _rounded(figure.ratios()),
-                    "samples": {name: [_round(v) for v in of] for name, of in figure.samples.items()},
+                    "samples": {
+                        name: [_round(v) for v in of] for name, of in figure.samples.items()
+                    },
                 }
                 for figure in self.figures
             ],

@@ -1,9 +1,9 @@
 """Orders at a fixed rate, whether the service keeps up or not: POST -> fill visible by GET.
 
 A process of its own, that is told on standard input to `go` on for a number of orders, and to
-`tell` what it found since it last did. Makers are placed beforehand, so that each order trades at once, with
-one maker. Latency counts from the moment at which an order was to be sent, so that an order
-that had to wait for its turn has waited (no coordinated omission).
+`tell` what it found since it last did. Makers are placed beforehand, so that each order trades
+at once, with one maker. Latency counts from the moment at which an order was to be sent, so
+that an order that had to wait for its turn has waited (no coordinated omission).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any, NamedTuple, Self
 
-from hdrh.histogram import HdrHistogram
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
 from benchmarks.http_client import Client, get, post
 from benchmarks.running import Child

@@ -1,14 +1,15 @@
 """Orders placed -> matched -> both orders updated -> visible in every view: orders a second.
 
-Two figures of the whole way. ``batches``: one process places batches of 1 000 while the
-engine works; from the first placing until everything is visible. ``backlog``: everything is
-placed first, the engine (up, warm, and stopped meanwhile) then takes batches of up to 4 000.
-A third one, ``stored``: events a second of our recorder, against COPY of the same rows.
+Two figures are of the whole way. ``batches``: one process places while the engine works; from
+the first placing until everything is visible. ``backlog``: everything is placed first; from
+the moment at which the engine, which is up and warm and was stopped meanwhile, goes on. A
+third one, ``stored``: events a second of our recorder, against COPY of the same rows.
 """
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,10 +26,13 @@ from interface.database_url import database_env
 from interface.postgres import EmbeddedPostgres
 from system import create_tables
 
-class Pipeline(NamedTuple):
-    """How one candidate's processes are started, given a database and a batch size."""
+_PLACED_AT_ONCE: Final = 1_000
 
-    engine: Callable[[str, int], Child]
+
+class Pipeline(NamedTuple):
+    """How the processes of a candidate are started."""
+
+    engine: Callable[[str, int], Child]  # given a URL and a batch size
     placer: tuple[str, ...]  # its module and arguments; the URL comes last
 
 
@@ -39,114 +43,144 @@ PIPELINES: Final = {
 }
 
 
+class Load(NamedTuple):
+    """Orders, how many the engine takes at a time, and whether they wait for it."""
+
+    orders: int
+    batch: int
+    backlog: bool
+
+
 class Outcome(NamedTuple):
-    """Orders a second, and microseconds of CPU that an order took."""
+    """Orders a second, and microseconds of the processor that an order took in each part."""
 
     rate: float
-    cpu: dict[str, float]
+    cpu: Mapping[str, float]
 
 
-def run(server: EmbeddedPostgres, name: str, count: int, batch: int, *, backlog: bool) -> Outcome:
-    """One run of a candidate in a database of its own."""
+class Settings(NamedTuple):
+    """As the options say it."""
+
+    runs: int
+    orders: int
+    batch: int
+    backlog: int
+    backlog_batch: int
+    stock: int
+    events: int
+
+
+def run(server: EmbeddedPostgres, name: str, load: Load) -> Outcome:
+    """A run of a candidate, in a database of its own."""
     with fresh_database(server.url) as url:
         create_tables(database_env(url))
-        return run_in(url, server.pid, name, count, batch, backlog=backlog)
+        return run_in(url, server.pid, name, load)
 
 
-def run_in(  # noqa: PLR0913 - what is run, and on what
-    url: str, server: int, name: str, count: int, batch: int, *, backlog: bool
-) -> Outcome:
-    """One run, by a server with that pid, in an empty database that has its tables."""
+def run_in(url: str, server_pid: int, name: str, load: Load) -> Outcome:
+    """A run of a candidate, in a database that has its tables and nothing in them."""
     pipeline = PIPELINES[name]
     with (
         psycopg.connect(url, autocommit=True) as connection,
-        pipeline.engine(url, batch) as engine,
-        Child([*pipeline.placer, url]) as child,
+        pipeline.engine(url, load.batch) as engine,
+        Child([*pipeline.placer, url]) as placing,
     ):
-        placer = Placer(child, count, min(batch, 1_000))
+        placer = Placer(placing, load.orders, min(load.batch, _PLACED_AT_ONCE))
         until_visible(connection, placer.warm_up.position, engine.check)
-        pids = {"placer": child.pid, "engine": engine.pid, "PostgreSQL": server}
-        before = {part: cpu_seconds(pid) for part, pid in pids.items()}
-        if backlog:
+        used = _Used({"placer": placing.pid, "engine": engine.pid, "PostgreSQL": server_pid})
+        if load.backlog:
             engine.pause()
         placed = placer.place_all()
         begun = placed.begun
-        if backlog:
-            before = {part: cpu_seconds(pid) for part, pid in pids.items()}
+        if load.backlog:
+            used.begin()
             begun = time.monotonic()
             engine.resume()
         ended = until_visible(connection, placed.position, engine.check)
-        used = {part: cpu_seconds(pid) - before[part] for part, pid in pids.items()}
-    return Outcome(
-        count / (ended - begun), {part: seconds / count * 1e6 for part, seconds in used.items()}
-    )
+        cpu = {part: seconds / load.orders * 1e6 for part, seconds in used.seconds().items()}
+    return Outcome(load.orders / (ended - begun), cpu)
 
 
-def measure(
-    runs: int, orders: int, backlog: int, stock: int, events: int, batch: int, queued_batch: int
-) -> Report:
+class _Used:
+    """Seconds of the processor that processes have used since the beginning."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._pids = pids
+        self.begin()
+
+    def begin(self) -> None:
+        self._before = self._now()
+
+    def seconds(self) -> dict[str, float]:
+        return {part: now - self._before[part] for part, now in self._now().items()}
+
+    def _now(self) -> dict[str, float]:
+        return {part: cpu_seconds(pid) for part, pid in self._pids.items()}
+
+
+def measure(settings: Settings) -> Report:
+    runs, orders, batch, backlog, backlog_batch, stock, events = settings
     with postgres() as server:
-        whole = ("ours", "raw")
+        streamed, queued = (
+            Load(orders, batch, backlog=False),
+            Load(backlog, backlog_batch, backlog=True),
+        )
         batches = in_turns(
             runs,
             {
-                **{n: lambda n=n: run(server, n, orders, batch, backlog=False) for n in whole},
-                "stock": lambda: run(server, "stock", stock, 1, backlog=False),
+                "ours": partial(run, server, "ours", streamed),
+                "raw": partial(run, server, "raw", streamed),
+                "stock": partial(run, server, "stock", Load(stock, 1, backlog=False)),
             },
         )
-        queued = in_turns(
-            runs, {n: lambda n=n: run(server, n, backlog, queued_batch, backlog=True) for n in whole}
+        backlogs = in_turns(
+            runs, {name: partial(run, server, name, queued) for name in ("ours", "raw")}
         )
         stored = in_turns(
             runs,
             {
-                "ours": lambda: stored_by_recorder(server.url, events),
-                "raw": lambda: stored_by_copy(server.url, events),
+                "ours": partial(stored_by_recorder, server.url, events),
+                "raw": partial(stored_by_copy, server.url, events),
             },
         )
         with psycopg.connect(server.url) as connection:
             found = conditions(connection)
-    cpu = {
-        f"CPU of an order, {figure}, us": {
-            name: {part: statistics.median(o.cpu[part] for o in outcomes) for part in outcomes[0].cpu}
-            for name, outcomes in of.items()
-        }
-        for figure, of in (("batches", batches), ("backlog", queued))
-    }
     return Report(
         "pipeline",
-        {
-            "runs": runs,
-            "orders": orders,
-            "batch": batch,
-            "backlog": backlog,
-            "backlog batch": queued_batch,
-            "stock": stock,
-            "events": events,
-        },
+        settings._asdict(),
         [
             Figure(f"batches of {batch}", "orders/s", _rates(batches), "raw"),
-            Figure(f"backlog, batches of {queued_batch}", "orders/s", _rates(queued), "raw"),
+            Figure(f"backlog, batches of {backlog_batch}", "orders/s", _rates(backlogs), "raw"),
             Figure("stored, batches of 1 000", "events/s", stored, "raw"),
         ],
         found,
-        cpu,
+        {
+            "CPU of an order, batches, us": _cpu(batches),
+            "CPU of an order, backlog, us": _cpu(backlogs),
+        },
     )
 
 
-def _rates(outcomes: dict[str, list[Outcome]]) -> dict[str, list[float]]:
+def _rates(outcomes: Mapping[str, list[Outcome]]) -> dict[str, list[float]]:
     return {name: [outcome.rate for outcome in of] for name, of in outcomes.items()}
+
+
+def _cpu(outcomes: Mapping[str, list[Outcome]]) -> dict[str, dict[str, float]]:
+    return {
+        name: {part: statistics.median(outcome.cpu[part] for outcome in of) for part in of[0].cpu}
+        for name, of in outcomes.items()
+    }
 
 
 @click.command()
 @click.option("--runs", default=5, help="Of each candidate.")
 @click.option("--orders", default=50_000, help="Placed while the engine works.")
+@click.option("--batch", default=1_000, help="Orders placed, and taken by the engine, at a time.")
 @click.option("--backlog", default=100_000, help="Orders that wait for the engine.")
+@click.option("--backlog-batch", default=4_000, help="Orders that it then takes at a time.")
 @click.option("--stock", default=1_000, help="Orders for the library as it comes.")
 @click.option("--events", default=100_000, help="Stored by the recorder alone.")
-@click.option("--batch", default=1_000, help="Orders placed, and taken by the engine, at a time.")
-@click.option("--backlog-batch", "queued_batch", default=4_000, help="The same with a backlog.")
 @output
 def main(results: Path, *, as_json: bool, **settings: int) -> None:
     """Orders a second, all the way from placing to the read models."""
-    publish(measure(**settings), results, as_json=as_json)
+    publish(measure(Settings(**settings)), results, as_json=as_json)

@@ -11,7 +11,9 @@ def plot(report: Report, path: Path) -> None:
     """Draws one panel a figure, side by side."""
     count = len(report.figures)
     canvas = Canvas(figsize=(3.2 * count + 0.6, 3.6), layout="constrained")
-    for panel, figure in zip(canvas.subplots(1, count, squeeze=False)[0], report.figures, strict=True):
+    for panel, figure in zip(
+        canvas.subplots(1, count, squeeze=False)[0], report.figures, strict=True
+    ):
         medians = figure.medians()
         bars = panel.bar(list(medians), list(medians.values()), color="#8fb4d9", width=0.6)
         panel.bar_label(bars, fmt="{:,.3g}", padding=2)

@@ -88,9 +88,7 @@ class Book:
             maker.notional += at * quantity
             order.notional += at * quantity
             fills.append(
-                Fill(
-                    self._trades, maker.text, maker.placed.user_id, at, quantity, maker.remaining
-                )
+                Fill(self._trades, maker.text, maker.placed.user_id, at, quantity, maker.remaining)
             )
             taken.append(OrderFill(self._trades, at, quantity, "TAKER"))
             status = "PARTIALLY_FILLED" if maker.remaining else "FILLED"

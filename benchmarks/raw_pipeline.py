@@ -76,7 +76,7 @@ def place_orders(url: str) -> None:
 
         def place(batch: Sequence[NewOrder]) -> int:
             now = datetime.now(UTC)
-            rows = [placed_row(order_id, Placed(now, *terms)) for order_id, *terms in batch]
+            rows = [placed_row(order.order_id, Placed(now, *order[1:])) for order in batch]
             return append(cursor, "orders_events", rows)
 
         serve(lambda order: order, place)
@@ -111,7 +111,7 @@ class Engine:
             with psycopg.connect(self._url, autocommit=True) as connection:
                 cursor = connection.cursor()
                 work(*(argument for argument in (cursor, queue) if argument is not None))
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - told, and the process goes down
             traceback.print_exc()
             os._exit(1)
 
@@ -135,9 +135,7 @@ class Engine:
                     continue
                 rows, decisions = decide(books, orders)
                 to = orders[-1].position
-                last = append(
-                    cursor, "matching_events", rows, move(table, "Orders", since, to)
-                )
+                last = append(cursor, "matching_events", rows, move(table, "Orders", since, to))
                 since = to
                 first = last - len(rows) + 1
                 placed = [(first + index, decision) for index, decision in decisions]
@@ -159,9 +157,7 @@ class Engine:
                 for change in decision.changes:
                     rows.append(order_event(change, decision))
                     changes.append((change, decision.time))
-            last = append(
-                cursor, "orders_events", rows, move(table, "Matching", since, to)
-            )
+            last = append(cursor, "orders_events", rows, move(table, "Matching", since, to))
             since = to
             self._orders.put(Piece(last - len(rows) + 1, last, changes))
 

@@ -128,4 +128,3 @@ def _numeric(value: int) -> bytes:
         digits.append(digit)
     count = len(digits)
     return pack(f"!ihhhh{count}h", 8 + 2 * count, count, count - 1, 0, 0, *reversed(digits))
-

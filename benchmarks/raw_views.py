@@ -1,7 +1,7 @@
 """The views of the raw pipeline: a batch of decisions becomes a few set-based statements."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 
@@ -40,6 +40,10 @@ _UPSERT_BOOKS: Final = """
 _OPPOSITE: Final = {"BUY": "SELL", "SELL": "BUY"}
 
 
+# Asset, side and price to quantity and number of orders.
+Levels = dict[tuple[str, str, int], list[int]]
+
+
 class Piece(NamedTuple):
     """A part of a log without a gap, first position to last, and what is in it."""
 
@@ -73,7 +77,9 @@ def start(cursor: psycopg.Cursor, table: str, leader: str) -> None:
     """Takes the first position; raises UniqueViolation where the database is not fresh."""
     cursor.execute(f"INSERT INTO {table} VALUES ('{leader}', 0)")
     # Without statistics the planner takes the whole table rather than a thousand keys.
-    cursor.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+    cursor.execute(
+        "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+    )
 
 
 def follow_orders(cursor: psycopg.Cursor, queue: SimpleQueue[Piece]) -> None:
@@ -126,17 +132,12 @@ def _order_row(order: Order, changed: dict[Order, tuple[Change, Any]]) -> bytes:
 
 
 def _update_orders(cursor: psycopg.Cursor, changed: Iterable[tuple[Change, Any]]) -> None:
-    columns = list(
-        zip(
-            *(
-                (change.order.text, change.filled, change.notional, change.status, time.isoformat())
-                for change, time in changed
-            ),
-            strict=True,
-        )
-    )
-    if columns:
-        cursor.execute(_UPDATE_ORDERS, [array(column) for column in columns])
+    rows = [
+        (change.order.text, change.filled, change.notional, change.status, time.isoformat())
+        for change, time in changed
+    ]
+    if rows:
+        cursor.execute(_UPDATE_ORDERS, _columns(rows))
 
 
 def follow_matching(cursor: psycopg.Cursor, queue: SimpleQueue[Piece]) -> None:
@@ -144,42 +145,45 @@ def follow_matching(cursor: psycopg.Cursor, queue: SimpleQueue[Piece]) -> None:
     books, trades = "book_view.bookview_tracking", "trade_view.tradeview_tracking"
     start(cursor, books, "Matching")
     start(cursor, trades, "Matching")
-    levels: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0])
+    levels: Levels = defaultdict(lambda: [0, 0])
     position = 0
-    for pieces in iter(lambda: _take(queue), []):
+    while True:
+        pieces = _take(queue)
         since, position = position, pieces[-1].last
         begin(cursor, _BEGIN, move(books, "Matching", since, position))
         begin(cursor, move(trades, "Matching", since, position))
-        _write(cursor, [item for piece in pieces for item in piece.items], levels)
+        batch = _Batch(levels)
+        for piece in pieces:
+            for place, decision in piece.items:
+                batch.add(place, decision)
+        batch.write(cursor)
         cursor.execute("COMMIT; NOTIFY bookview_tracking; NOTIFY tradeview_tracking")
 
 
-def _write(
-    cursor: psycopg.Cursor,
-    decisions: list[tuple[int, Decision]],
-    levels: dict[tuple[str, str, int], list[int]],
-) -> None:
-    """``levels`` holds quantity and number of orders at each price, and is kept."""
-    trades: list[bytes] = []
-    versions: dict[str, int] = {}
-    rested: dict[Order, tuple[int, int]] = {}  # remaining, priority
-    remaining: dict[str, int] = {}
-    gone: list[str] = []
-    touched: dict[tuple[str, str, int], list[int]] = {}
-    for position, (version, time, fills, changes) in decisions:
+class _Batch:
+    """What decisions, together, do to the rows of books and trades."""
+
+    def __init__(self, levels: Levels) -> None:
+        self._levels = levels  # all that there are; kept from batch to batch
+        self._touched: Levels = {}
+        self._versions: dict[str, int] = {}
+        self._trades: list[bytes] = []
+        self._rested: dict[Order, tuple[int, int]] = {}  # remaining, priority
+        self._remaining: dict[str, int] = {}
+        self._gone: list[str] = []
+
+    def add(self, position: int, decision: Decision) -> None:
+        version, time, fills, changes = decision
         taker = changes[0]
         order, placed = taker.order, taker.order.placed
         asset, side = placed.asset, placed.side
-        versions[asset] = version
+        self._versions[asset] = version
         if taker.remaining:
-            rested[order] = (taker.remaining, version)
-            level = (asset, side, placed.price)
-            touched[level] = total = levels[level]
-            total[0] += taker.remaining
-            total[1] += 1
-        for number, fill in enumerate(fills, start=1):
-            maker = changes[number].order
-            trades.append(
+            self._rested[order] = (taker.remaining, version)
+            self._level(asset, side, placed.price, taker.remaining, 1)
+        for fill, change in zip(fills, changes[1:], strict=True):
+            maker, remaining = change.order, fill.maker_remaining
+            self._trades.append(
                 trade_row(
                     asset,
                     fill.trade_id,
@@ -192,52 +196,56 @@ def _write(
                     position,
                 )
             )
-            level = (asset, _OPPOSITE[side], fill.price)
-            touched[level] = total = levels[level]
-            total[0] -= fill.quantity
-            if fill.maker_remaining:
-                if maker in rested:
-                    rested[maker] = (fill.maker_remaining, rested[maker][1])
-                else:
-                    remaining[maker.text] = fill.maker_remaining
+            self._level(asset, _OPPOSITE[side], fill.price, -fill.quantity, 0 if remaining else -1)
+            self._fill(maker, remaining)
+
+    def write(self, cursor: psycopg.Cursor) -> None:
+        if self._trades:
+            copy(cursor, "trade_view.trades", self._trades)
+        if self._gone:
+            cursor.execute(_DELETE_RESTING, [array(self._gone)])
+        if self._remaining:
+            columns = (self._remaining, self._remaining.values())
+            cursor.execute(_UPDATE_RESTING, [array(column) for column in columns])
+        if self._rested:
+            resting = [_resting_row(order, *place) for order, place in self._rested.items()]
+            copy(cursor, "book_view.resting_orders", resting)
+        empty = [level for level, (_, orders) in self._touched.items() if not orders]
+        for level in empty:
+            del self._levels[level], self._touched[level]
+        if self._touched:
+            rows = [(*level, *total) for level, total in self._touched.items()]
+            cursor.execute(_UPSERT_LEVELS, _columns(rows))
+        if empty:
+            cursor.execute(_DELETE_LEVELS, _columns(empty))
+        cursor.execute(_UPSERT_BOOKS, _columns(self._versions.items()))
+
+    def _level(self, asset: str, side: str, price: int, quantity: int, orders: int) -> None:
+        level = (asset, side, price)
+        self._touched[level] = total = self._levels[level]
+        total[0] += quantity
+        total[1] += orders
+
+    def _fill(self, maker: Order, remaining: int) -> None:
+        if maker in self._rested:
+            if remaining:
+                self._rested[maker] = (remaining, self._rested[maker][1])
             else:
-                total[1] -= 1
-                if rested.pop(maker, None) is None:
-                    remaining.pop(maker.text, None)
-                    gone.append(maker.text)
-    if trades:
-        copy(cursor, "trade_view.trades", trades)
-    if gone:
-        cursor.execute(_DELETE_RESTING, [array(gone)])
-    if remaining:
-        cursor.execute(_UPDATE_RESTING, [array(remaining), array(remaining.values())])
-    if rested:
-        copy(
-            cursor,
-            "book_view.resting_orders",
-            [
-                resting_row(order.id, placed.asset, placed.side, placed.price, *place)
-                for order, place in rested.items()
-                for placed in (order.placed,)
-            ],
-        )
-    _write_levels(cursor, touched, levels)
-    cursor.execute(_UPSERT_BOOKS, [array(versions), array(versions.values())])
+                del self._rested[maker]
+        elif remaining:
+            self._remaining[maker.text] = remaining
+        else:
+            self._remaining.pop(maker.text, None)
+            self._gone.append(maker.text)
 
 
-def _write_levels(
-    cursor: psycopg.Cursor,
-    touched: dict[tuple[str, str, int], list[int]],
-    levels: dict[tuple[str, str, int], list[int]],
-) -> None:
-    empty = [level for level, (_, orders) in touched.items() if not orders]
-    for level in empty:
-        del levels[level], touched[level]
-    if touched:
-        columns = zip(*((*level, *total) for level, total in touched.items()), strict=True)
-        cursor.execute(_UPSERT_LEVELS, [array(column) for column in columns])
-    if empty:
-        cursor.execute(_DELETE_LEVELS, [array(column) for column in zip(*empty, strict=True)])
+def _resting_row(order: Order, remaining: int, priority: int) -> bytes:
+    placed = order.placed
+    return resting_row(order.id, placed.asset, placed.side, placed.price, remaining, priority)
+
+
+def _columns(rows: Iterable[Sequence[object]]) -> list[str]:
+    return [array(column) for column in zip(*rows, strict=True)]
 
 
 def _take(queue: SimpleQueue[Piece]) -> list[Piece]:

@@ -54,7 +54,8 @@ def seed(url: str, orders: Iterable[NewOrder], progress: Callable[[int], None]) 
             progress(len(batch))
         for table, leader in _FOLLOWERS.items():
             connection.execute(
-                f"INSERT INTO {table} SELECT %s, max(notification_id) FROM {leader}_events", [leader]
+                f"INSERT INTO {table} SELECT %s, max(notification_id) FROM {leader}_events",
+                [leader],
             )
         connection.execute("VACUUM ANALYZE")
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
@@ -55,7 +55,9 @@ class StockOrders(_Stock):
 class StockMatching(_Stock):
     name = "Matching"
     topics = tuple(command.TOPIC for command in COMMANDS)
-    env = {"AGGREGATE_CACHE_MAXSIZE": "0"}  # without it, books are replayed for each command
+    env: ClassVar[dict[str, str]] = {
+        "AGGREGATE_CACHE_MAXSIZE": "0"
+    }  # without it, books are replayed for each command
 
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]

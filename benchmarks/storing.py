@@ -9,12 +9,12 @@ import psycopg
 from eventsourcing.persistence import JSONTranscoder, StoredEvent
 
 from application.persistence.mapper import JSONMapper
+from benchmarks.our_pipeline import placement
 from benchmarks.raw_pipeline import append
 from benchmarks.raw_rows import event_row
 from benchmarks.running import fresh_database
 from benchmarks.workload import orders
 from domain.order import Order
-from domain.values import Side, Terms
 from interface.database_url import database_env
 from system import build, create_tables
 
@@ -34,7 +34,10 @@ def stored_by_copy(server_url: str, count: int) -> float:
         cursor = connection.cursor()
 
         def insert(batch: Sequence[StoredEvent]) -> None:
-            rows = [row(e.originator_id.bytes, e.originator_version, e.state) for e in batch]
+            rows = [
+                row(event.originator_id.bytes, event.originator_version, event.state)  # type: ignore[union-attr]
+                for event in batch
+            ]
             append(cursor, "orders_events", rows)
 
         return _rate(events, insert)
@@ -46,9 +49,7 @@ def _stored_events(count: int) -> list[StoredEvent]:
     now = datetime.now(UTC)
     events: list[StoredEvent] = []
     for order in orders(count):
-        side, *rest = order[3:]
-        terms = Terms(order.user_id, order.asset, Side(side), *rest)
-        placed = Order.place(order.order_id, terms, now)
+        placed = Order.place(*placement(order), now)
         events += map(mapper.to_stored_event, placed.collect_events())
     return events
 

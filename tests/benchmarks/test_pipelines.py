@@ -5,7 +5,7 @@ import os
 import psycopg
 import pytest
 
-from benchmarks.pipeline import run_in
+from benchmarks.pipeline import Load, run_in
 from interface.database_url import database_env
 from system import create_tables
 
@@ -39,7 +39,7 @@ def shown_after(postgres_url):
             connection.execute(f"CREATE DATABASE {database}")
         url = postgres_url.replace("/ome?", f"/{database}?")
         create_tables(database_env(url))
-        run_in(url, os.getpid(), name, ORDERS, 100, backlog=backlog)
+        run_in(url, os.getpid(), name, Load(ORDERS, 100, backlog))
         with psycopg.connect(url) as connection:
             return {what: connection.execute(query).fetchall() for what, query in SHOWN.items()}
 
