@@ -1,5 +1,7 @@
 """`python -m benchmarks NAME`, which is also `ome bench NAME`."""
 
+import signal
+import sys
 from importlib import import_module
 
 import click
@@ -34,4 +36,5 @@ class Benchmarks(click.Group):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leaves in order
     Benchmarks(help=__doc__)(prog_name=NAME)

@@ -9,6 +9,7 @@ import asyncio
 import json
 import shutil
 import socket
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -168,52 +169,54 @@ def measure(runs: int, seconds: int, waits: int, *, verify: bool) -> Report:
             where = conditions(connection)
     closed = {f"{c} connections": [one[f"closed {c}"] for one in found] for c in CONNECTIONS}
     opened = [one["open"] for one in found]
-    waiting = {
-        "Prefer: wait": [percentile(one["waits"], 50) for one in found],
-        "bare commit": [percentile(one["commits"], 50) for one in found],
-    }
     return Report(
         "http",
         {"runs": runs, "seconds": seconds, "waits": waits},
         [
-            Figure(
-                "POST, closed loop",
-                "201/s",
-                {n: [r["rate"] for r in of] for n, of in closed.items()},
-            ),
-            Figure(
-                "POST, closed loop, p99",
-                "ms",
-                {n: [r["p99"] for r in of] for n, of in closed.items()},
-            ),
-            Figure(
-                f"POST -> fill visible, {RATE}/s",
-                "ms",
-                {p: [one["filled"][p] for one in opened] for p in ("p50", "p99", "p99.9")},
-            ),
-            Figure("one client, p50", "ms", waiting, "bare commit"),
-            Figure(
-                "one client, p99",
-                "ms",
-                {
-                    "Prefer: wait": [percentile(one["waits"], 99) for one in found],
-                    "bare commit": [percentile(one["commits"], 99) for one in found],
-                },
-                "bare commit",
-            ),
+            Figure("POST, closed loop", "201/s", _each(closed, "rate")),
+            Figure("POST, closed loop, p99", "ms", _each(closed, "p99")),
+            _open_figure("POST", "posted", opened),
+            _open_figure("POST -> fill visible", "filled", opened),
+            _waiting_figure(50, found),
+            _waiting_figure(99, found),
         ],
         where,
         {
             "answers that are no 201": {
-                n: sum(r["refused"] + r["errors"] for r in of) for n, of in closed.items()
+                name: sum(one["refused"] + one["errors"] for one in of)
+                for name, of in closed.items()
             },
             "open loop": {
-                name: [one[name] for one in opened]
-                for name in ("rate", "refused", "early", "cpu", "posted")
+                "orders/s": statistics.median(one["rate"] for one in opened),
+                "refused": sum(one["refused"] for one in opened),
+                "looked too early": sum(one["early"] for one in opened),
+                "cores of the generator": statistics.median(one["cpu"] for one in opened),
             },
-            "consistent": [one.get("consistent") for one in found],
+            "consistent": {
+                f"run {number}": one["consistent"]
+                for number, one in enumerate(found, start=1)
+                if "consistent" in one
+            },
         },
     )
+
+
+def _each(found: dict[str, list[dict[str, Any]]], what: str) -> dict[str, list[float]]:
+    return {name: [one[what] for one in of] for name, of in found.items()}
+
+
+def _open_figure(name: str, what: str, found: list[dict[str, Any]]) -> Figure:
+    percentiles = ("p50", "p99", "p99.9")
+    samples = {percent: [one[what][percent] for one in found] for percent in percentiles}
+    return Figure(f"{name}, {RATE}/s, open loop", "ms", samples)
+
+
+def _waiting_figure(percent: float, found: list[dict[str, Any]]) -> Figure:
+    samples = {
+        "Prefer: wait": [percentile(one["waits"], percent) for one in found],
+        "bare commit": [percentile(one["commits"], percent) for one in found],
+    }
+    return Figure(f"one client, p{percent}", "ms", samples, "bare commit")
 
 
 @click.command()

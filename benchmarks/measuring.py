@@ -21,6 +21,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 T = TypeVar("T")
 
 _LIBRARIES = ("eventsourcing", "psycopg", "msgspec", "flask", "granian")
+# The average number of processes that wanted a core, in the minute before we began.
+_LOAD_BEFORE = os.getloadavg()[0]
 _POSTGRES = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
 
 
@@ -92,7 +94,8 @@ def conditions(connection: psycopg.Connection[Any] | None = None) -> dict[str, A
         "commit": _commit(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "load before": _LOAD_BEFORE,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
@@ -120,9 +123,9 @@ def in_words(report: Report) -> str:
         ratios = figure.ratios()
         for candidate, median in figure.medians().items():
             values = figure.samples[candidate]
-            line = f"  {figure.name:34} {candidate:10} {_number(median):>10} {figure.unit}"
+            line = f"  {figure.name:38} {candidate:15} {number(median):>10} {figure.unit}"
             if len(values) > 1:
-                line += f"  ({_number(min(values))} to {_number(max(values))}, {len(values)} runs)"
+                line += f"  ({number(min(values))} to {number(max(values))}, {len(values)} runs)"
             if candidate in ratios:
                 line += f"  {ratios[candidate]:.3g} of {figure.baseline}"
             lines.append(line)
@@ -157,10 +160,11 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_words(entry)}" for name, entry in value.items())
-    return _number(value) if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """With three digits, or all before the point."""
     return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1000 else f"{value:.3g}"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure as Canvas
 
-from benchmarks.measuring import Report
+from benchmarks.measuring import Report, number
 
 
 def plot(report: Report, path: Path) -> None:
@@ -16,7 +16,7 @@ def plot(report: Report, path: Path) -> None:
     ):
         medians = figure.medians()
         bars = panel.bar(list(medians), list(medians.values()), color="#8fb4d9", width=0.6)
-        panel.bar_label(bars, fmt="{:,.3g}", padding=2)
+        panel.bar_label(bars, fmt=number, padding=2)
         for place, name in enumerate(medians):
             values = figure.samples[name]
             panel.plot([place] * len(values), values, ".", color="#1f3a5f", alpha=0.6)

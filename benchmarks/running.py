@@ -17,6 +17,7 @@ import psycopg
 
 from benchmarks.measuring import ROOT
 from interface.postgres import EmbeddedPostgres
+from interface.process import death_signal
 
 # On a disk: /tmp is in memory on some systems.
 _DISK = Path("/var/tmp")
@@ -72,14 +73,16 @@ class Child:
             stderr=self._log,
             text=True,
             start_new_session=True,
+            preexec_fn=death_signal(os.getpid(), signal.SIGTERM),  # noqa: PLW1509 - no locks
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.resume()
-        self._process.terminate()
+        if self._process.poll() is None:
+            self.resume()
+            self._process.terminate()
         try:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -112,8 +115,7 @@ class Child:
         os.killpg(self._process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGCONT)
+        os.killpg(self._process.pid, signal.SIGCONT)
 
     @property
     def pid(self) -> int:

@@ -1,6 +1,7 @@
 """The client of the load generator, against a server that cuts its answers into pieces."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ def asked(request, pieces, times=1):
     """The answers to a request, what the server read, and how many connections it saw."""
     read = []
     connections = 0
-    served = []
+    served: list[Any] = []
 
     async def serve(reader, writer):
         nonlocal connections

@@ -10,7 +10,7 @@ from domain.values import Side
 
 def makers_met(flow):
     """How many makers each order trades with, and the books at the end."""
-    books = {}
+    books: dict[str, Book] = {}
     met = []
     for order in flow:
         book = books.setdefault(order.asset, Book())
