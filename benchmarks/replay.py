@@ -66,7 +66,7 @@ def view_while_serving(env: dict[str, str], name: str, load: Generator) -> tuple
 def measure(runs: int, count: int, rate: int, makers: int) -> Report:
     idle: dict[str, list[float]] = {name: [] for name in (_AGGREGATES, *VIEWS)}
     serving: dict[str, list[float]] = {name: [] for name in VIEWS}
-    noticed: dict[str, list[float]] = {}
+    noticed: dict[str, dict[str, list[float]]] = {}
     with postgres() as server, fresh_database(server.url) as url:
         env = database_env(url)
         create_tables(env)
@@ -95,8 +95,10 @@ def measure(runs: int, count: int, rate: int, makers: int) -> Report:
                     tell(f"{name}, while serving {rate} orders/s")
                     speed, before, meanwhile = view_while_serving(env, name, load)
                     serving[name].append(speed)
-                    noticed[f"before {name}"] = [before["posted"]["p99"]]
-                    noticed[f"during {name}"] = [meanwhile["posted"]["p99"]]
+                    noticed[name] = {
+                        "before": [before["posted"]["p99"]],
+                        "meanwhile": [meanwhile["posted"]["p99"]],
+                    }
         service.close()
     return Report(
         "replay",
@@ -104,7 +106,10 @@ def measure(runs: int, count: int, rate: int, makers: int) -> Report:
         [
             Figure("made anew, idle", "events/s", idle),
             Figure("made anew, serving", "events/s", serving),
-            Figure(f"p99 of a POST, {rate}/s", "ms", noticed),
+            *(
+                Figure(f"p99 of a POST, {rate}/s, {name}", "ms", samples, "before")
+                for name, samples in noticed.items()
+            ),
         ],
         found,
         {"events": logs},
