@@ -36,7 +36,7 @@ class BatchFollower(Follower[UUID]):
 
     # How many events one read may bring at most, and how many it brings unless told; the
     # library's defaults are 10.
-    log_section_size = 10_000
+    log_section_size = 40_000
     pull_section_size = 500
     # Whether the events that it follows are recorded, or read before, by others in the same
     # process: see SharedLog.

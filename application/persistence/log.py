@@ -16,7 +16,7 @@ from eventsourcing.persistence import ApplicationRecorder, Mapper
 
 from application.persistence.recorder import EventRecorder
 
-_KEPT: Final = 10_000  # events: the largest batch, and what it causes, or twice as many
+_KEPT: Final = 50_000  # events, some 50 MB: twice as many at most
 
 Entry = tuple[int, Any]  # a notification id and its event
 
