@@ -29,8 +29,9 @@ from benchmarks import raw_views
 from benchmarks.placing import serve
 from benchmarks.raw_book import Book, Change, Decision, Order
 from benchmarks.raw_events import BookOpened, Filled, Matched, Opened, Placed
-from benchmarks.raw_rows import copy, event_row
-from benchmarks.raw_views import Piece, begin, move, start
+from benchmarks.raw_rows import event_row
+from benchmarks.raw_store import append, move, start
+from benchmarks.raw_views import Piece
 from benchmarks.running import Child
 from benchmarks.workload import NewOrder
 from domain.values import book_id
@@ -54,19 +55,6 @@ _matched_row = event_row("book.matched")
 
 def engine(url: str, batch: int) -> Child:
     return Child(["benchmarks.raw_pipeline", "engine", url, str(batch)])
-
-
-def append(cursor: psycopg.Cursor, table: str, rows: Sequence[bytes], *before: str) -> int:
-    """Commits events, after the statements ``before``; the position of the last one."""
-    lock = f"BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE"
-    if before:
-        begin(cursor, lock, *before)
-    else:
-        cursor.execute(lock)
-    copy(cursor, f"{table} (originator_id, originator_version, topic, state)", rows)
-    cursor.execute(f"SELECT lastval(); COMMIT; NOTIFY {table}")
-    last: int = cursor.fetchone()[0]  # type: ignore[index]
-    return last
 
 
 def place_orders(url: str) -> None:

@@ -9,6 +9,7 @@ import psycopg
 
 from benchmarks.raw_book import Change, Decision, Order
 from benchmarks.raw_rows import array, copy, order_row, resting_row, trade_row
+from benchmarks.raw_store import begin, move, start
 
 _BATCH: Final = 10_000  # events in a transaction, about
 
@@ -50,36 +51,6 @@ class Piece(NamedTuple):
     first: int
     last: int
     items: list[Any]
-
-
-class PositionMoved(Exception):
-    """Somebody else follows here."""
-
-
-def move(table: str, leader: str, since: int, to: int) -> str:
-    """The compare-and-set of a position; it has to be the last of the statements it is with."""
-    return (
-        f"UPDATE {table} SET notification_id = {to}"
-        f" WHERE application_name = '{leader}' AND notification_id = {since}"
-    )
-
-
-def begin(cursor: psycopg.Cursor, *statements: str) -> None:
-    """Begins with a move; raises PositionMoved."""
-    cursor.execute("; ".join(statements))
-    while cursor.nextset():
-        pass
-    if cursor.rowcount != 1:
-        raise PositionMoved(statements[-1])
-
-
-def start(cursor: psycopg.Cursor, table: str, leader: str) -> None:
-    """Takes the first position; raises UniqueViolation where the database is not fresh."""
-    cursor.execute(f"INSERT INTO {table} VALUES ('{leader}', 0)")
-    # Without statistics the planner takes the whole table rather than a thousand keys.
-    cursor.execute(
-        "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
-    )
 
 
 def follow_orders(cursor: psycopg.Cursor, queue: SimpleQueue[Piece]) -> None:

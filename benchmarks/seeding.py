@@ -13,7 +13,8 @@ import psycopg
 
 from benchmarks.raw_book import Book, Order
 from benchmarks.raw_events import Placed
-from benchmarks.raw_pipeline import append, decide, order_event, placed_row
+from benchmarks.raw_pipeline import decide, order_event, placed_row
+from benchmarks.raw_store import append
 from benchmarks.workload import DEPTH, LOT, MIDDLE, TICK, NewOrder
 
 _BATCH = 10_000

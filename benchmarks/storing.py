@@ -10,8 +10,8 @@ from eventsourcing.persistence import JSONTranscoder, StoredEvent
 
 from application.persistence.mapper import JSONMapper
 from benchmarks.our_pipeline import placement
-from benchmarks.raw_pipeline import append
 from benchmarks.raw_rows import event_row
+from benchmarks.raw_store import append
 from benchmarks.running import fresh_database
 from benchmarks.workload import orders
 from domain.order import Order

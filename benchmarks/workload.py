@@ -41,7 +41,7 @@ def _orders(random: Random) -> Iterator[NewOrder]:
     while True:
         is_bid = random.random() < 0.5
         crosses = random.random() < 0.5
-        away = (DEPTH if crosses else -1) * TICK - random.randrange(DEPTH) * TICK * (not crosses)
+        away = TICK * (DEPTH if crosses else -random.randint(1, DEPTH))
         yield NewOrder(
             order_id=UUID(int=random.getrandbits(128), version=4),
             user_id=f"user-{random.randrange(USERS):04d}",
