@@ -102,10 +102,7 @@ def _process_up_to_the_fault(view: View, leader: str, limit: int) -> bool:
     A view never skips an event: it stands before it, says so, and tries again.
     """
     try:
-        for _ in range(limit):
-            if not view.process_batch(leader, limit=1):
-                return False
-        return True
+        return all(view.process_batch(leader, limit=1) for _ in range(limit))
     except (*AWAY, PositionMoved):
         raise
     except Exception as error:
