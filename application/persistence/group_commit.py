@@ -82,26 +82,27 @@ class GroupCommit:
 
     def _commit(self, group: list[_Entry]) -> None:
         """Gives every entry its ids, or the error that is its own. Raises what is no conflict."""
-        accepted, conflicting = _without(group, set())
-        error = IntegrityError("taken by another command of the same commit")
-        while accepted:
+        taken: Places = set()
+        conflict = IntegrityError("taken by another command of the same commit")
+        while True:
+            # Of all each time: who was in another's way is not, once that one is refused.
+            accepted, refused = _without(group, taken)
+            if not accepted:
+                break
             events = [event for entry in accepted for event in entry.events]
             try:
                 ids = self._record(events)
-            except IntegrityError as conflict:
-                if len(accepted) == 1:
-                    accepted[0].error = conflict
-                    break
-                error = conflict
-                accepted, refused = _without(accepted, self._taken(events))
-                if not refused:
+            except IntegrityError as error:
+                conflict = error
+                found = self._taken(events)
+                if not found:
                     raise
-                conflicting += refused
+                taken |= found
             else:
                 _give(accepted, ids)
                 break
-        for entry in conflicting:
-            entry.error = error
+        for entry in refused:
+            entry.error = conflict
 
 
 def _without(entries: list[_Entry], taken: Places) -> tuple[list[_Entry], list[_Entry]]:
