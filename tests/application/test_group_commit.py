@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -15,6 +15,10 @@ from tests.integration.service import eventually
 
 def event(number: int, version: int = 1) -> StoredEvent:
     return StoredEvent(UUID(int=number), version, "topic", b"{}")
+
+
+def number_of(stored: StoredEvent) -> int:
+    return cast("UUID", stored.originator_id).int
 
 
 class Log:
@@ -44,7 +48,7 @@ class Log:
         first = len(self._stored) + 1
         ids = range(first, first + len(events))
         self._stored.update(zip(places, ids, strict=True))
-        self.commits.append([each.originator_id.int for each in events])
+        self.commits.append([number_of(each) for each in events])
         self.threads.append(threading.current_thread())
         return ids
 
@@ -183,7 +187,7 @@ def test_many_threads_each_get_the_ids_of_their_own_events(callers: Callers) -> 
             for stored_event, notification_id in zip(
                 events, callers.group.record(events), strict=True
             ):
-                stored[notification_id] = stored_event.originator_id.int
+                stored[notification_id] = number_of(stored_event)
 
     run_all(threads, call)
     in_order = [number for commit in callers.log.commits for number in commit]

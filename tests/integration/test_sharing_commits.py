@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -31,7 +32,7 @@ def unnamed(thread: int, turn: int) -> Placement:
     return Placement(UUID(int=1_000 * thread + turn + 1), TERMS)
 
 
-def stored_orders(orders: Orders) -> dict[UUID, int]:
+def stored_orders(orders: Orders) -> dict[Any, int]:
     """All orders that are stored, each with its position."""
     notifications = orders.recorder.select_notifications(1, 10_000)
     assert len({each.originator_id for each in notifications}) == len(notifications)
