@@ -148,6 +148,7 @@ class Orders(BatchProcess):
     def forget(self) -> None:
         super().forget()
         self._live.clear()
+        self.notification_log.forget_created()
 
     def _revive(self, order_ids: set[UUID]) -> None:
         missing = []

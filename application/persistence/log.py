@@ -49,6 +49,11 @@ class SharedLog(LocalNotificationLog):
         """The first event of an aggregate, if it is at hand."""
         return self._created.get(aggregate_id)
 
+    def forget_created(self) -> None:
+        """Has aggregates read again: some may have more events than the first by now."""
+        with self._mutex:
+            self._created.clear()
+
     def after(
         self, since: int | None, limit: int, topics: Sequence[str], *, at_hand: bool
     ) -> list[Entry]:
