@@ -12,10 +12,10 @@ PIP_COMPILE := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test bench lint format lock clean
+.PHONY: help run demo test test-slow test-faults bench lint format lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## Start the service on http://127.0.0.1:8000, with its own PostgreSQL
 	@exec $(BIN)/ome run
@@ -25,6 +25,12 @@ demo: $(VENV)/installed ## As run, with simulated traders
 
 test: $(VENV)/installed-dev ## Run all tests
 	$(BIN)/pytest $(ARGS)
+
+test-slow: $(VENV)/installed-dev ## Run the tests that take minutes: 20 kills of each process
+	$(BIN)/pytest -m slow -n 2 $(ARGS)
+
+test-faults: $(VENV)/installed-dev ## Kill each process under load, any number of times: make test-faults N=100
+	FAULTS=$(or $(N),20) $(BIN)/pytest -m slow -n 0 -s tests/integration/test_kills.py $(ARGS)
 
 bench: $(VENV)/installed-dev ## Measure how fast it is; one benchmark: make bench NAME=book
 	$(BIN)/ome bench $(or $(NAME),all) $(ARGS)

@@ -1,24 +1,35 @@
-"""A process that does one thing, and dies as by kill -9 before its n-th word to PostgreSQL.
+"""Processes that do one thing, and die as by kill -9 before their n-th word to PostgreSQL.
 
-    python -m tests.integration.crasher WHAT N ENV
+    python -m tests.integration.crasher WHAT ENV
 
-WHAT is `place`, or the name of a follower in system.Market. Exit code 137: it died.
+Reads numbers n, and writes how each process ended: with 137 it died, with 0 it got through.
+WHAT is `place`, `place many`, `rebuild` and a view's name, or the name of a follower in
+system.Market.
 """
 
 import json
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
 from application.orders import Placement
+from application.views.rebuild import rebuild
 from domain.values import Side, Terms, derive_order_id
-from system import build
+from system import VIEWS, Market, build
 
-TERMS = Terms("crasher", "BTC-USD", Side.BUY, 100, 5, client_order_id="once")
-PLACEMENT = Placement(derive_order_id(TERMS.user_id, TERMS.asset, "once"), TERMS)
+
+def placement(number: int, asset: str = "BTC-USD") -> Placement:
+    name = f"once-{number}"
+    terms = Terms("crasher", asset, Side.BUY, 100, 5, client_order_id=name)
+    return Placement(derive_order_id(terms.user_id, terms.asset, name), terms)
+
+
+PLACEMENT = placement(0)
+MANY_PLACEMENTS = [placement(number, asset=f"A-{number % 7}") for number in range(150)]
 
 
 def die_before(number: int) -> None:
@@ -36,20 +47,41 @@ def die_before(number: int) -> None:
     psycopg.Connection.wait = counting  # type: ignore[assignment]
 
 
+def prepare(market: Market, what: str) -> Callable[[], object]:
+    """The thing to do; whatever is lazy about it is done."""
+    match what.split():
+        case ["place", *many]:
+            market.orders.repository  # noqa: B018 - it is made when it is first asked for
+            placements = MANY_PLACEMENTS if many else [PLACEMENT]
+            return lambda: market.orders.place_all(placements, datetime.now(UTC))
+        case ["rebuild", name]:
+            leader = market.orders if name == "orders" else market.matching
+            return lambda: rebuild(VIEWS[name], leader, lambda _: None)
+        case _:
+            follower = getattr(market, what)
+            [leader] = follower.readers
+            follower.pending(leader, limit=1)
+            return lambda: follower.process_batch(leader)
+
+
+def act(what: str, number: int, env: dict[str, str]) -> None:
+    market = build(env)
+    work = prepare(market, what)
+    die_before(number)
+    work()
+
+
 def main() -> None:
-    what, number, env = sys.argv[1:]
-    market = build(json.loads(env))
-    if what == "place":
-        market.orders.repository  # noqa: B018 - whatever is lazy is done before the count
-        die_before(int(number))
-        market.orders.place(PLACEMENT, datetime.now(UTC))
-    else:
-        follower = getattr(market, what)
-        [leader] = follower.readers
-        follower.pending(leader, limit=1)
-        die_before(int(number))
-        follower.process_batch(leader)
-    os._exit(0)
+    """Forks for each number on standard input: importing takes longer than all the rest."""
+    what, env = sys.argv[1:]
+    os.environ["PGAPPNAME"] = "crasher"
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            act(what, int(line), json.loads(env))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == "__main__":

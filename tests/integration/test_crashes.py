@@ -7,31 +7,62 @@ from collections.abc import Iterator
 
 import pytest
 
+from application.orders import Receipt
+from system import VIEWS
 from tests.integration.conftest import Venue
-from tests.integration.crasher import PLACEMENT
+from tests.integration.crasher import MANY_PLACEMENTS, PLACEMENT
+from tests.integration.service import eventually
 
-MOST_STEPS = 40
+STEPS = range(100)
 CRASHER = (sys.executable, "-m", "tests.integration.crasher")
+FOLLOWERS = ["matching", "orders", "order_view", "book_view", "trade_view"]
+MANY = 120  # events: more than go in one statement
 
 
-def crashes(venue: Venue, what: str) -> Iterator[int]:
+def crashes(venue: Venue, what: str, steps: range = STEPS) -> Iterator[int]:
     """Lets the process die before its first step, its second, ..., until it gets through."""
-    for number in range(MOST_STEPS):
-        done = subprocess.run(
-            [*CRASHER, what, str(number), json.dumps(venue.env)],
-            check=False,
-        )
-        if done.returncode == 0:
-            return
-        assert done.returncode == 137
-        yield number
-    pytest.fail(f"{what} takes more than {MOST_STEPS} steps")
+    with subprocess.Popen(
+        [*CRASHER, what, json.dumps(venue.env)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as crasher:
+        assert crasher.stdin is not None
+        assert crasher.stdout is not None
+        for number in steps:
+            print(number, file=crasher.stdin, flush=True)
+            ended_with = int(crasher.stdout.readline())
+            # What it was doing when it died is over when its sessions are.
+            eventually(lambda: others(venue) == 0, 10)
+            if ended_with == 0:
+                crasher.stdin.close()
+                return
+            assert ended_with == 137
+            yield number
+        crasher.stdin.close()
+    pytest.fail(f"{what} takes more than {steps} steps")
+
+
+def others(venue: Venue) -> int:
+    """How many sessions are in this database, but for those of this test."""
+    with venue.connect() as connection:
+        [row] = connection.execute(
+            "SELECT count(*) AS there FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'crasher'"
+        ).fetchall()
+    there: int = row["there"]
+    return there
+
+
+def stored_orders(venue: Venue) -> int:
+    return len(venue.market.orders.recorder.select_notifications(1, 1_000))
 
 
 def test_an_order_is_placed_once_wherever_its_process_died(venue: Venue) -> None:
-    stored = [venue.market.orders.recorder.max_notification_id() for _ in crashes(venue, "place")]
-    assert len(stored) >= 4  # at least BEGIN, LOCK, INSERT, COMMIT
-    assert stored[0] is None
+    stored = [stored_orders(venue) for _ in crashes(venue, "place")]
+    assert stored[0] == 0
+    assert stored == sorted(stored)
+    assert stored[-1] == 1
     receipt = venue.market.orders.place(PLACEMENT, venue.tick())
     assert not receipt.is_new
     venue.settle()
@@ -39,11 +70,40 @@ def test_an_order_is_placed_once_wherever_its_process_died(venue: Venue) -> None
     assert venue.difference() is None
 
 
-@pytest.mark.parametrize("name", ["matching", "orders", "order_view", "book_view", "trade_view"])
+def test_many_orders_are_placed_all_or_none_wherever_their_process_died(venue: Venue) -> None:
+    everything = len(MANY_PLACEMENTS)
+    stored = [stored_orders(venue) for _ in crashes(venue, "place many")]
+    assert len(stored) >= 5  # BEGIN, two for COPY, COMMIT; NOTIFY
+    assert stored == sorted(stored)
+    assert set(stored) == {0, everything}
+    results = venue.market.orders.place_all(MANY_PLACEMENTS, venue.tick())
+    assert not any(isinstance(result, Receipt) and result.is_new for result in results)
+    assert stored_orders(venue) == everything
+    venue.settle()
+    assert venue.difference() is None
+
+
+@pytest.mark.parametrize("name", FOLLOWERS)
 def test_a_batch_is_followed_whole_or_not_at_all(venue: Venue, name: str) -> None:
     venue.trade_a_little()
     venue.buy(100, 5)
     venue.sell(100, 7)
+    check_each_crash(venue, name)
+    assert len(venue.market.trade_view.recorder.trades(asset="BTC-USD", limit=100)) == 4
+
+
+@pytest.mark.parametrize("name", ["matching", "orders"])
+def test_a_large_batch_is_followed_whole_or_not_at_all(venue: Venue, name: str) -> None:
+    """Of more events than go into one statement: half of them trade."""
+    for _ in range(MANY // 2):
+        venue.buy(100, 5)
+        venue.sell(100, 5)
+    check_each_crash(venue, name)
+    assert len(venue.market.trade_view.recorder.trades(asset="BTC-USD", limit=100)) == MANY // 2
+
+
+def check_each_crash(venue: Venue, name: str) -> None:
+    """Has a follower's process die before each of its steps while it follows what waits."""
     if name != "matching":
         venue.market.matching.pull_and_process("Orders")
     if name == "order_view":
@@ -52,17 +112,50 @@ def test_a_batch_is_followed_whole_or_not_at_all(venue: Venue, name: str) -> Non
     [leader] = follower.readers
     before = follower.recorder.max_tracking_id(leader)
 
-    steps = 0
+    moved = []
     for _ in crashes(venue, name):
-        steps += 1
         # Dead before the commit: nothing. Dead after it: all, and the position with it.
-        if follower.recorder.max_tracking_id(leader) == before:
-            assert len(follower.pending(leader, limit=100)) > 0
-        else:
-            assert follower.pending(leader, limit=100) == []
+        moved.append(follower.recorder.max_tracking_id(leader) != before)
+        assert (follower.pending(leader, limit=100) == []) is moved[-1]
         assert venue.difference() is None
-    assert steps >= 4
+    assert len(moved) >= 4
+    assert moved[0] is False
+    assert moved == sorted(moved)
 
     venue.settle()
     assert venue.difference() is None
-    assert len(venue.market.trade_view.recorder.trades(asset="BTC-USD", limit=100)) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("orders", STEPS[::8]),
+        ("books", STEPS[3::8]),
+        ("trades", STEPS[6::8]),
+        *(pytest.param(name, STEPS, marks=pytest.mark.slow) for name in VIEWS),
+    ],
+)
+def test_a_rebuild_swaps_or_leaves_the_view_as_it_is(venue: Venue, name: str, steps: range) -> None:
+    """Most of its steps make tables: each is tried where there is time for it."""
+    venue.trade_a_little()
+    schema = f"{name[:-1]}_view"
+    venue.execute(f"CREATE TABLE {schema}.of_the_old_one ()")
+
+    swapped = []
+    for _ in crashes(venue, f"rebuild {name}", steps):
+        swapped.append(not is_there(venue, f"{schema}.of_the_old_one"))
+        assert not is_there(venue, f"{schema}_old.of_the_old_one")
+        assert venue.difference() is None
+    assert len(swapped) >= 3
+    assert swapped[0] is False
+    assert swapped == sorted(swapped)
+
+    assert not is_there(venue, f"{schema}.of_the_old_one")
+    venue.trade_a_little()
+    assert venue.difference() is None
+
+
+def is_there(venue: Venue, table: str) -> bool:
+    with venue.connect() as connection:
+        [row] = connection.execute("SELECT to_regclass(%s) AS table", [table]).fetchall()
+    return row["table"] is not None

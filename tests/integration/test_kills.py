@@ -1,0 +1,156 @@
+"""kill -9 of each process under load, at random moments: nothing that was told is lost.
+
+FAULTS is how many kills of each part the slow tests do: `make test-faults N=100`.
+"""
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from statistics import median
+
+import psutil
+import pytest
+
+from interface.database_url import database_env
+from interface.maintenance import verify_all
+from interface.postgres import EmbeddedPostgres
+from system import build, followings
+from tests.integration.load import Load, check, unanswered
+from tests.integration.service import START_SECONDS, Service, eventually, service
+
+FEW = 3
+MANY = int(os.environ.get("FAULTS", "20"))
+YOUNG = 4  # kills in a row of processes that have just started: at the fifth all would stop
+SETTLED_SECONDS = 6
+
+
+def engine(running: Service) -> list[psutil.Process]:
+    return running.named("--role engine")
+
+
+def api(running: Service) -> list[psutil.Process]:
+    return [each for each in running.named("--role api") if each.ppid() == running.parent.pid]
+
+
+def api_worker(running: Service) -> list[psutil.Process]:
+    return [child for parent in api(running) for child in parent.children(recursive=True)]
+
+
+def postmaster(running: Service) -> list[psutil.Process]:
+    return running.named("postgres -D")
+
+
+def backend(running: Service) -> list[psutil.Process]:
+    return running.named("postgres: postgres ome")
+
+
+def supervisor(running: Service) -> list[psutil.Process]:
+    return [running.parent]
+
+
+PARTS: dict[str, Callable[[Service], list[psutil.Process]]] = {
+    part.__name__: part for part in (engine, api, api_worker, postmaster, backend, supervisor)
+}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Service]:
+    directory = Path(tempfile.mkdtemp(prefix="ome-test-", dir="/tmp"))
+    with service(directory) as started:
+        yield started
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def kill(running: Service, part: str, chance: random.Random) -> None:
+    eventually(lambda: bool(PARTS[part](running)), START_SECONDS, running.output)
+    if part == "supervisor":
+        running.kill_parent()
+        running.start()
+    else:
+        with suppress(psutil.NoSuchProcess):  # a backend may be gone by itself
+            chance.choice(PARTS[part](running)).kill()
+
+
+def database_url(running: Service) -> str:
+    postgres = EmbeddedPostgres(running.directory / "var")
+    assert postgres.adopt()
+    return postgres.url
+
+
+def check_all(running: Service, load: Load) -> None:
+    """What clients were told is true, and all that is stored is what the rules say."""
+    eventually(lambda: is_settled(running), START_SECONDS, running.output)
+    url = database_url(running)
+    check(load, url)
+    assert verify_all(database_env(url), silent) is None
+
+
+def is_settled(running: Service) -> bool:
+    """Whether the service works, and every follower has followed all."""
+    if not running.is_ready():
+        return False
+    with closing(build(database_env(database_url(running)))) as market:
+        return not any(follower.pending(leader, limit=1) for follower, leader in followings(market))
+
+
+class Silent:
+    def update(self, steps: int) -> None:
+        pass
+
+
+@contextmanager
+def silent(_label: str, _length: int) -> Iterator[Silent]:
+    yield Silent()
+
+
+def kill_under_load(running: Service, part: str, chance: random.Random, delay: float) -> float:
+    """Kills at a random moment; gives how long it took until orders were taken again."""
+    with Load(running.url, seed=chance.randrange(2**32)) as load:
+        load.wait_for(30)
+        time.sleep(delay + chance.random())
+        killed = time.monotonic()
+        kill(running, part, chance)
+        load.wait_for(30)
+        away = time.monotonic() - killed
+        time.sleep(chance.random())
+    print(f"kill -9 of {part}: {load.summary()}; {away:.2f} s until 30 more were acknowledged")
+    check_all(running, load)
+    return away
+
+
+def test_a_few_kills_lose_nothing_that_was_told(running: Service) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    for part in chance.sample(sorted(PARTS), FEW):
+        kill_under_load(running, part, chance, delay=0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("part", PARTS)
+def test_many_kills_lose_nothing_that_was_told(running: Service, part: str) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    away = [
+        kill_under_load(running, part, chance, delay=0 if number % YOUNG else SETTLED_SECONDS)
+        for number in range(MANY)
+    ]
+    print(f"{MANY} kills of {part}: median {median(away):.2f} s, at most {max(away):.2f} s away")
+
+
+def test_a_stop_under_load_finishes_what_is_in_flight(running: Service) -> None:
+    with Load(running.url) as load:
+        load.wait_for(50)
+        assert running.terminate(signal.SIGTERM) == 0
+        assert running.left_over() == []
+    running.start()
+    check_all(running, load)
+    assert unanswered(load, database_url(running)) == []
