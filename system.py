@@ -84,6 +84,11 @@ def build(env: Mapping[str, str]) -> Market:
     )
 
 
+def build_matching(env: Mapping[str, str]) -> Matching:
+    """Matching alone, for who only reads what it has decided."""
+    return Matching({**ENV, **env})
+
+
 def followings(market: Market) -> list[tuple[BatchFollower, str]]:
     """Each follower with the name of the leader that it follows."""
     followers: dict[str, BatchFollower] = {app.name: app for app in market}

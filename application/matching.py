@@ -3,15 +3,18 @@
 import gc
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from typing import Final, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import DomainEventProtocol
-from eventsourcing.persistence import Tracking
+from eventsourcing.persistence import StoredEvent, Tracking
+from eventsourcing.postgres import PostgresFactory
 from eventsourcing.utils import EnvType
 
+from application.persistence.book_snapshots import BookSnapshots, SnapshotRecorder
+from application.persistence.connection import AWAY
 from application.persistence.following import BatchProcess
 from application.persistence.log import Entry
 from application.persistence.position import Advance
@@ -44,6 +47,8 @@ class Matching(BatchProcess):
     name = "Matching"
     topics = tuple(command.TOPIC for command in COMMANDS)
     is_handed_events = False  # commands come from other processes
+    is_snapshotting_enabled = True  # another process takes them: see SnapshotTaker
+    snapshots: BookSnapshots
 
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)
@@ -51,6 +56,18 @@ class Matching(BatchProcess):
         # one means replaying it.
         self._live: OrderedDict[str, OrderBook] = OrderedDict()
         self._refusing: int | None = None  # the position of a command not to be tried again
+
+    def construct_snapshot_store(self) -> BookSnapshots:
+        recorder: Any
+        if isinstance(self.factory, PostgresFactory):
+            recorder = SnapshotRecorder(
+                self.factory.datastore, events_table_name=f"{self.name.lower()}_snapshots"
+            )
+            if self.factory.env_create_table():
+                recorder.create_table()
+        else:
+            recorder = self.factory.aggregate_recorder(purpose="snapshots")
+        return BookSnapshots(self.mapper, recorder)
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> int:
         """Decides a batch; a command that makes the book raise is refused, and the market goes on.
@@ -116,11 +133,47 @@ class Matching(BatchProcess):
 
         Raises AggregateNotFoundError where it has not had as many.
         """
-        book: OrderBook = self.repository.get(book_id(asset), version=version)
-        if book.version != version:
-            msg = f"The book of {asset} has had only {book.version} commands"
-            raise AggregateNotFoundError(msg)
+        book = self.load([book_id(asset)], upto=version).get(book_id(asset))
+        if book is None or book.version != version:
+            raise AggregateNotFoundError(f"The book of {asset} has not had {version} commands")
         return book
+
+    def load(self, ids: Sequence[UUID], upto: int | None = None) -> dict[UUID, OrderBook]:
+        """Those of the books that exist, each from its newest snapshot and what came after.
+
+        ``upto``: as they were at this version. In two queries, however many they are.
+        """
+        if not ids:
+            return {}
+        try:
+            books = self.snapshots.restore(ids, upto)
+            self.catch_up(ids, books, upto)
+        except AWAY:
+            raise
+        except Exception:
+            log.exception("snapshots and events don't fit, all is replayed from the events")
+            books = {}
+            self.catch_up(ids, books, upto)
+        return books
+
+    def catch_up(
+        self, ids: Sequence[UUID], books: dict[UUID, OrderBook], upto: int | None = None
+    ) -> None:
+        """Applies to the books what is recorded after them; those that are missing are made."""
+        versions = {book: books[book].version if book in books else -1 for book in ids}
+        for stored in self._select_after(versions, upto):
+            event: Any = self.mapper.to_domain_event(stored)
+            books[event.originator_id] = event.mutate(books.get(event.originator_id))
+
+    def _select_after(
+        self, versions: Mapping[UUID, int], upto: int | None
+    ) -> Iterator[StoredEvent]:
+        select_after = getattr(self.recorder, "select_after", None)
+        if select_after is not None:
+            yield from select_after(versions, upto)
+            return
+        for book, version in versions.items():  # a recorder in memory
+            yield from self.recorder.select_events(book, gt=version, lte=upto)
 
     def _revive(self, commands: Iterable[Command]) -> None:
         """Has the books at hand that commands are for; those that are not are read at once."""
@@ -130,7 +183,7 @@ class Matching(BatchProcess):
                 self._live.move_to_end(command.asset)
             else:
                 missing.setdefault(book_id(command.asset), command)
-        books: dict[UUID, OrderBook] = self.load(list(missing))
+        books = self.load(list(missing))
         for identifier, command in missing.items():
             self._live[command.asset] = books.get(identifier) or OrderBook.open(
                 command.asset, command.timestamp

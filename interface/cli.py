@@ -27,7 +27,7 @@ service_url = click.option("--url", help="The running service; unset: HOST and P
 
 
 # Named here, and not with what they do: the other commands start without it.
-ROLES: Final = ("all", "api", "engine", "matching", "orders", "views")
+ROLES: Final = ("all", "api", "engine", "matching", "orders", "views", "snapshots")
 
 
 class UserError(click.ClickException):
@@ -55,8 +55,9 @@ def run(settings: Settings, role: str, *, demo: bool) -> None:
     """Serve the market, until Ctrl-C.
 
     The parts are processes of their own: `engine` matches and keeps the read models, `api`
-    serves HTTP. `all` starts and watches them, and PostgreSQL where DATABASE_URL is unset.
-    The engine's own parts, `matching`, `orders` and `views`, may run apart as well.
+    serves HTTP, `snapshots` takes snapshots of the books. `all` starts and watches them, and
+    PostgreSQL where DATABASE_URL is unset. The engine's own parts, `matching`, `orders` and
+    `views`, may run apart as well.
     """
     from interface import roles  # noqa: PLC0415 - the other commands start without it
 

@@ -1,11 +1,12 @@
-"""What each process of the service does: all of it, the engine, or HTTP."""
+"""What each process of the service does: all of it, the engine, snapshots, or HTTP."""
 
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
+from typing import Final, NoReturn
 
 import psycopg
 
@@ -16,6 +17,7 @@ from interface.database_url import database_env, libpq_env
 from interface.engine import Engine, tune_garbage_collection
 from interface.process import die_with_supervisor
 from interface.settings import Settings
+from interface.snapshotting import take_snapshots
 from interface.supervisor import run_all
 from system import FOLLOWERS, VIEWS, create_tables
 
@@ -33,6 +35,7 @@ ENGINES: Final[Mapping[str, Collection[str]]] = {
 _DATABASE_SECONDS = 30  # to wait for PostgreSQL at the start
 _PAUSE_SECONDS = 0.5
 _REQUEST_SECONDS = 5
+_NICE = 10
 
 
 def run(settings: Settings, role: str, *, demo: bool) -> int:
@@ -49,6 +52,8 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     _when_postgres_answers(lambda: create_tables(env))
     if role in ENGINES:
         return _run_engine(settings, env, ENGINES[role])
+    if role == "snapshots":
+        _run_snapshots(settings, env)
     # A request that waits in the database for longer is answered with 503.
     os.environ.setdefault("PGOPTIONS", f"-c statement_timeout={_REQUEST_SECONDS}s")
     from interface.http.server import serve  # noqa: PLC0415 - the engine needs no HTTP server
@@ -67,6 +72,15 @@ def _run_engine(settings: Settings, env: dict[str, str], followers: Collection[s
     engine.join()
     log.info("engine stopped")
     return 0
+
+
+def _run_snapshots(settings: Settings, env: dict[str, str]) -> NoReturn:
+    """Until it is told to stop: whatever it is at then, nothing is lost with it."""
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: sys.exit(0))
+    tune_garbage_collection()
+    os.nice(_NICE)  # the market goes first
+    take_snapshots(env, settings.snapshot_every)
 
 
 def _when_postgres_answers(work: Callable[[], None]) -> None:

@@ -82,6 +82,12 @@ class Settings(BaseSettings):
         le=10_000,
         description="Notifications that a follower takes at a time, at most.",
     )
+    snapshot_every: int = Field(
+        default=10_000,
+        ge=1,
+        le=100_000_000,
+        description="Commands of a book between its snapshots, at least.",
+    )
     max_lag_seconds: float = Field(
         default=5,
         gt=0,

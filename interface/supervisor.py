@@ -1,4 +1,4 @@
-"""What `ome run` is: the database, the engine and the HTTP server, watched until told to stop."""
+"""What `ome run` is: the database and the processes of the service, watched until told to stop."""
 
 import logging
 import os
@@ -26,6 +26,7 @@ _OME: Final = (sys.executable, "-m", "interface.cli")
 # In the order of their start; they stop in the opposite one.
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "engine": (*_OME, "run", "--role", "engine"),
+    "snapshots": (*_OME, "run", "--role", "snapshots"),
     "api": (*_OME, "run", "--role", "api"),
     "traders": (*_OME, "traders"),
 }

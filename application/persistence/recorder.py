@@ -5,8 +5,9 @@ PostgreSQL is away. Who calls this recorder has a better idea of what to do: a r
 answered with 503, a follower reads its position again. So the retries come off.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import starmap
 from select import POLLIN, poll
 from typing import Any, Final
 from uuid import UUID
@@ -26,6 +27,7 @@ from application.persistence.position import Advance, PositionMoved
 # interpreter again. Measured: one event 1.3 ms against 2.4, 30 to 120 about the same and
 # half the CPU, 1 000 43 ms against 27.
 _FEW: Final = 100
+_ROWS_AT_A_TIME: Final = 5_000
 
 
 class CommitUnknown(OperationalError):
@@ -95,6 +97,29 @@ class EventRecorder(PostgresProcessRecorder):
     def select_trail(self, originator_ids: Sequence[UUID]) -> list[Notification]:
         """The events of several aggregates together, in the order of the log."""
         return [Notification(*row) for row in self._rows("trail", ids=list(originator_ids))]
+
+    def select_after(
+        self, versions: Mapping[UUID, int], upto: int | None = None
+    ) -> Iterator[StoredEvent]:
+        """The events of several aggregates, of each those after a version, in its order.
+
+        They come a few thousand at a time: there may be more than fit into memory.
+        """
+        with (
+            self.datastore.get_connection() as connection,
+            connection.transaction(),
+            connection.cursor(name="after", binary=True, row_factory=tuple_row) as cursor,
+        ):
+            cursor.execute(
+                self._statements["after"],
+                {"ids": list(versions), "versions": list(versions.values()), "upto": upto},
+            )
+            while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
+                yield from starmap(StoredEvent, rows)
+
+    def select_heads(self) -> dict[UUID, int]:
+        """Every aggregate, and its last version. One look into an index for each."""
+        return dict(self._rows("heads"))
 
     def _taken(self, stored_events: Sequence[StoredEvent]) -> set[tuple[Any, int]]:
         """The places of these events, as (aggregate's id, version), that are taken already."""
@@ -245,6 +270,26 @@ _STATEMENTS: Final = {
         AND topic = ANY(%(topics)s) ORDER BY notification_id LIMIT %(limit)s""",
     "trail": """SELECT originator_id, originator_version, topic, state, notification_id
         FROM {events} WHERE originator_id = ANY(%(ids)s) ORDER BY notification_id""",
+    # Each aggregate's events come in its index's order; whoever applies them would notice.
+    "after": """SELECT event.* FROM
+        unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS had (id, version),
+        LATERAL (
+            SELECT originator_id, originator_version, topic, state FROM {events}
+            WHERE originator_id = had.id AND originator_version > had.version
+            AND originator_version <= coalesce(%(upto)s, 9223372036854775807)
+            ORDER BY originator_version
+        ) AS event""",
+    "heads": """WITH RECURSIVE heads AS (
+            (SELECT originator_id, originator_version FROM {events}
+            ORDER BY originator_id DESC, originator_version DESC LIMIT 1)
+            UNION ALL
+            SELECT next.* FROM heads, LATERAL (
+                SELECT originator_id, originator_version FROM {events}
+                WHERE originator_id < heads.originator_id
+                ORDER BY originator_id DESC, originator_version DESC LIMIT 1
+            ) AS next
+        )
+        SELECT * FROM heads""",
     "taken": """SELECT originator_id, originator_version FROM {events}
         JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[])
             AS wanted (originator_id, originator_version)

@@ -12,6 +12,7 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, MapperDeserialisationError, StoredEvent
 from eventsourcing.utils import resolve_topic
 
+import application.persistence.book_snapshots  # noqa: F401 - registers their topic
 from application.persistence.mapper import JSONMapper
 from domain.aggregate import Aggregate
 from domain.errors import CancelReason
