@@ -4,12 +4,13 @@ import gc
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Any, Final, cast
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import DomainEventProtocol
-from eventsourcing.persistence import StoredEvent, Tracking
+from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresFactory
 from eventsourcing.utils import EnvType
 
@@ -17,6 +18,7 @@ from application.persistence.book_snapshots import BookSnapshots, SnapshotRecord
 from application.persistence.connection import AWAY
 from application.persistence.following import BatchProcess
 from application.persistence.log import Entry
+from application.persistence.mapper import JSONMapper
 from application.persistence.position import Advance
 from domain.errors import RejectReason
 from domain.order import Order
@@ -49,6 +51,7 @@ class Matching(BatchProcess):
     is_handed_events = False  # commands come from other processes
     is_snapshotting_enabled = True  # another process takes them: see SnapshotTaker
     snapshots: BookSnapshots
+    mapper: JSONMapper
 
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)
@@ -161,19 +164,16 @@ class Matching(BatchProcess):
     ) -> None:
         """Applies to the books what is recorded after them; those that are missing are made."""
         versions = {book: books[book].version if book in books else -1 for book in ids}
-        for stored in self._select_after(versions, upto):
-            event: Any = self.mapper.to_domain_event(stored)
+        for event in self._events_after(versions, upto):
             books[event.originator_id] = event.mutate(books.get(event.originator_id))
 
-    def _select_after(
-        self, versions: Mapping[UUID, int], upto: int | None
-    ) -> Iterator[StoredEvent]:
+    def _events_after(self, versions: Mapping[UUID, int], upto: int | None) -> Iterator[Any]:
         select_after = getattr(self.recorder, "select_after", None)
         if select_after is not None:
-            yield from select_after(versions, upto)
+            yield from starmap(self.mapper.read, select_after(versions, upto))
             return
         for book, version in versions.items():  # a recorder in memory
-            yield from self.recorder.select_events(book, gt=version, lte=upto)
+            yield from self.events.get(book, gt=version, lte=upto)
 
     def _revive(self, commands: Iterable[Command]) -> None:
         """Has the books at hand that commands are for; those that are not are read at once."""

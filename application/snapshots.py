@@ -7,11 +7,11 @@ and waits for nothing. A snapshot is due when a book has decided enough since it
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 from uuid import UUID
 
 from application.matching import Matching
-from application.persistence.book_snapshots import Kept, SnapshotRecorder
+from application.persistence.book_snapshots import Kept
 from application.persistence.connection import AWAY
 from domain.order_book import OrderBook
 
@@ -32,7 +32,7 @@ class SnapshotTaker:
 
     def __init__(self, matching: Matching, every: int) -> None:
         self._matching = matching
-        self._recorder = cast("SnapshotRecorder", matching.snapshots.recorder)
+        self._recorder = matching.snapshots.recorder
         self._every = every
         self._seen: int | None = None  # how far the log went when nothing more was due
         # The least recently used first.

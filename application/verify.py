@@ -1,32 +1,34 @@
 """Proving that what is stored is what the market's rules say, all of it, as of one moment.
 
-Every command is decided again, and the decisions compared with the stored ones; then the
-stored decisions are applied, and the results compared with the orders and the read models.
+Every command is decided again, and the decisions compared with the stored ones, the books
+with their snapshots; then the stored decisions are applied, and the results compared with the
+orders and the read models.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from application.matching import COMMANDS, Matching, decide
+from application.differences import (
+    Inconsistent,
+    Progress,
+    compare,
+    decide_again,
+    faults_are_differences,
+    same,
+)
+from application.matching import COMMANDS, Matching
 from application.orders import Orders
-from application.persistence.connection import AWAY
 from application.persistence.snapshot import Snapshot
+from application.verify_snapshots import KeptSnapshots
 from application.views.books import BookView, levels_of, resting_of
 from application.views.orders import OrderRow, OrderView
 from application.views.trades import TradeRow, TradeView
-from domain.errors import RejectReason
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import Outcome, outcomes
 from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import Side
-
-Progress = Callable[[int], None]
-
-
-class Inconsistent(Exception):
-    """The first difference that was found, in a sentence."""
 
 
 class Verifier:
@@ -44,6 +46,7 @@ class Verifier:
         self._matching = matching
         self._progress = progress
         self._last = "the beginning"
+        self._kept = KeptSnapshots(snapshot, matching)
 
     def length(self) -> int:
         """How many steps the whole will take, for whoever shows progress."""
@@ -58,13 +61,8 @@ class Verifier:
             (self._verify_trades, trade_view),
             (self._verify_orders, order_view),
         ):
-            try:
+            with faults_are_differences(lambda: self._last):
                 step(*view)
-            except (Inconsistent, *AWAY):
-                raise
-            except Exception as error:  # what can't be read, decided or applied is no log of ours
-                fault = f"{type(error).__name__}: {error}"
-                raise Inconsistent(f"after {self._last} of the log: {fault}") from error
 
     def _verify_decisions(self) -> None:
         """Decides again what Matching has decided, and compares event by event."""
@@ -78,15 +76,12 @@ class Verifier:
             book = books.get(command.asset)
             if book is None:
                 book = books[command.asset] = OrderBook.open(command.asset, command.timestamp)
-                _compare("Matching", next(stored, None), book.collect_events()[0])
-            found = next(stored, None)
-            if isinstance(found, OrderBook.Refused) and found.reason is RejectReason.INTERNAL_ERROR:
-                # Whatever went wrong then need not go wrong now; what followed is known.
-                book.refuse(position, command, found.reason)
-            else:
-                decide(book, position, command)
-            _compare("Matching", found, *book.collect_events())
-        _compare("Matching", next(stored, None))
+                compare("Matching", next(stored, None), book.collect_events()[0])
+                self._kept.compare(book)
+            decide_again(book, position, command, next(stored, None))
+            self._kept.compare(book)
+        compare("Matching", next(stored, None))
+        self._kept.check_that_all_were_compared()
 
     def _verify_books(self, view: BookView) -> None:
         """Applies the decisions that the view has had, and compares book by book."""
@@ -97,7 +92,7 @@ class Verifier:
                 books[event.originator_id] = event.mutate(books.get(event.originator_id))
         rows = self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.books"))
         versions = {row["asset"]: row["version"] for row in rows}
-        _same("books view", versions, {book.asset: book.version for book in books.values()})
+        same("books view", versions, {book.asset: book.version for book in books.values()})
         for book in books.values():
             for side in Side:
                 self._verify_side(view, book, side)
@@ -123,12 +118,12 @@ class Verifier:
         is_bid = side is Side.BUY
         depth, orders = levels_of(book, None), resting_of(book, None)
         name = f"books view, {book.asset} {side}"
-        _same(
+        same(
             f"{name} levels",
             [tuple(row.values()) for row in levels],
             sorted(tuple(level) for level in (depth.bids if is_bid else depth.asks)),
         )
-        _same(
+        same(
             f"{name} orders",
             [tuple(row.values()) for row in resting],
             # Best first in the book, cheapest first in the row order; a stable sort keeps
@@ -148,7 +143,7 @@ class Verifier:
             ),
             [assets],
         )
-        _same(f"books view, {table} of assets without a book", list(rows), [])
+        same(f"books view, {table} of assets without a book", list(rows), [])
 
     def _verify_trades(self, view: TradeView) -> None:
         shown_up_to = self._snapshot.position(view.recorder, Matching.name)
@@ -159,8 +154,8 @@ class Verifier:
             if position <= shown_up_to:
                 for trade in TradeRow.of(event, position):
                     row = next(shown, None)
-                    _same("trades view", row and TradeRow(**row), trade)
-        _same("trades view, after the last trade", next(shown, None), None)
+                    same("trades view", row and TradeRow(**row), trade)
+        same("trades view, after the last trade", next(shown, None), None)
 
     def _verify_orders(self, view: OrderView) -> None:
         """Applies to each order what the stored decisions mean for it, and compares."""
@@ -187,11 +182,11 @@ class Verifier:
                     raise Inconsistent(f"Orders: nothing was decided that led to {event}")
                 order = orders[outcome.order_id]
                 order.record(outcome.event, **outcome.facts)
-                _compare("Orders", event, *order.collect_events())
+                compare("Orders", event, *order.collect_events())
         if not compared:
             self._compare_orders(view, orders, placed_at)
             self._compare_requests(view, requests)
-        _same("Orders, decisions not applied", next(expected, None), None)
+        same("Orders, decisions not applied", next(expected, None), None)
 
     def _compare_orders(
         self, view: OrderView, orders: Mapping[UUID, Order], placed_at: Mapping[UUID, int]
@@ -200,14 +195,14 @@ class Verifier:
         for row in self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.orders")):
             order = orders.get(row["order_id"])
             expected = order and OrderRow.of(order, placed_at[order.id])
-            _same("orders view", OrderRow(**row), expected)
+            same("orders view", OrderRow(**row), expected)
             shown += 1
-        _same("orders view, number of orders", shown, len(orders))
+        same("orders view, number of orders", shown, len(orders))
 
     def _compare_requests(self, view: OrderView, requests: set[tuple[UUID, UUID]]) -> None:
         rows = self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.requests"))
         shown = {(row["order_id"], row["request_id"]) for row in rows}
-        _same("orders view, requests", sorted(shown ^ requests)[:1], [])
+        same("orders view, requests", sorted(shown ^ requests)[:1], [])
 
     def _outcomes(self, applied_up_to: int) -> Iterator[Outcome]:
         for position, decision in self._log(self._matching):
@@ -223,13 +218,3 @@ class Verifier:
             self._last = f"{application.name} {position}"
             self._progress(1)
             yield position, event
-
-
-def _compare(log: str, found: object, *expected: object) -> None:
-    """Compares one stored event with the only one that was expected, or with none."""
-    _same(f"{log} log", found, expected[0] if expected else None)
-
-
-def _same(what: str, found: object, expected: object) -> None:
-    if found != expected:
-        raise Inconsistent(f"{what}: stored is\n  {found}\nbut the log gives\n  {expected}")

@@ -9,9 +9,11 @@ from uuid import UUID
 import msgspec
 from eventsourcing.application import AggregateNotFoundError
 
+from application.differences import Inconsistent
 from application.messages import message
 from application.persistence.snapshot import Snapshot
-from application.verify import Inconsistent, Verifier
+from application.verify import Verifier
+from application.verify_snapshots import RecentVerifier
 from application.views.rebuild import rebuild
 from domain.values import book_id
 from interface.database_url import database_env, libpq_env
@@ -68,6 +70,19 @@ def verify_all(env: Mapping[str, str], bar: Bar) -> str | None:
             verifier = Verifier(snapshot, market.orders, market.matching, progress.update)
             try:
                 verifier.verify(market.order_view, market.book_view, market.trade_view)
+            except Inconsistent as difference:
+                return str(difference)
+    return None
+
+
+def verify_recent(env: Mapping[str, str], bar: Bar) -> str | None:
+    """As ``verify_all``, of what was decided since the newest snapshots."""
+    with closing(build(env)) as market, Snapshot.take(env) as snapshot:
+        counting = RecentVerifier(snapshot, market.orders, market.matching)
+        with bar("Verifying", counting.length()) as progress:
+            verifier = RecentVerifier(snapshot, market.orders, market.matching, progress.update)
+            try:
+                verifier.verify()
             except Inconsistent as difference:
                 return str(difference)
     return None

@@ -110,6 +110,8 @@ class SnapshotRecorder(PostgresAggregateRecorder):
 class BookSnapshots(EventStore[UUID]):
     """The library's store of snapshots, which also makes books of many at once."""
 
+    recorder: SnapshotRecorder  # but one of the library's where all is in memory
+
     def restore(self, ids: Sequence[UUID], upto: int | None = None) -> dict[UUID, OrderBook]:
         """Those of the books that have a snapshot, as of the newest.
 
@@ -129,8 +131,9 @@ class BookSnapshots(EventStore[UUID]):
         return books
 
     def _newest(self, ids: Sequence[UUID], upto: int | None) -> Iterator[StoredEvent]:
-        if isinstance(self.recorder, SnapshotRecorder):
-            yield from self.recorder.newest(ids, upto)
+        newest = getattr(self.recorder, "newest", None)
+        if newest is not None:
+            yield from newest(ids, upto)
             return
         for book in ids:  # a recorder in memory
             yield from self.recorder.select_events(book, lte=upto, desc=True, limit=1)

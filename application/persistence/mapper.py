@@ -6,6 +6,7 @@ A class that has changed has a ``class_version`` above 1 and ``upcast_vN_vN+1`` 
 the library has it; the version is stored beside the fields.
 """
 
+from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
 from typing import Any, NotRequired, TypedDict, get_type_hints
@@ -44,34 +45,50 @@ class JSONMapper(Mapper[UUID]):
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
         """Raises MapperDeserialisationError where the stored state is not the class's."""
-        cls: type[DomainEventProtocol[UUID]] = resolve_topic(stored_event.topic)
+        return self.read(
+            stored_event.originator_id,
+            stored_event.originator_version,
+            stored_event.topic,
+            stored_event.state,
+        )
+
+    def read(
+        self, originator_id: UUID | str, originator_version: int, topic: str, state: bytes
+    ) -> DomainEventProtocol[UUID]:
+        """The same, of what a stored event consists of."""
+        cls: type[DomainEventProtocol[UUID]] = resolve_topic(topic)
         try:
-            state = _decode(cls, stored_event.state)
+            facts = _decoder(cls, _class_version(cls))(state)
         except (msgspec.DecodeError, KeyError) as error:
-            msg = (
-                f"{stored_event.topic} {stored_event.originator_id} "
-                f"version {stored_event.originator_version} can't be read: {error}"
-            )
+            msg = f"{topic} {originator_id} version {originator_version} can't be read: {error}"
             raise MapperDeserialisationError(msg) from error
-        state["originator_id"] = stored_event.originator_id
-        state["originator_version"] = stored_event.originator_version
-        return build(cls, state)
+        facts["originator_id"] = originator_id
+        facts["originator_version"] = originator_version
+        return build(cls, facts)
 
 
-def _decode(cls: type, state: bytes) -> dict[str, Any]:
-    current = _class_version(cls)
-    if current == 1:
-        typed: dict[str, Any] = _decoder(cls).decode(state)
+@cache
+def _decoder(cls: type, current: int) -> Callable[[bytes], dict[str, Any]]:
+    """Makes the facts of a class at its ``current`` version from a stored state."""
+    state_type = _state_type(cls)
+    decode = msgspec.json.Decoder(state_type).decode
+
+    def same(state: bytes) -> dict[str, Any]:
+        typed: dict[str, Any] = decode(state)
         if "class_version" in typed:
             _check_version(typed.pop("class_version"), current)
         return typed
-    untyped: dict[str, Any] = msgspec.json.decode(state)
-    stored = untyped.pop("class_version", 1)
-    _check_version(stored, current)
-    for version in range(stored, current):
-        getattr(cls, f"upcast_v{version}_v{version + 1}")(untyped)
-    converted: dict[str, Any] = msgspec.convert(untyped, _state_type(cls))
-    return converted
+
+    def upcast(state: bytes) -> dict[str, Any]:
+        untyped: dict[str, Any] = msgspec.json.decode(state)
+        stored = untyped.pop("class_version", 1)
+        _check_version(stored, current)
+        for version in range(stored, current):
+            getattr(cls, f"upcast_v{version}_v{version + 1}")(untyped)
+        converted: dict[str, Any] = msgspec.convert(untyped, state_type)
+        return converted
+
+    return same if current == 1 else upcast
 
 
 def _check_version(stored: int, current: int) -> None:
@@ -85,12 +102,6 @@ def _class_version(cls: type) -> int:
     return version
 
 
-@cache
-def _decoder(cls: type) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(_state_type(cls))
-
-
-@cache
 def _state_type(cls: type) -> Any:
     hints = get_type_hints(cls)
     state = {field.name: hints[field.name] for field in fields(cls) if field.name not in _COLUMNS}

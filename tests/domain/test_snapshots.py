@@ -9,7 +9,6 @@ from domain.order_book import OrderBook
 from domain.values import Side, Terms, TimeInForce
 from tests.domain.support import Event, Market, seconds, state
 
-
 TERMS = Terms("user", "BTC-USD", Side.SELL, 100, 5)
 
 
@@ -28,7 +27,9 @@ def busy_day(seed: int, commands: int = 400) -> Market:
                     random.randint(1, 9),
                     100 + random.randint(-4, 4),
                     user=f"user {random.randint(0, 20)}",
-                    time_in_force=random.choice([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC]),
+                    time_in_force=random.choice(
+                        [TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC]
+                    ),
                     at=clock,
                 )
             case "cancel":

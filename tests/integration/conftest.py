@@ -10,12 +10,13 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from application.differences import Inconsistent
 from application.orders import Placement, Receipt
 from application.persistence.connection import connect
 from application.persistence.following import BatchFollower
 from application.persistence.position import PositionMoved
 from application.persistence.snapshot import Snapshot
-from application.verify import Inconsistent, Verifier
+from application.verify import Verifier
 from domain.values import Side, Terms
 from system import Market, build, create_tables, followings
 

@@ -1,0 +1,48 @@
+"""How those who verify say what they have found."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from application.matching import decide
+from application.persistence.connection import AWAY
+from domain.errors import RejectReason
+from domain.order_book import OrderBook
+
+Progress = Callable[[int], None]
+
+
+class Inconsistent(Exception):
+    """The first difference that was found, in a sentence."""
+
+
+@contextmanager
+def faults_are_differences(last: Callable[[], str]) -> Iterator[None]:
+    """What can't be read, decided or applied is no log of ours."""
+    try:
+        yield
+    except (Inconsistent, *AWAY):
+        raise
+    except Exception as error:
+        fault = f"{type(error).__name__}: {error}"
+        raise Inconsistent(f"after {last()} of the log: {fault}") from error
+
+
+def decide_again(book: OrderBook, position: int, command: Any, found: object) -> None:
+    """Has the book decide a command, and compares with the decision that is stored."""
+    if isinstance(found, OrderBook.Refused) and found.reason is RejectReason.INTERNAL_ERROR:
+        # Whatever went wrong then need not go wrong now; what followed is known.
+        book.refuse(position, command, found.reason)
+    else:
+        decide(book, position, command)
+    compare("Matching", found, *book.collect_events())
+
+
+def compare(log: str, found: object, *expected: object) -> None:
+    """Compares one stored event with the only one that was expected, or with none."""
+    same(f"{log} log", found, expected[0] if expected else None)
+
+
+def same(what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise Inconsistent(f"{what}: stored is\n  {found}\nbut the log gives\n  {expected}")

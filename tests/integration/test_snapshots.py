@@ -1,0 +1,339 @@
+"""Snapshots save time, and change nothing: with them, without them, with broken ones."""
+
+import json
+import logging
+from contextlib import closing
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from application.differences import Inconsistent
+from application.persistence.snapshot import Snapshot
+from application.snapshots import SnapshotTaker, superfluous
+from application.verify_snapshots import RecentVerifier
+from domain.order_book import OrderBook
+from domain.values import Side, book_id
+from system import build, build_matching
+from tests.domain.support import state
+from tests.integration.conftest import Venue
+
+BTC = book_id("BTC-USD")
+
+
+@pytest.fixture
+def taker(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> SnapshotTaker:
+    """Takes a snapshot of whatever has decided something since the last."""
+    monkeypatch.setattr("application.snapshots.BYTES_PER_EVENT", 10**6)
+    return SnapshotTaker(venue.market.matching, every=1)
+
+
+def trade(venue: Venue, seed: int, commands: int = 20) -> None:
+    random = Random(seed)
+    placed: list[UUID] = []
+    for _ in range(commands):
+        side, price = random.choice(list(Side)), random.randint(97, 103)
+        user = f"user {random.randint(1, 3)}"
+        match random.choices(["place", "cancel", "replace"], [6, 1, 1])[0] if placed else "place":
+            case "place":
+                receipt = venue.place(side, price, random.randint(1, 9), user_id=user)
+                placed.append(receipt.order.id)
+            case "cancel":
+                venue.cancel(random.choice(placed))
+            case "replace":
+                venue.replace(random.choice(placed), price, random.randint(1, 9))
+    venue.settle()
+
+
+def from_events_alone(venue: Venue, version: int | None = None) -> dict[str, Any]:
+    books: dict[UUID, OrderBook] = {}
+    venue.market.matching.catch_up([BTC], books, version)
+    return state(books[BTC])
+
+
+def versions(venue: Venue) -> list[int]:
+    return venue.market.matching.snapshots.recorder.versions(BTC)
+
+
+def recent_difference(venue: Venue) -> str | None:
+    with Snapshot.take(venue.env) as moment:
+        try:
+            RecentVerifier(moment, venue.market.orders, venue.market.matching).verify()
+        except Inconsistent as found:
+            return str(found)
+    return None
+
+
+def spoil(venue: Venue, **changes: Any) -> None:
+    """Changes the state in every snapshot."""
+    for name, value in changes.items():
+        venue.execute(
+            "UPDATE matching_snapshots SET state = jsonb_set("
+            f"convert_from(state, 'UTF8')::jsonb, '{{state,{name}}}', '{json.dumps(value)}'"
+            ")::text::bytea"
+        )
+
+
+# Exactness.
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_book_from_a_snapshot_and_the_rest_is_the_book_from_all_events(
+    venue: Venue, taker: SnapshotTaker, seed: int
+) -> None:
+    for part in range(3):
+        trade(venue, 10 * seed + part)
+        taker.take_due()
+    trade(venue, 10 * seed + 3)
+    assert versions(venue) == [20, 40, 60]
+
+    with closing(build_matching(venue.env)) as fresh:
+        assert state(fresh.load([BTC])[BTC]) == from_events_alone(venue)
+        for version in range(0, 81, 7):
+            book = fresh.book_at("BTC-USD", version)
+            assert state(book) == from_events_alone(venue, version)
+
+
+def test_after_a_restart_from_snapshots_the_market_decides_as_it_would_have(
+    venue: Venue, taker: SnapshotTaker
+) -> None:
+    trade(venue, 1)
+    venue.trade_a_little()
+    taker.take_due()
+    trade(venue, 2)
+    with closing(build(venue.env)) as restarted:
+        venue.market = restarted
+        trade(venue, 3)
+        venue.trade_a_little()
+        assert venue.difference() is None
+        assert recent_difference(venue) is None
+
+
+def test_the_library_s_repository_starts_from_a_snapshot_too(
+    venue: Venue, taker: SnapshotTaker
+) -> None:
+    trade(venue, 1)
+    taker.take_due()
+    trade(venue, 2)
+    venue.execute("DELETE FROM matching_events WHERE originator_version < 20")
+    book: OrderBook = venue.market.matching.repository.get(BTC)
+    assert book.version == 40
+
+
+def test_what_a_snapshot_tells_is_not_read_from_events(venue: Venue, taker: SnapshotTaker) -> None:
+    trade(venue, 1)
+    taker.take_due()
+    trade(venue, 2)
+    expected = from_events_alone(venue)
+    venue.execute("DELETE FROM matching_events WHERE originator_version <= 20")
+    with closing(build_matching(venue.env)) as fresh:
+        assert state(fresh.load([BTC])[BTC]) == expected
+
+
+# When they are taken, and which are kept.
+
+
+def test_a_snapshot_is_taken_when_a_book_has_decided_enough_since_the_last(venue: Venue) -> None:
+    taker = SnapshotTaker(venue.market.matching, every=30)
+    taken = []
+    for part in range(5):
+        trade(venue, part)
+        taken.append(taker.take_due())
+    assert taken == [0, 1, 0, 1, 0]
+    assert versions(venue) == [40, 80]
+
+
+def test_a_larger_book_waits_for_more(
+    venue: Venue, taker: SnapshotTaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trade(venue, 1)
+    assert taker.take_due() == 1
+    size = venue.market.matching.snapshots.recorder.kept()[BTC].size
+    monkeypatch.setattr("application.snapshots.BYTES_PER_EVENT", size // 30)
+    trade(venue, 2)
+    assert taker.take_due() == 0
+    trade(venue, 3)
+    assert taker.take_due() == 1
+
+
+def test_where_nothing_was_decided_nothing_is_taken(venue: Venue, taker: SnapshotTaker) -> None:
+    assert taker.take_due() == 0
+    trade(venue, 1)
+    assert [taker.take_due(), taker.take_due()] == [1, 0]
+    assert SnapshotTaker(venue.market.matching, every=1).take_due() == 0
+
+
+def test_a_taker_that_starts_anew_goes_on_from_the_snapshots(
+    venue: Venue, taker: SnapshotTaker
+) -> None:
+    trade(venue, 1)
+    taker.take_due()
+    trade(venue, 2)
+    venue.execute("DELETE FROM matching_events WHERE originator_version < 20")
+    assert SnapshotTaker(venue.market.matching, every=1).take_due() == 1
+    assert versions(venue) == [20, 40]
+
+
+def test_books_that_do_not_fit_into_memory_are_read_again(
+    venue: Venue, taker: SnapshotTaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("application.snapshots.MAX_LIVE_ORDERS", 0)
+    for part in range(3):
+        trade(venue, part)
+        taker.take_due()
+    assert versions(venue) == [20, 40, 60]
+    assert venue.difference() is None
+
+
+def test_a_book_that_cannot_be_read_does_not_keep_the_others_from_theirs(
+    venue: Venue, taker: SnapshotTaker
+) -> None:
+    venue.trade_a_little()
+    venue.execute(
+        f"UPDATE matching_events SET state = 'no' WHERE originator_id = '{BTC}'"
+        " AND originator_version = 3"
+    )
+    assert taker.take_due() == 1
+    assert list(venue.market.matching.snapshots.recorder.kept()) == [book_id("ETH-USD")]
+
+
+def test_of_old_snapshots_some_are_dropped(venue: Venue, taker: SnapshotTaker) -> None:
+    for _ in range(12):
+        venue.buy(100, 1)
+        venue.settle()
+        taker.take_due()
+    assert versions(venue) == [1, 4, 6, 8, 9, 10, 11, 12]
+
+
+def test_the_newest_two_and_ever_fewer_of_the_older_are_kept() -> None:
+    kept: list[int] = []
+    for version in range(10, 100_001, 10):
+        kept.append(version)
+        going = superfluous(kept)
+        kept = [each for each in kept if each not in going]
+        assert len(kept) <= 32
+    assert kept[-2:] == [99_990, 100_000]
+    for version in range(10, 100_001):
+        start = max(each for each in kept if each <= version)
+        assert version - start <= 10 + 100_000 - version
+
+
+# What is wrong with one stops nobody.
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "state = 'no'",
+        "state = '{}'",
+        "topic = 'book.of.another.release'",
+        """state = replace(convert_from(state, 'UTF8'), '"topic"', '"class_version":2,"topic"')
+            ::bytea""",
+        """state = replace(convert_from(state, 'UTF8'), '"users":["user"]', '"users":[]')::bytea""",
+        # It can be read, but what came after doesn't fit.
+        """state = regexp_replace(convert_from(state, 'UTF8'),
+            '"order_ids":\\["........', '"order_ids":["00000000', 'g')::bytea""",
+    ],
+    ids=["not JSON", "empty", "unknown", "newer", "incomplete", "unfitting"],
+)
+def test_a_market_with_a_broken_snapshot_replays_the_events_and_goes_on(
+    venue: Venue, taker: SnapshotTaker, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    orders = [venue.buy(100, 5), venue.sell(105, 5)]
+    venue.settle()
+    taker.take_due()
+    for order in orders:
+        venue.cancel(order)
+    venue.settle()
+    expected = from_events_alone(venue)
+    venue.execute(f"UPDATE matching_snapshots SET {damage}")
+
+    with closing(build(venue.env)) as restarted, caplog.at_level(logging.ERROR):
+        assert state(restarted.matching.load([BTC])[BTC]) == expected
+        assert "replayed" in caplog.text
+        assert restarted.matching.book_at("BTC-USD", 2).version == 2
+        venue.market = restarted
+        trade(venue, 2)
+        assert SnapshotTaker(restarted.matching, every=1).take_due() == 1
+        assert versions(venue) == [2, 24]
+        assert state(restarted.matching.load([BTC])[BTC]) == from_events_alone(venue)
+
+
+def test_a_broken_snapshot_of_the_last_version_is_replaced(venue: Venue) -> None:
+    trade(venue, 1)
+    matching = venue.market.matching
+    SnapshotTaker(matching, every=1).take_due()
+    venue.execute("UPDATE matching_snapshots SET state = 'no'")
+    matching.snapshots.put([OrderBook.Snapshot.take(matching.load([BTC])[BTC])])
+    assert state(matching.snapshots.restore([BTC])[BTC]) == from_events_alone(venue)
+
+
+# Proving.
+
+
+WRONG = [{"last_trade_id": 7_000}, {"position": 1}, {"users": ["somebody else"] * 9}]
+
+
+@pytest.mark.parametrize("changes", WRONG, ids=lambda changes: next(iter(changes)))
+def test_a_wrong_snapshot_is_found(
+    venue: Venue, taker: SnapshotTaker, changes: dict[str, Any]
+) -> None:
+    trade(venue, 1)
+    taker.take_due()
+    trade(venue, 2)
+    assert venue.difference() is None
+    spoil(venue, **changes)
+    assert venue.difference() == ("snapshot of BTC-USD at version 20: it is not the book as it was")
+
+
+def test_an_older_wrong_snapshot_is_found_too(venue: Venue, taker: SnapshotTaker) -> None:
+    trade(venue, 1)
+    taker.take_due()
+    spoil(venue, last_trade_id=7_000)
+    trade(venue, 2)
+    taker.take_due()
+    assert str(venue.difference()).startswith("snapshot of BTC-USD at version 20")
+
+
+def test_a_snapshot_of_a_book_that_never_was_is_found(venue: Venue, taker: SnapshotTaker) -> None:
+    trade(venue, 1)
+    taker.take_due()
+    venue.execute("UPDATE matching_snapshots SET originator_version = 99")
+    assert venue.difference() == f"snapshot of the book {BTC} at version 99: it had none"
+
+
+def test_what_came_after_the_newest_snapshots_is_proved_alone(
+    venue: Venue, taker: SnapshotTaker
+) -> None:
+    trade(venue, 1)
+    taker.take_due()
+    trade(venue, 2)
+    venue.buy(100, 1, asset="ETH-USD")  # its book has no snapshot
+    venue.settle()
+    assert recent_difference(venue) is None
+    venue.execute(
+        "UPDATE matching_events SET state = 'no' WHERE originator_version BETWEEN 1 AND 19"
+        f" AND originator_id = '{BTC}'"
+    )
+    assert recent_difference(venue) is None
+    venue.execute(
+        "UPDATE matching_events SET state = replace(convert_from(state, 'UTF8'),"
+        " '\"quantity\":', '\"quantity\":1')::bytea"
+        f" WHERE originator_id = '{BTC}' AND originator_version = 21"
+    )
+    assert str(recent_difference(venue)).startswith("Matching log: stored is")
+
+
+def test_a_recent_decision_that_nobody_asked_for_is_found(
+    venue: Venue, taker: SnapshotTaker
+) -> None:
+    trade(venue, 1)
+    taker.take_due()
+    venue.buy(1, 1)
+    venue.settle()
+    venue.execute(
+        "DELETE FROM orders_events WHERE topic = 'order.placed' AND notification_id ="
+        " (SELECT max(notification_id) FROM orders_events WHERE topic = 'order.placed')"
+    )
+    assert str(recent_difference(venue)).startswith("Matching log: nothing was asked that led to")
