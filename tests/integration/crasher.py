@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 
 from application.orders import Placement
+from application.snapshots import SnapshotTaker
 from application.views.rebuild import rebuild
 from domain.values import Side, Terms, derive_order_id
 from system import VIEWS, Market, build
@@ -57,6 +58,10 @@ def prepare(market: Market, what: str) -> Callable[[], object]:
         case ["rebuild", name]:
             leader = market.orders if name == "orders" else market.matching
             return lambda: rebuild(VIEWS[name], leader, lambda _: None)
+        case ["snapshots"]:
+            taker = SnapshotTaker(market.matching, every=1)
+            market.matching.recorder.max_notification_id()
+            return taker.take_due
         case _:
             follower = getattr(market, what)
             [leader] = follower.readers
@@ -72,6 +77,7 @@ def act(what: str, number: int, env: dict[str, str]) -> None:
 
 
 def main() -> None:
+<<<<<<< HEAD
     """Forks for each number on standard input: importing takes longer than all the rest."""
     what, env = sys.argv[1:]
     os.environ["PGAPPNAME"] = "crasher"
@@ -82,6 +88,26 @@ def main() -> None:
             os._exit(0)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+=======
+    what, number, env = sys.argv[1:]
+    market = build(json.loads(env))
+    if what == "place":
+        market.orders.repository  # noqa: B018 - whatever is lazy is done before the count
+        die_before(int(number))
+        market.orders.place(PLACEMENT, datetime.now(UTC))
+    elif what == "snapshots":
+        taker = SnapshotTaker(market.matching, every=1)
+        market.matching.recorder.max_notification_id()
+        die_before(int(number))
+        taker.take_due()
+    else:
+        follower = getattr(market, what)
+        [leader] = follower.readers
+        follower.pending(leader, limit=1)
+        die_before(int(number))
+        follower.process_batch(leader)
+    os._exit(0)
+>>>>>>> ddf298f (Events of books are read in pages; who takes snapshots may die at any step)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from application.orders import Receipt
-from system import VIEWS
+from domain.values import book_id
+from system import VIEWS, build_matching
 from tests.integration.conftest import Venue
 from tests.integration.crasher import MANY_PLACEMENTS, PLACEMENT
 from tests.integration.service import eventually
 
 STEPS = range(100)
+BTC = book_id("BTC-USD")
 CRASHER = (sys.executable, "-m", "tests.integration.crasher")
 FOLLOWERS = ["matching", "orders", "order_view", "book_view", "trade_view"]
 MANY = 120  # events: more than go in one statement
@@ -68,6 +71,15 @@ def test_an_order_is_placed_once_wherever_its_process_died(venue: Venue) -> None
     venue.settle()
     assert len(venue.market.order_view.recorder.orders(limit=10)) == 1
     assert venue.difference() is None
+
+
+def test_who_takes_snapshots_may_die_at_any_step(venue: Venue) -> None:
+    venue.trade_a_little()
+    for _ in crashes(venue, "snapshots"):
+        assert venue.difference() is None  # whatever is there is right
+        with closing(build_matching(venue.env)) as restarted:
+            assert restarted.load([BTC])[BTC].version == 9
+    assert set(venue.market.matching.snapshots.recorder.kept()) == {BTC, book_id("ETH-USD")}
 
 
 def test_many_orders_are_placed_all_or_none_wherever_their_process_died(venue: Venue) -> None:

@@ -2,7 +2,12 @@
 
 import json
 import logging
-from contextlib import closing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -18,6 +23,7 @@ from domain.values import Side, book_id
 from system import build, build_matching
 from tests.domain.support import state
 from tests.integration.conftest import Venue
+from tests.integration.service import eventually
 
 BTC = book_id("BTC-USD")
 
@@ -129,6 +135,26 @@ def test_what_a_snapshot_tells_is_not_read_from_events(venue: Venue, taker: Snap
     venue.execute("DELETE FROM matching_events WHERE originator_version <= 20")
     with closing(build_matching(venue.env)) as fresh:
         assert state(fresh.load([BTC])[BTC]) == expected
+
+
+@pytest.mark.parametrize("page", [1, 2, 7, 1_000])
+def test_events_of_many_books_are_read_in_pages(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr("application.persistence.recorder._PAGE", page)
+    trade(venue, 1, commands=7)
+    venue.buy(100, 1, asset="EMPTY-SOON")
+    venue.settle()
+    for _ in range(3):
+        venue.buy(100, 1, asset="ETH-USD")
+    venue.settle()
+    eth, other, unknown = book_id("ETH-USD"), book_id("EMPTY-SOON"), UUID(int=1)
+    after = {eth: 1, unknown: -1, BTC: 3, other: 1}
+    read = list(venue.market.matching.recorder.select_after(after, upto=6))
+    assert [(book, version) for book, version, _, _ in read] == [
+        *((eth, version) for version in (2, 3)),
+        *((BTC, version) for version in (4, 5, 6)),
+    ]
 
 
 # When they are taken, and which are kept.
@@ -337,3 +363,74 @@ def test_a_recent_decision_that_nobody_asked_for_is_found(
         " (SELECT max(notification_id) FROM orders_events WHERE topic = 'order.placed')"
     )
     assert str(recent_difference(venue)).startswith("Matching log: nothing was asked that led to")
+
+
+# The process.
+
+
+def role(venue: Venue) -> subprocess.Popen[str]:
+    """`ome run --role snapshots`, which takes one as soon as a book has decided 10 commands."""
+    env = venue.env
+    address = f"{env['POSTGRES_HOST']}&port={env['POSTGRES_PORT']}"
+    url = f"postgresql://{env['POSTGRES_USER']}@/{env['POSTGRES_DBNAME']}?host={address}"
+    return subprocess.Popen(
+        [sys.executable, "-m", "interface.cli", "run", "--role", "snapshots"],
+        env={**os.environ, "DATABASE_URL": url, "SNAPSHOT_EVERY": "10"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def running(venue: Venue) -> Iterator[subprocess.Popen[str]]:
+    process = role(venue)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_process_takes_them_and_ends_when_it_is_told_to(venue: Venue) -> None:
+    trade(venue, 1)
+    with running(venue) as process:
+        eventually(lambda: versions(venue) == [20], 20)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+    assert venue.difference() is None
+
+
+def test_of_two_processes_one_stands_by_and_takes_over_when_the_first_is_killed(
+    venue: Venue,
+) -> None:
+    with running(venue) as first:
+        eventually(lambda: holders(venue) == 1, 20)
+        with running(venue) as second:
+            trade(venue, 1)
+            eventually(lambda: versions(venue) == [20], 20)
+            assert holders(venue) == 1
+            first.kill()
+            first.wait()
+            trade(venue, 2)
+            eventually(lambda: versions(venue) == [20, 40], 30)
+            assert second.poll() is None
+    assert venue.difference() is None
+
+
+def test_the_process_outlives_its_sessions(venue: Venue) -> None:
+    with running(venue) as process:
+        eventually(lambda: holders(venue) == 1, 20)
+        venue.end_all_sessions()
+        with closing(build(venue.env)) as venue.market:
+            trade(venue, 1)
+            eventually(lambda: versions(venue) == [20], 30)
+        assert process.poll() is None
+
+
+def holders(venue: Venue) -> int:
+    """How many hold an advisory lock in the database."""
+    with venue.connect() as connection:
+        return connection.execute(
+            "SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND database ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ).rowcount
