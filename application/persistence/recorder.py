@@ -105,11 +105,12 @@ class EventRecorder(PostgresProcessRecorder):
         They are read some thousand at a time: there may be more than fit into memory. And as
         what StoredEvent is made of: to make one of each costs more than to read them.
         """
+        last = _MAX_ID if upto is None else upto
         left = dict(versions)
         while left:
             ids = list(left)
             after = list(left.values())
-            rows = self._rows("after", ids=ids, after=after, upto=upto or _MAX_ID, limit=_PAGE)
+            rows = self._rows("after", ids=ids, after=after, upto=last, limit=_PAGE)
             for place, version, topic, state in rows:
                 yield ids[place - 1], version, topic, state
             if len(rows) < _PAGE:
