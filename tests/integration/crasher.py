@@ -77,7 +77,6 @@ def act(what: str, number: int, env: dict[str, str]) -> None:
 
 
 def main() -> None:
-<<<<<<< HEAD
     """Forks for each number on standard input: importing takes longer than all the rest."""
     what, env = sys.argv[1:]
     os.environ["PGAPPNAME"] = "crasher"
@@ -88,26 +87,6 @@ def main() -> None:
             os._exit(0)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
-=======
-    what, number, env = sys.argv[1:]
-    market = build(json.loads(env))
-    if what == "place":
-        market.orders.repository  # noqa: B018 - whatever is lazy is done before the count
-        die_before(int(number))
-        market.orders.place(PLACEMENT, datetime.now(UTC))
-    elif what == "snapshots":
-        taker = SnapshotTaker(market.matching, every=1)
-        market.matching.recorder.max_notification_id()
-        die_before(int(number))
-        taker.take_due()
-    else:
-        follower = getattr(market, what)
-        [leader] = follower.readers
-        follower.pending(leader, limit=1)
-        die_before(int(number))
-        follower.process_batch(leader)
-    os._exit(0)
->>>>>>> ddf298f (Events of books are read in pages; who takes snapshots may die at any step)
 
 
 if __name__ == "__main__":
