@@ -105,7 +105,7 @@ class Matching(BatchProcess):
         self._revive(cast("Command", event) for _, event in entries)
         reached = super().process_entries(entries, move)
         if len(self._live) > MAX_LIVE_BOOKS:
-            for _ in range(len(self._live) // 10):
+            while len(self._live) > MAX_LIVE_BOOKS - MAX_LIVE_BOOKS // 10:
                 self._live.popitem(last=False)
             gc.collect()  # the orders of a book refer to each other
         return reached
