@@ -18,9 +18,9 @@ from domain.order_book import OrderBook
 log = logging.getLogger(__name__)
 
 # A snapshot costs what the book's size is, so the next one waits for an event for each so
-# many bytes, which is one for every two resting orders: the cost of an event stays bounded,
-# and what is to be replayed after a snapshot takes about as long as reading it.
-BYTES_PER_EVENT: Final = 120
+# many bytes, which is one for every four resting orders: its share in the cost of an event
+# stays bounded, and to replay what came after takes no longer than to read the snapshot.
+BYTES_PER_EVENT: Final = 240
 
 # All books that are kept alive between their snapshots have so many resting orders together;
 # a larger one is read again each time.

@@ -29,7 +29,7 @@ def take_snapshots(env: Mapping[str, str], every: int) -> NoReturn:
         while True:
             try:
                 with alone(env, "take snapshots", wait=False):
-                    log.info("at work")
+                    log.info("taking snapshots")
                     while True:
                         taker.take_due()
                         time.sleep(LOOK_SECONDS)

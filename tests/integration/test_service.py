@@ -114,7 +114,7 @@ def test_what_was_pending_when_everything_was_killed_is_matched_at_the_next_star
     assert running.verify()["consistent"]
 
 
-@pytest.mark.parametrize("part", ["--role engine", "--role api", "-D"])
+@pytest.mark.parametrize("part", ["--role engine", "--role api", "--role snapshots", "-D"])
 def test_a_part_that_is_killed_comes_back(running: Service, asset: str, part: str) -> None:
     """-D is how PostgreSQL is started."""
     with client(running) as http:
@@ -175,6 +175,7 @@ def test_the_command_line_reads_what_the_service_shows(running: Service, asset: 
     unknown = running.ome("events", str(uuid4()))
     assert (unknown.returncode, "no order" in unknown.stderr) == (1, True)
     assert running.verify()["consistent"]
+    assert running.ome("verify", "--recent").stdout == "consistent\n"
 
 
 def test_a_read_that_is_locked_out_is_answered_all_the_same(running: Service, asset: str) -> None:
