@@ -20,6 +20,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.persistence.group_commit import GroupCommit
 from application.persistence.position import Advance, PositionMoved
+from application.persistence.statements import FUNCTIONS, STATEMENTS
 
 # Up to this many events go as one JSON array into one statement, which is one round trip,
 # more by COPY, which takes four. Each is a wait after which a thread has to get hold of the
@@ -44,9 +45,9 @@ class EventRecorder(PostgresProcessRecorder):
         super().__init__(datastore, **names)
         self._group = GroupCommit(self._record, self._taken)
         self._statements = {
-            name: self._in_schema(text).as_string() for name, text in _STATEMENTS.items()
+            name: self._in_schema(text).as_string() for name, text in STATEMENTS.items()
         }
-        self.sql_create_statements.extend(map(self._in_schema, _FUNCTIONS))
+        self.sql_create_statements.extend(map(self._in_schema, FUNCTIONS))
 
     def insert_events(
         self,
@@ -253,81 +254,3 @@ def _committing(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 _MAX_ID: Final = 2**63 - 1
-
-_STATEMENTS: Final = {
-    "record": "SELECT {record}(%s::text, %s::bigint, %s::bigint, %s::json)",
-    "begin": "BEGIN; SELECT {begin}({{}}, {{}}, {{}})",
-    "copy": """COPY {events} (originator_id, originator_version, topic, state)
-        FROM STDIN (FORMAT BINARY)""",
-    "notifications": """SELECT originator_id, originator_version, topic, state, notification_id
-        FROM {events} WHERE notification_id > %(since)s AND notification_id <= %(stop)s
-        ORDER BY notification_id LIMIT %(limit)s""",
-    "notifications of": """SELECT originator_id, originator_version, topic, state, notification_id
-        FROM {events} WHERE notification_id > %(since)s AND notification_id <= %(stop)s
-        AND topic = ANY(%(topics)s) ORDER BY notification_id LIMIT %(limit)s""",
-    "ids": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
-        ORDER BY notification_id LIMIT %(limit)s""",
-    "ids of": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
-        AND topic = ANY(%(topics)s) ORDER BY notification_id LIMIT %(limit)s""",
-    "trail": """SELECT originator_id, originator_version, topic, state, notification_id
-        FROM {events} WHERE originator_id = ANY(%(ids)s) ORDER BY notification_id""",
-    # In the order of the ids, and of each index: sorting would take all before the first comes.
-    # Whoever applies events notices one that is not the next of its aggregate.
-    "after": """SELECT had.place, event.* FROM
-        unnest(%(ids)s::uuid[], %(after)s::bigint[]) WITH ORDINALITY AS had (id, version, place),
-        LATERAL (
-            SELECT originator_version, topic, state FROM {events}
-            WHERE originator_id = had.id
-            AND originator_version > had.version AND originator_version <= %(upto)s
-            ORDER BY originator_version
-        ) AS event LIMIT %(limit)s""",
-    "heads": """WITH RECURSIVE heads AS (
-            (SELECT originator_id, originator_version FROM {events}
-            ORDER BY originator_id DESC, originator_version DESC LIMIT 1)
-            UNION ALL
-            SELECT next.* FROM heads, LATERAL (
-                SELECT originator_id, originator_version FROM {events}
-                WHERE originator_id < heads.originator_id
-                ORDER BY originator_id DESC, originator_version DESC LIMIT 1
-            ) AS next
-        )
-        SELECT * FROM heads""",
-    "taken": """SELECT originator_id, originator_version FROM {events}
-        JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[])
-            AS wanted (originator_id, originator_version)
-        USING (originator_id, originator_version)""",
-}
-
-_FUNCTIONS: Final = (
-    # The position first: who has been overtaken need not wait for the lock. The lock keeps
-    # commits in the order of their ids: nobody who reads the log ever passes over a gap that
-    # is filled later.
-    """CREATE OR REPLACE FUNCTION {begin}(leader text, since bigint, upto bigint)
-        RETURNS void LANGUAGE plpgsql SET lock_timeout = {lock_timeout} AS $$
-    BEGIN
-        IF leader IS NOT NULL THEN
-            IF since IS NULL THEN
-                INSERT INTO {tracking} VALUES (leader, upto) ON CONFLICT DO NOTHING;
-            ELSE
-                UPDATE {tracking} SET notification_id = upto
-                WHERE application_name = leader AND notification_id = since;
-            END IF;
-            IF NOT FOUND THEN
-                RAISE EXCEPTION 'the position in % is not % any more', leader, since
-                    USING ERRCODE = 'integrity_constraint_violation';
-            END IF;
-        END IF;
-        LOCK TABLE {events} IN EXCLUSIVE MODE;
-    END $$""",
-    # json, not jsonb: a state is stored as it was written, to the byte.
-    """CREATE OR REPLACE FUNCTION {record}(leader text, since bigint, upto bigint, events json)
-        RETURNS SETOF bigint LANGUAGE plpgsql AS $$
-    BEGIN
-        PERFORM {begin}(leader, since, upto);
-        RETURN QUERY
-            INSERT INTO {events} (originator_id, originator_version, topic, state)
-            SELECT (e->>0)::uuid, (e->>1)::bigint, e->>2, convert_to((e->3)::text, 'UTF8')
-            FROM json_array_elements(events) AS e
-            RETURNING notification_id;
-    END $$""",
-)
