@@ -28,6 +28,7 @@ from application.persistence.statements import FUNCTIONS, STATEMENTS
 # half the CPU, 1 000 43 ms against 27.
 _FEW: Final = 100
 _PAGE: Final = 5_000  # events
+_MAX_VERSION: Final = 2**63 - 1
 
 
 class CommitUnknown(OperationalError):
@@ -82,9 +83,12 @@ class EventRecorder(PostgresProcessRecorder):
     ) -> list[Notification]:
         """As the library's, in PostgreSQL's binary format, which is half the work to read."""
         since = -1 if start is None else start - inclusive_of_start
+        if stop is not None:
+            limit = max(min(limit, stop - since), 0)  # as many ids as there can be up to it
         name = "notifications of" if topics else "notifications"
-        rows = self._rows(name, since=since, stop=stop or _MAX_ID, topics=list(topics), limit=limit)
-        return [Notification(*row) for row in rows]
+        rows = self._rows(name, since=since, topics=list(topics), limit=limit)
+        read = [Notification(*row) for row in rows]
+        return read if stop is None else [each for each in read if each.id <= stop]
 
     def select_notification_ids(
         self, since: int | None, limit: int, topics: Sequence[str] = ()
@@ -106,7 +110,7 @@ class EventRecorder(PostgresProcessRecorder):
         They are read some thousand at a time: there may be more than fit into memory. And as
         what StoredEvent is made of: to make one of each costs more than to read them.
         """
-        last = _MAX_ID if upto is None else upto
+        last = _MAX_VERSION if upto is None else upto
         left = dict(versions)
         while left:
             ids = list(left)
@@ -251,6 +255,3 @@ def _committing(connection: psycopg.Connection[Any]) -> Iterator[None]:
         if connection.closed:
             raise CommitUnknown(str(error)) from error
         raise
-
-
-_MAX_ID: Final = 2**63 - 1

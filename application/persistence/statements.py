@@ -2,21 +2,27 @@
 
 from typing import Final
 
+# Without statistics of a table, as when a hundred thousand events have just come, the planner
+# takes few to match a topic, or an upper bound, and reads and sorts all the rest of the log
+# (70 ms) instead of following the index (0.3 ms). It expects of array_position that nearly
+# all match, and of a lower bound alone a third.
 STATEMENTS: Final = {
     "record": "SELECT {record}(%s::text, %s::bigint, %s::bigint, %s::json)",
     "begin": "BEGIN; SELECT {begin}({{}}, {{}}, {{}})",
     "copy": """COPY {events} (originator_id, originator_version, topic, state)
         FROM STDIN (FORMAT BINARY)""",
     "notifications": """SELECT originator_id, originator_version, topic, state, notification_id
-        FROM {events} WHERE notification_id > %(since)s AND notification_id <= %(stop)s
+        FROM {events} WHERE notification_id > %(since)s
         ORDER BY notification_id LIMIT %(limit)s""",
     "notifications of": """SELECT originator_id, originator_version, topic, state, notification_id
-        FROM {events} WHERE notification_id > %(since)s AND notification_id <= %(stop)s
-        AND topic = ANY(%(topics)s) ORDER BY notification_id LIMIT %(limit)s""",
+        FROM {events} WHERE notification_id > %(since)s
+        AND array_position(%(topics)s::text[], topic) IS NOT NULL
+        ORDER BY notification_id LIMIT %(limit)s""",
     "ids": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
         ORDER BY notification_id LIMIT %(limit)s""",
     "ids of": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
-        AND topic = ANY(%(topics)s) ORDER BY notification_id LIMIT %(limit)s""",
+        AND array_position(%(topics)s::text[], topic) IS NOT NULL
+        ORDER BY notification_id LIMIT %(limit)s""",
     "trail": """SELECT originator_id, originator_version, topic, state, notification_id
         FROM {events} WHERE originator_id = ANY(%(ids)s) ORDER BY notification_id""",
     # In the order of the ids, and of each index: sorting would take all before the first comes.
