@@ -50,6 +50,7 @@ class Engine:
         ]
         self._listeners = [each for each in self._followings if not self._leads(each)]
         self._watch = threading.Thread(target=self._run, name="watch")
+        self._failure: BaseException | None = None
 
     def start(self) -> None:
         for thread in (*self._followings, self._watch):
@@ -62,13 +63,13 @@ class Engine:
             following.prompt()
 
     def join(self) -> None:
-        """Waits for the end. Raises what made a follower fail."""
+        """Waits for the end. Raises what made a follower, or the watch, fail."""
         for thread in (*self._followings, self._watch):
             thread.join()
         self._market.close()
-        for following in self._followings:
-            if following.failure is not None:
-                raise following.failure
+        for failure in (self._failure, *(each.failure for each in self._followings)):
+            if failure is not None:
+                raise failure
 
     def _leads(self, following: Following) -> bool:
         """Has a following prompted by its leader, where that is at work in this process."""
@@ -79,6 +80,14 @@ class Engine:
         return False
 
     def _run(self) -> None:
+        try:
+            self._keep_watch()
+        except BaseException as error:
+            log.exception("watch failed")
+            self._failure = error
+            self.stop()
+
+    def _keep_watch(self) -> None:
         """Keeps the connection that listens, and that holds the locks."""
         while not self._stopping.is_set():
             try:

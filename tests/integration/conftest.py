@@ -1,7 +1,7 @@
 """The whole market on PostgreSQL, with followers that run when a test says so."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from application.persistence.position import PositionMoved
 from application.persistence.snapshot import Snapshot
 from application.verify import Verifier
 from domain.values import Side, Terms
+from interface.engine import Engine
 from system import Market, build, create_tables, followings
 
 
@@ -97,6 +98,24 @@ class Venue:
     def execute(self, statement: str) -> None:
         with self.market.orders.recorder.datastore.get_connection() as connection:
             connection.execute(statement)
+
+
+@contextmanager
+def at_work(*engines: Engine) -> Iterator[None]:
+    """Has engines run, whatever becomes of the test: their threads would keep its process."""
+    for engine in engines:
+        engine.start()
+    try:
+        yield
+    finally:
+        for engine in engines:
+            engine.stop()
+    for engine in engines:
+        engine.join()
+
+
+def has_followed_all(market: Market) -> bool:
+    return not any(follower.pending(leader, limit=1) for follower, leader in followings(market))
 
 
 def process(follower: BatchFollower, leader: str) -> int:
