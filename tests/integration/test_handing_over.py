@@ -17,7 +17,7 @@ from domain.errors import OrderClosed
 from domain.values import OrderStatus, Side
 from interface.engine import Engine
 from system import build, followings
-from tests.integration.conftest import Venue, process
+from tests.integration.conftest import Venue, at_work, has_followed_all, process
 from tests.integration.service import eventually
 
 
@@ -43,21 +43,11 @@ def trade(venue: Venue, seed: int, commands: int) -> list[UUID]:
 
 
 @contextmanager
-def at_work(venue: Venue, batch_size: int = 500) -> Iterator[Engine]:
+def running(venue: Venue, batch_size: int = 500) -> Iterator[Engine]:
     engine = Engine(venue.env, batch_size)
-    engine.start()
-    try:
+    with at_work(engine):
         yield engine
-        eventually(lambda: has_followed_all(venue), 30)
-    finally:
-        engine.stop()
-        engine.join()
-
-
-def has_followed_all(venue: Venue) -> bool:
-    return not any(
-        follower.pending(leader, limit=1) for follower, leader in followings(venue.market)
-    )
+        eventually(lambda: has_followed_all(venue.market), 30)
 
 
 def logs(engine: Engine) -> tuple[SharedLog, SharedLog]:
@@ -82,7 +72,7 @@ def test_events_at_hand_are_the_events_that_are_stored(
         return entries
 
     monkeypatch.setattr(SharedLog, "after", recorded)
-    with at_work(venue) as engine:
+    with running(venue) as engine:
         trade(venue, seed=1, commands=200)
     market = venue.market
     stored = dict(
@@ -100,7 +90,7 @@ def test_events_at_hand_are_the_events_that_are_stored(
 def test_hand_overs_that_are_missed_change_nothing(venue: Venue, seed: int) -> None:
     """All that is at hand is dropped at random moments, some of it not even remembered."""
     chance = random.Random(seed)
-    with at_work(venue, batch_size=7) as engine:
+    with running(venue, batch_size=7) as engine:
         done = threading.Event()
 
         def lose() -> None:
@@ -112,10 +102,12 @@ def test_hand_overs_that_are_missed_change_nothing(venue: Venue, seed: int) -> N
 
         losing = threading.Thread(target=lose)
         losing.start()
-        trade(venue, seed, commands=200)
-        eventually(lambda: has_followed_all(venue), 30)
-        done.set()
-        losing.join()
+        try:
+            trade(venue, seed, commands=200)
+            eventually(lambda: has_followed_all(venue.market), 30)
+        finally:
+            done.set()
+            losing.join()
     assert venue.difference() is None
 
 
@@ -127,9 +119,9 @@ def _drop_some(known: dict[Any, Any], chance: random.Random) -> None:
 
 def test_what_is_at_hand_is_bounded(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_log, "_KEPT", 10)
-    with at_work(venue) as engine:
+    with running(venue) as engine:
         trade(venue, seed=3, commands=200)
-        eventually(lambda: has_followed_all(venue), 30)
+        eventually(lambda: has_followed_all(venue.market), 30)
         for log in logs(engine):
             assert 0 < len(log._known) <= 20
             assert 0 < len(log._created) <= 20
@@ -142,9 +134,9 @@ def test_few_live_orders_and_books_give_the_same_results(
     """Orders and books come and go in memory all the time."""
     monkeypatch.setattr(orders, "MAX_LIVE_ORDERS", 3)
     monkeypatch.setattr(matching, "MAX_LIVE_BOOKS", 2)
-    with at_work(venue, batch_size=20) as engine:
+    with running(venue, batch_size=20) as engine:
         trade(venue, seed=4, commands=200)
-        eventually(lambda: has_followed_all(venue), 30)
+        eventually(lambda: has_followed_all(venue.market), 30)
         assert len(engine._market.orders._live) == 3
         assert len(engine._market.matching._live) == 2
     assert venue.difference() is None

@@ -55,7 +55,13 @@ def supervisor(running: Service) -> list[psutil.Process]:
 
 
 PARTS: dict[str, Callable[[Service], list[psutil.Process]]] = {
-    part.__name__: part for part in (engine, api, api_worker, postmaster, backend, supervisor)
+    "engine": engine,
+    "api": api,
+    "api worker": api_worker,
+    "postmaster": postmaster,
+    "postmaster, orderly": postmaster,
+    "backend": backend,
+    "supervisor": supervisor,
 }
 
 
@@ -67,6 +73,9 @@ def running() -> Iterator[Service]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+SIGNALS = {"postmaster, orderly": signal.SIGINT}  # all others: kill -9
+
+
 def kill(running: Service, part: str, chance: random.Random) -> None:
     eventually(lambda: bool(PARTS[part](running)), START_SECONDS, running.output)
     if part == "supervisor":
@@ -74,7 +83,7 @@ def kill(running: Service, part: str, chance: random.Random) -> None:
         running.start()
     else:
         with suppress(psutil.NoSuchProcess):  # a backend may be gone by itself
-            chance.choice(PARTS[part](running)).kill()
+            chance.choice(PARTS[part](running)).send_signal(SIGNALS.get(part, signal.SIGKILL))
 
 
 def database_url(running: Service) -> str:
