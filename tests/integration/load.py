@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 ASSETS = ("BTC-USD", "ETH-USD", "SOL-USD")
 TERMINAL = ("FILLED", "CANCELLED", "REJECTED", "EXPIRED")
+NO_ANSWER = 0
 REFUSALS = (409,)  # a cancel of an order that is filled already
 
 _PATIENCE_SECONDS = 0.05
@@ -71,10 +72,15 @@ class Load:
             assert time.monotonic() < deadline, self.summary()
             time.sleep(0.02)
 
+    def statuses(self) -> Counter[int]:
+        """How often each status was answered; NO_ANSWER stands for none."""
+        return sum((told.statuses for told in self.told), Counter[int]())
+
     def summary(self) -> str:
-        statuses = sum((told.statuses for told in self.told), Counter[int]())
         unknown = sum(len(told.unknown) for told in self.told)
-        return f"{self.acknowledged} orders acknowledged, {unknown} unknown, {dict(statuses)}"
+        return (
+            f"{self.acknowledged} orders acknowledged, {unknown} unknown, {dict(self.statuses())}"
+        )
 
     def _trade(self, number: int, told: Told) -> None:
         chance = random.Random(f"{self._seed}/{number}")
@@ -137,7 +143,7 @@ class Load:
         try:
             answer = http.request(method, path, json=body)
         except httpx.TransportError:
-            told.statuses[0] += 1
+            told.statuses[NO_ANSWER] += 1
             time.sleep(_PATIENCE_SECONDS)
             return None
         told.statuses[answer.status_code] += 1

@@ -17,11 +17,14 @@ from statistics import median
 import psutil
 import pytest
 
+from application.persistence.connection import AWAY
 from interface.database_url import database_env
 from interface.maintenance import verify_all
 from interface.postgres import EmbeddedPostgres
-from system import build, followings
-from tests.integration.load import Load, check, unanswered
+from interface.supervisor import COMMANDS
+from system import build
+from tests.integration.conftest import has_followed_all
+from tests.integration.load import NO_ANSWER, Load, check, unanswered
 from tests.integration.service import START_SECONDS, Service, eventually, service
 
 FEW = 3
@@ -30,16 +33,21 @@ YOUNG = 4  # kills in a row of processes that have just started: at the fifth al
 SETTLED_SECONDS = 6
 
 
-def engine(running: Service) -> list[psutil.Process]:
-    return running.named("--role engine")
+Find = Callable[[Service], list[psutil.Process]]
 
 
-def api(running: Service) -> list[psutil.Process]:
-    return [each for each in running.named("--role api") if each.ppid() == running.parent.pid]
+def of_role(role: str) -> Find:
+    """The process that the supervisor has started, without its own children."""
+
+    def find(running: Service) -> list[psutil.Process]:
+        found = running.named(f"--role {role}")
+        return [process for process in found if process.ppid() == running.parent.pid]
+
+    return find
 
 
 def api_worker(running: Service) -> list[psutil.Process]:
-    return [child for parent in api(running) for child in parent.children(recursive=True)]
+    return [child for api in of_role("api")(running) for child in api.children(recursive=True)]
 
 
 def postmaster(running: Service) -> list[psutil.Process]:
@@ -54,15 +62,16 @@ def supervisor(running: Service) -> list[psutil.Process]:
     return [running.parent]
 
 
-PARTS: dict[str, Callable[[Service], list[psutil.Process]]] = {
-    "engine": engine,
-    "api": api,
+PARTS: dict[str, Find] = {
+    **{role: of_role(role) for role in COMMANDS if role != "traders"},
     "api worker": api_worker,
     "postmaster": postmaster,
     "postmaster, orderly": postmaster,
     "backend": backend,
     "supervisor": supervisor,
 }
+
+SERVING = ("api", "api worker", "supervisor")  # without these nobody answers
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +111,14 @@ def check_all(running: Service, load: Load) -> None:
 
 def is_settled(running: Service) -> bool:
     """Whether the service works, and every follower has followed all."""
-    if not running.is_ready():
+    postgres = EmbeddedPostgres(running.directory / "var")
+    if not running.is_ready() or not postgres.adopt():
         return False
-    with closing(build(database_env(database_url(running)))) as market:
-        return not any(follower.pending(leader, limit=1) for follower, leader in followings(market))
+    try:
+        with closing(build(database_env(postgres.url))) as market:
+            return has_followed_all(market)
+    except AWAY:
+        return False
 
 
 class Silent:
@@ -129,6 +142,8 @@ def kill_under_load(running: Service, part: str, chance: random.Random, delay: f
         away = time.monotonic() - killed
         time.sleep(chance.random())
     print(f"kill -9 of {part}: {load.summary()}; {away:.2f} s until 30 more were acknowledged")
+    if part not in SERVING:
+        assert NO_ANSWER not in load.statuses(), "HTTP is served all the time"
     check_all(running, load)
     return away
 
@@ -139,6 +154,11 @@ def test_a_few_kills_lose_nothing_that_was_told(running: Service) -> None:
     chance = random.Random(seed)
     for part in chance.sample(sorted(PARTS), FEW):
         kill_under_load(running, part, chance, delay=0)
+
+
+def test_postgresql_that_is_restarted_under_load_is_found_again(running: Service) -> None:
+    """Clients are told 503 and when to try again meanwhile, and nothing else but what is true."""
+    kill_under_load(running, "postmaster, orderly", random.Random(), delay=0)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,11 @@ def small_disk(short_dir: Path) -> Iterator[Path]:
     """A file system of its own; what is started on it has ended before it goes."""
     disk = short_dir / "var"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs", disk]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs", str(disk)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("making a small file system takes root, and a system that lets it")
     yield short_dir
-    subprocess.run(["umount", disk], check=True)
+    subprocess.run(["umount", str(disk)], check=True)
 
 
 @contextmanager
@@ -60,7 +60,8 @@ def full(disk: Path) -> Iterator[None]:
 
 
 def test_a_full_disk_is_told_and_the_market_goes_on_when_there_is_room(small_disk: Path) -> None:
-    placed, refused = [], []
+    placed: list[httpx.Response] = []
+    refused: list[httpx.Response] = []
     with service(small_disk) as running, client(running) as http:
         placed.append(http.post("/orders/batch", json={"orders": [order(userId="before")]}))
         with full(small_disk / "var"):
@@ -79,6 +80,29 @@ def test_a_full_disk_is_told_and_the_market_goes_on_when_there_is_room(small_dis
         eventually(lambda: shown(http) == dict.fromkeys(told, "OPEN"), 20)
         assert running.verify() == {"consistent": True, "difference": None}
         assert running.terminate() == 0
+
+
+@pytest.mark.slow
+def test_without_room_for_the_log_of_postgresql_all_stops_and_goes_on_from_there(
+    small_disk: Path,
+) -> None:
+    """It ends then, and can't start again: that is said, and nothing is lost."""
+    with service(small_disk) as running, client(running) as http:
+        placed = http.post("/orders", json=order(), headers={"Prefer": "wait=10"})
+        with full(small_disk / "var"):
+            execute(running, "SELECT pg_switch_wal()")
+            deadline = time.monotonic() + 60
+            while running.is_running():
+                assert time.monotonic() < deadline, running.output()
+                with suppress(httpx.TransportError):
+                    batch = [order(userId="during") for _ in range(500)]
+                    answer = http.post("/orders/batch", json={"orders": batch})
+                    assert answer.status_code in (200, 503)
+        assert "No space left on device" in running.output()
+        assert running.left_over() == []
+        running.start()
+        assert http.get(placed.headers["Location"]).json() == placed.json()
+        assert running.verify() == {"consistent": True, "difference": None}
 
 
 def shown(http: httpx.Client) -> dict[str, str]:
