@@ -20,6 +20,7 @@ from eventsourcing.persistence import JSONTranscoder, Mapper
 from eventsourcing.system import ProcessApplication
 
 from application.matching import COMMANDS, decide
+from application.persistence.log import SharedLog
 from application.persistence.mapper import JSONMapper
 from application.views.view import View
 from benchmarks.our_pipeline import placement
@@ -38,6 +39,10 @@ _POLL_SECONDS = 0.005
 class _Stock(ProcessApplication[UUID]):
     def construct_mapper(self) -> Mapper[UUID]:
         return self.factory.mapper(transcoder=JSONTranscoder(), mapper_class=JSONMapper)
+
+    def construct_notification_log(self) -> SharedLog:
+        """As our views want it; over a stock recorder it is the library's."""
+        return SharedLog(self.recorder, self.mapper, self.log_section_size)
 
 
 class StockOrders(_Stock):

@@ -120,7 +120,7 @@ def test_the_events_of_the_audit_trail_are_those_that_are_told() -> None:
         (Order.RequestRefused, {"request_id": ID, "reason": rejected}),
     )
     for version, (event, facts) in enumerate(decisions, start=1):
-        placed.record(event, book_version=version, **facts)
+        placed.record(event, book_version=version, timestamp=NOON, **facts)
     requests: list[Aggregate] = [
         placed.request_cancel(ID, NOON),
         placed.request_replace(ID, 1, 1, NOON),
@@ -135,7 +135,7 @@ def test_the_events_of_the_audit_trail_are_those_that_are_told() -> None:
 
 def placed_event_with_fills(fills: tuple[OrderFill, ...]) -> Order.Filled:
     placed = Order.place(ID, TERMS, NOON)
-    placed.record(Order.Filled, book_version=1, fills=fills)
+    placed.record(Order.Filled, book_version=1, timestamp=NOON, fills=fills)
     event = placed.pending_events[-1]
     assert isinstance(event, Order.Filled)
     return event

@@ -295,6 +295,8 @@ def assert_placed_or_untouched(service: Service, response: Response, before: int
         assert service.count_events() == before
 
 
+# A pool that opens a connection, in a thread of its own, draws the time that it will live.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @FUZZ
 @given(value=ALMOST_ORDERS | JSON)
 def test_no_json_is_a_failure_of_ours_or_leaves_a_trace_when_refused(
