@@ -180,21 +180,10 @@ def test_engines_whose_locks_are_cut_change_places_and_do_nothing_twice(
         with trading(venue) as trade, venue.connect() as connection:
             for _ in range(4):
                 trade.wait_for(60)
-                cut = connection.execute(CUT_THE_LOCKS).rowcount
-                assert cut >= 1
-                eventually(lambda: followers_at_work(pair) == set(FOLLOWERS), 20)
+                eventually(lambda: connection.execute(CUT_THE_LOCKS).rowcount > 0, 20)
             trade.wait_for(60)
         check_all(venue, trade.placed)
     assert "PostgreSQL is away" in caplog.text
-
-
-def followers_at_work(pair: Sequence[Engine]) -> set[str]:
-    return {
-        following.follower.name
-        for each in pair
-        for following in each._followings
-        if following.is_our_turn
-    }
 
 
 @pytest.mark.parametrize(
@@ -237,17 +226,26 @@ def test_an_engine_that_can_t_keep_watch_fails(
         eventually(engine._stopping.is_set, 20)
 
 
-def test_parts_of_the_engine_work_apart_and_each_may_be_killed(venue: Venue, parts: Parts) -> None:
-    roles = {"matching": 1, "orders": 1, "views": 3}
+@pytest.mark.parametrize(
+    "killed",
+    [
+        "matching",
+        pytest.param("orders", marks=pytest.mark.slow),
+        pytest.param("views", marks=pytest.mark.slow),
+    ],
+)
+def test_parts_of_the_engine_work_apart_and_each_may_be_killed(
+    venue: Venue, parts: Parts, killed: str
+) -> None:
+    roles = {"matching": 1, "orders": 1, "views": 3}  # and how many followers each has
     running = {role: parts.start(role) for role in roles}
     for role, followers in roles.items():
         running[role].wait_until_at_work(followers)
     with trading(venue) as trade:
-        for role, followers in roles.items():
-            trade.wait_for(40)
-            running[role].kill()
-            trade.wait_for(40)
-            running[role] = parts.start(role).wait_until_at_work(followers)
+        trade.wait_for(40)
+        running[killed].kill()
+        trade.wait_for(40)
+        running[killed] = parts.start(killed).wait_until_at_work(roles[killed])
         trade.wait_for(40)
     check_all(venue, trade.placed)
     for part in running.values():
