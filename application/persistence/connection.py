@@ -1,10 +1,13 @@
-"""A connection of one's own, beside the library's pools: to listen, to lock, to snapshot."""
+"""Connections: living ones of the library's pools, and one's own, to listen, lock and snapshot."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from select import POLLIN, poll
 from typing import Any
 
 import psycopg
 from eventsourcing.persistence import InterfaceError, InternalError, OperationalError
+from eventsourcing.postgres import PostgresDatastore
 from psycopg.rows import dict_row
 
 # How the library says that PostgreSQL is away, or has ended the session: nothing that the
@@ -26,3 +29,24 @@ def connect(env: Mapping[str, str]) -> psycopg.Connection[dict[str, Any]]:
         autocommit=True,
         row_factory=dict_row,
     )
+
+
+@contextmanager
+def living_connection(datastore: PostgresDatastore) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """A connection of a pool that is alive: on another, what is sent would be in doubt.
+
+    Those that PostgreSQL has ended, as after a restart, are closed, and the pool opens others.
+    """
+    while True:
+        with datastore.get_connection() as connection:
+            if not _has_ended(connection):
+                yield connection
+                return
+            connection.close()
+
+
+def _has_ended(connection: psycopg.Connection[Any]) -> bool:
+    """Whether PostgreSQL has said something unasked on an idle connection: it can only be that."""
+    idle = poll()
+    idle.register(connection.fileno(), POLLIN)
+    return bool(idle.poll(0))

@@ -7,7 +7,6 @@ answered with 503, a follower reads its position again. So the retries come off.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from select import POLLIN, poll
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from eventsourcing.postgres import PostgresProcessRecorder
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from application.persistence.connection import living_connection
 from application.persistence.group_commit import GroupCommit
 from application.persistence.position import Advance, PositionMoved
 from application.persistence.statements import FUNCTIONS, STATEMENTS
@@ -134,7 +134,7 @@ class EventRecorder(PostgresProcessRecorder):
         return set(self._rows("taken", ids=ids, versions=versions))
 
     def _rows(self, name: str, **parameters: Any) -> list[Any]:
-        with self.datastore.get_connection() as connection:
+        with living_connection(self.datastore) as connection:
             cursor = connection.cursor(binary=True, row_factory=tuple_row)
             return cursor.execute(self._statements[name], parameters, prepare=True).fetchall()
 
@@ -142,7 +142,7 @@ class EventRecorder(PostgresProcessRecorder):
         self, stored_events: Sequence[StoredEvent], move: Advance | None = None
     ) -> Sequence[int]:
         record = self._record_few if len(stored_events) <= _FEW else self._record_many
-        with self._connection() as connection:
+        with living_connection(self.datastore) as connection:
             try:
                 ids = record(connection, stored_events, move)
             except psycopg.errors.IntegrityConstraintViolation as error:
@@ -197,19 +197,6 @@ class EventRecorder(PostgresProcessRecorder):
         [(last,)] = cursor.fetchall()
         return range(last - len(stored_events) + 1, last + 1)
 
-    @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
-        """A connection that is alive: on one that is not, an outcome would be unknown.
-
-        Those that PostgreSQL has ended are closed, and the pool opens others.
-        """
-        while True:
-            with self.datastore.get_connection() as connection:
-                if not _has_ended(connection):
-                    yield connection
-                    return
-                connection.close()
-
     def _wake(
         self, connection: psycopg.Connection[Any], ids: Sequence[int], move: Advance | None
     ) -> None:
@@ -237,13 +224,6 @@ def _values(move: Advance | None) -> tuple[str | None, int | None, int | None]:
     if move is None:
         return None, None, None
     return move.application_name, move.since, move.notification_id
-
-
-def _has_ended(connection: psycopg.Connection[Any]) -> bool:
-    """Whether PostgreSQL has said something unasked on an idle connection: it can only be that."""
-    idle = poll()
-    idle.register(connection.fileno(), POLLIN)
-    return bool(idle.poll(0))
 
 
 @contextmanager

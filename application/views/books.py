@@ -8,6 +8,7 @@ from uuid import UUID
 
 from psycopg import Cursor
 
+from application.persistence.connection import living_connection
 from application.persistence.log import Entry
 from application.views.view import View, ViewRecorder
 from domain.order_book import Fill, OrderBook
@@ -110,7 +111,7 @@ class BookViewRecorder(ViewRecorder):
         self, statement: str, asset: str, depth: int | None
     ) -> tuple[int, list[Any], list[Any]]:
         """The version and both sides, as of one moment."""
-        with self.datastore.get_connection() as connection, connection.transaction():
+        with living_connection(self.datastore) as connection, connection.transaction():
             connection.execute(_ONE_MOMENT)
             book = connection.execute(
                 self.sql("SELECT version FROM {schema}.books WHERE asset = %s"), [asset]

@@ -15,6 +15,7 @@ from psycopg import Cursor
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Json
 
+from application.persistence.connection import living_connection
 from application.persistence.following import BatchFollower
 from application.persistence.log import Entry
 from application.persistence.position import Advance, advance, check_advanced
@@ -62,7 +63,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
         Whatever is raised, the pool rolls back when it gets the connection back.
         """
-        with self.datastore.get_connection() as connection, connection.cursor() as cursor:
+        with living_connection(self.datastore) as connection, connection.cursor() as cursor:
             cursor.execute(
                 SQL(_BEGIN) + advance(self.datastore.schema, self.tracking_table_name, move)
             )
@@ -110,7 +111,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         Planned anew each time (50 us): a plan that is kept may have been made for tables that
         were nearly empty, see _BEGIN.
         """
-        with self.datastore.get_connection() as connection:
+        with living_connection(self.datastore) as connection:
             return connection.execute(statement, parameters, prepare=False).fetchall()
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
