@@ -28,6 +28,9 @@ from system import FOLLOWERS, build, followings
 
 log = logging.getLogger(__name__)
 
+# Seconds, and how often: a machine that doesn't answer is given up after 11 s.
+_KEEP_ALIVE = """SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;
+    SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000"""
 _LOCK_AGAIN_SECONDS = 0.2  # how soon who stands by notices that it is its turn
 
 
@@ -48,7 +51,11 @@ class Engine:
             for follower, leader in followings(self._market)
             if follower.name in names
         ]
-        self._listeners = [each for each in self._followings if not self._leads(each)]
+        self._leaders = {
+            following: self._leader_of(following)
+            for following in self._followings
+            if following.follower.is_handed_events
+        }
         self._watch = threading.Thread(target=self._run, name="watch")
         self._failure: BaseException | None = None
 
@@ -71,13 +78,18 @@ class Engine:
             if failure is not None:
                 raise failure
 
-    def _leads(self, following: Following) -> bool:
-        """Has a following prompted by its leader, where that is at work in this process."""
+    def _leader_of(self, following: Following) -> Following | None:
+        """The leader of a following, if it is in this process; from now on it prompts it."""
         for other in self._followings:
-            if other.follower.name == following.leader and following.follower.is_handed_events:
+            if other.follower.name == following.leader:
                 cast("BatchProcess", other.follower).lead(following)
-                return True
-        return False
+                return other
+        return None
+
+    def _is_led(self, following: Following) -> bool:
+        """Whether its leader is at work in this process."""
+        leader = self._leaders.get(following)
+        return leader is not None and leader.is_our_turn
 
     def _run(self) -> None:
         try:
@@ -101,30 +113,37 @@ class Engine:
                     following.is_our_turn = False
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
-        for channel in {following.channel for following in self._listeners}:
-            connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
+        # PostgreSQL is to notice soon that a machine is gone, and give its locks to others.
+        connection.execute(_KEEP_ALIVE)
+        heard: set[str] = set()
         while not self._stopping.is_set():
             self._take_turns(connection)
+            channels = {each.channel for each in self._followings if not self._is_led(each)}
+            for channel in channels - heard:
+                connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
+            heard |= channels
             is_complete = all(following.is_our_turn for following in self._followings)
-            timeout = LOOK_ANYWAY_SECONDS if is_complete else _LOCK_AGAIN_SECONDS
-            for notify in connection.notifies(timeout=timeout, stop_after=1):
-                self._tell(notify)
+            if is_complete:
+                for notify in connection.notifies(timeout=LOOK_ANYWAY_SECONDS, stop_after=1):
+                    self._tell(notify)
+            else:
+                # To the end of the time, whatever is heard: locks are asked for now and then.
+                for notify in connection.notifies(timeout=_LOCK_AGAIN_SECONDS):
+                    self._tell(notify)
 
     def _take_turns(self, connection: psycopg.Connection[Any]) -> None:
         for following in self._followings:
             name = following.follower.name
             if not following.is_our_turn and try_lock(connection, f"follow as {name}"):
                 log.info("at work", extra={"follower": name})
-                following.is_our_turn = True
-                following.prompt()
+                following.begin()
 
     def _tell(self, notify: psycopg.Notify) -> None:
         news = News.of(notify)
-        for following in self._listeners:
+        for following in self._followings:
             # What a follower has recorded is nothing to those who follow commands only.
-            if following.channel == news.channel and (
-                news.is_command or following.follower.is_handed_events
-            ):
+            wants = news.is_command or following.follower.is_handed_events
+            if following.channel == news.channel and wants and not self._is_led(following):
                 following.prompt()
 
 

@@ -35,6 +35,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         self._batch_size = batch_size * (4 if isinstance(follower, View) else 1)
         self._stopping = stopping
         self._prompted = threading.Event()
+        self._begins = threading.Event()
 
     @property
     def channel(self) -> str:
@@ -42,6 +43,15 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         recorder: Any = self.follower.readers[self.leader].notification_log.recorder  # type: ignore[attr-defined]
         channel: str = recorder.channel_name
         return channel
+
+    def begin(self) -> None:
+        """It is its turn, perhaps after a while: what it knew then may not be so any more.
+
+        Others may have been at work, or PostgreSQL may have lost what a view had not flushed.
+        """
+        self._begins.set()
+        self.is_our_turn = True
+        self.prompt()
 
     def prompt(self) -> None:
         """Has it look at once."""
@@ -57,6 +67,9 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
             while not self._stopping.is_set():
                 self._prompted.wait(LOOK_ANYWAY_SECONDS)
                 self._prompted.clear()
+                if self._begins.is_set():
+                    self._begins.clear()
+                    self.follower.forget()
                 if self.is_our_turn:
                     self._catch_up()
         except BaseException as error:

@@ -40,7 +40,8 @@ class News(NamedTuple):
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text else None
+    """None also for what is none of ours: anybody may say something on a channel."""
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def listen(env: Mapping[str, str], channels: Iterable[str]) -> psycopg.Connection[Any]:
@@ -55,7 +56,7 @@ class Bell:
     """One thread that listens for many that wait for an application to get somewhere.
 
     It knows how far each has come: by what they tell when they commit, and by looking, as
-    soon as it listens, and from then on each second that brings no news while somebody waits.
+    soon as it listens, and from then on each second while somebody waits.
     """
 
     def __init__(self, env: Mapping[str, str], market: Market) -> None:
@@ -66,6 +67,7 @@ class Bell:
         self._waiting: dict[str, list[_Waiter]] = {app.name: [] for app in market}
         self._mutex = threading.Lock()
         self._stopping = False
+        self.is_informed = False  # whether what is known is as new as can be
         self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
 
     def start(self) -> None:
@@ -112,7 +114,8 @@ class Bell:
         while not self._stopping:
             try:
                 with listen(self._env, self._names) as connection:
-                    self._look()
+                    self._look(anew=True)
+                    self.is_informed = True
                     while not self._stopping:
                         for notify in connection.notifies(timeout=LOOK_ANYWAY_SECONDS):
                             news = News.of(notify)
@@ -120,23 +123,30 @@ class Bell:
                             self._reach(name, Reached(news.followed or 0, news.recorded or 0))
                         if any(self._waiting.values()):
                             self._look()
-            except (psycopg.Error, *AWAY) as error:
-                log.warning("not listening", extra={"error": str(error).strip()})
+            except Exception as error:  # whatever it is, others wait for this thread
+                self.is_informed = False
+                expected = isinstance(error, (psycopg.Error, *AWAY))
+                log.warning(
+                    "not listening",
+                    extra={"error": str(error).strip()},
+                    exc_info=None if expected else error,
+                )
                 time.sleep(LOOK_ANYWAY_SECONDS)
 
-    def _look(self) -> None:
+    def _look(self, *, anew: bool = False) -> None:
+        """``anew``: forgets what was known; a crash may have taken what a view had not flushed."""
         for follower, leader in followings(self._market):
             # In this order: what came of a position is recorded when the position is.
             followed = follower.recorder.max_tracking_id(leader) or 0
             recorded = 0
             if isinstance(follower, BatchProcess):
                 recorded = follower.recorder.max_notification_id() or 0
-            self._reach(follower.name, Reached(followed, recorded))
+            self._reach(follower.name, Reached(followed, recorded), anew=anew)
 
-    def _reach(self, name: str, news: Reached) -> None:
+    def _reach(self, name: str, news: Reached, *, anew: bool = False) -> None:
         """Both only ever grow, whatever comes in which order."""
         with self._mutex:
-            known = self._reached[name]
+            known = Reached(0, 0) if anew else self._reached[name]
             reached = Reached(
                 max(known.followed, news.followed), max(known.recorded, news.recorded)
             )

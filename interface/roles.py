@@ -78,7 +78,6 @@ def _run_snapshots(settings: Settings, env: dict[str, str]) -> NoReturn:
     """Until it is told to stop: whatever it is at then, nothing is lost with it."""
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: sys.exit(0))
-    tune_garbage_collection()
     os.nice(_NICE)  # the market goes first
     take_snapshots(env, settings.snapshot_every)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from select import POLLIN, poll
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from eventsourcing.persistence import InterfaceError, InternalError, OperationalError
@@ -16,6 +16,14 @@ AWAY = (OperationalError, InterfaceError, InternalError)
 
 _CONNECT_SECONDS = 5
 
+# Of libpq, over TCP: who waits for a machine that is gone is told after 11 s, not after hours.
+KEEP_ALIVE: Final[Mapping[str, Any]] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 11_000,
+}
+
 
 def connect(env: Mapping[str, str]) -> psycopg.Connection[dict[str, Any]]:
     """Opens a connection in autocommit, to the database that the library's ``env`` names."""
@@ -26,6 +34,7 @@ def connect(env: Mapping[str, str]) -> psycopg.Connection[dict[str, Any]]:
         user=env["POSTGRES_USER"],
         password=env["POSTGRES_PASSWORD"],
         connect_timeout=_CONNECT_SECONDS,
+        **KEEP_ALIVE,
         autocommit=True,
         row_factory=dict_row,
     )

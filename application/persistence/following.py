@@ -23,6 +23,7 @@ from eventsourcing.postgres import PostgresFactory
 from eventsourcing.system import Follower, ProcessApplication, RecordingEvent
 from eventsourcing.utils import Environment, EnvType
 
+from application.persistence.connection import KEEP_ALIVE
 from application.persistence.log import Entry, SharedLog
 from application.persistence.mapper import JSONMapper
 from application.persistence.position import Advance
@@ -57,7 +58,9 @@ class BatchFollower(Follower[UUID]):
         """
         factory = super().construct_factory(env)
         if isinstance(factory, PostgresFactory):
-            factory.datastore.pool.reconnect_timeout = _RECONNECT_SECONDS
+            pool = factory.datastore.pool
+            pool.reconnect_timeout = _RECONNECT_SECONDS
+            pool.kwargs = {**cast("dict[str, Any]", pool.kwargs), **KEEP_ALIVE}
         return factory
 
     def pull_and_process(

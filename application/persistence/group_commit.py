@@ -7,11 +7,14 @@ own thread. A conflict fails alone: its neighbours in the commit don't notice.
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 Events = Sequence[StoredEvent]
+
+# Of one commit, so that others who write the same log don't wait for long: 0.1 s.
+MAX_EVENTS: Final = 5_000
 Places = set[tuple[Any, int]]  # (aggregate's id, version), of which each is there once
 
 
@@ -63,7 +66,8 @@ class GroupCommit:
 
     def _commit_those_who_wait(self) -> None:
         with self._mutex:
-            group, self._waiting = self._waiting, []
+            group = _first(self._waiting)
+            self._waiting = self._waiting[len(group) :]
         try:
             self._commit(group)
         except BaseException as error:
@@ -103,6 +107,16 @@ class GroupCommit:
                 break
         for entry in refused:
             entry.error = conflict
+
+
+def _first(waiting: list[_Entry]) -> list[_Entry]:
+    """Those who come first, with so many events together as one commit may have, or one."""
+    events = 0
+    for count, entry in enumerate(waiting):
+        events += len(entry.events)
+        if events > MAX_EVENTS and count:
+            return waiting[:count]
+    return waiting
 
 
 def _without(entries: list[_Entry], taken: Places) -> tuple[list[_Entry], list[_Entry]]:

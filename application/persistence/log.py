@@ -32,6 +32,7 @@ class SharedLog(LocalNotificationLog):
         self._mutex = threading.Lock()
         self._known: dict[int, Any] = {}
         self._created: dict[UUID, Any] = {}
+        self._newest_created = 0
 
     def remember(self, entries: Iterable[Entry]) -> None:
         """Keeps committed events for whoever in this process needs them next."""
@@ -40,8 +41,10 @@ class SharedLog(LocalNotificationLog):
         with self._mutex:
             for notification_id, event in entries:
                 self._known[notification_id] = event
-                if event.originator_version == 1:
+                # Who reads far behind the others would bring first events of what has others.
+                if event.originator_version == 1 and notification_id > self._newest_created:
                     self._created[event.originator_id] = event
+                    self._newest_created = notification_id
             _trim(self._known)
             _trim(self._created)
 

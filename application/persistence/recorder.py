@@ -7,7 +7,7 @@ answered with 503, a follower reads its position again. So the retries come off.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -39,8 +39,6 @@ class EventRecorder(PostgresProcessRecorder):
     """Named to the library by PROCESS_RECORDER_TOPIC."""
 
     select_events = PostgresProcessRecorder.select_events.__wrapped__
-    max_notification_id = PostgresProcessRecorder.max_notification_id.__wrapped__
-    max_tracking_id = PostgresProcessRecorder.max_tracking_id.__wrapped__
 
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
@@ -97,6 +95,14 @@ class EventRecorder(PostgresProcessRecorder):
         name = "ids of" if topics else "ids"
         rows = self._rows(name, since=since or 0, topics=list(topics), limit=limit)
         return [notification_id for (notification_id,) in rows]
+
+    def max_notification_id(self) -> int | None:
+        [(last,)] = self._rows("last")
+        return cast("int | None", last)
+
+    def max_tracking_id(self, application_name: str) -> int | None:
+        [(position,)] = self._rows("position", leader=application_name)
+        return cast("int | None", position)
 
     def select_trail(self, originator_ids: Sequence[UUID]) -> list[Notification]:
         """The events of several aggregates together, in the order of the log."""
@@ -206,7 +212,7 @@ class EventRecorder(PostgresProcessRecorder):
         instance-wide lock through the flush. Who misses it looks by itself, soon.
         """
         news = f"{ids[-1] if ids else ''}:{move.notification_id if move else ''}"
-        with suppress(psycopg.OperationalError):
+        with suppress(psycopg.Error):
             connection.execute("SELECT pg_notify(%s, %s)", [self.channel_name, news], prepare=True)
 
     def _in_schema(self, statement: str) -> Composed:

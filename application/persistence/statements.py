@@ -18,6 +18,9 @@ STATEMENTS: Final = {
         FROM {events} WHERE notification_id > %(since)s
         AND array_position(%(topics)s::text[], topic) IS NOT NULL
         ORDER BY notification_id LIMIT %(limit)s""",
+    "last": "SELECT max(notification_id) FROM {events}",
+    "position": """SELECT max(notification_id) FROM {tracking}
+        WHERE application_name = %(leader)s""",
     "ids": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
         ORDER BY notification_id LIMIT %(limit)s""",
     "ids of": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s

@@ -41,6 +41,7 @@ def rebuild(
         own_env = {**env, "POSTGRES_SCHEMA": schema + _NEW, "CREATE_TABLE": "y"}
         with closing(view_class(own_env)) as view:
             view.follow(leader.name, leader.notification_log)
+            view.is_handed_events = False
             _catch_up(view, leader.name, progress)
             while not _swap(connection, view, leader.name, progress):
                 time.sleep(_PAUSE_SECONDS)  # let those through who waited behind us

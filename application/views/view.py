@@ -24,8 +24,6 @@ from application.persistence.position import Advance, advance, check_advanced
 class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     """The tables of a view. The library wants a ProcessRecorder; there are no events in it."""
 
-    max_tracking_id = PostgresTrackingRecorder.max_tracking_id.__wrapped__
-
     tables: ClassVar[tuple[str, ...]]  # CREATE statements; {schema} stands for the view's own
 
     def __init__(self, datastore: Any, **names: Any) -> None:
@@ -39,13 +37,16 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     @property
     def channel_name(self) -> str:
         """Where the view says that it has moved on."""
-        return self.tracking_table_name
+        # With the schema: one that is built anew, beside this one, is not this one.
+        return f"{self.datastore.schema}.{self.tracking_table_name}"
 
     def sql(self, statement: str) -> Any:
         """A statement for the schema in which this view lives."""
         if statement not in self._statements:
             composed = SQL(statement).format(
-                schema=Identifier(self.datastore.schema), channel=Identifier(self.channel_name)
+                schema=Identifier(self.datastore.schema),
+                tracking=Identifier(self.datastore.schema, self.tracking_table_name),
+                channel=Identifier(self.channel_name),
             )
             self._statements[statement] = composed.as_bytes()
         return self._statements[statement]
@@ -105,6 +106,12 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         rows = self.query(self.sql("SELECT reason FROM {schema}.parked"), {})
         return rows[0]["reason"] if rows else None
 
+    def max_tracking_id(self, application_name: str) -> int | None:
+        """Without the library's retries, see EventRecorder."""
+        rows = self.query(self.sql(_POSITION), {"leader": application_name})
+        position: int | None = rows[0]["max"]
+        return position
+
     def query(self, statement: Any, parameters: dict[str, Any]) -> list[Any]:
         """Rows, as dictionaries.
 
@@ -142,6 +149,8 @@ _BEGIN = """BEGIN;
 
 # The position goes as the payload, as EventRecorder has it.
 _COMMIT = "DELETE FROM {schema}.parked; COMMIT; NOTIFY {channel}, ':%d'"
+
+_POSITION = "SELECT max(notification_id) FROM {tracking} WHERE application_name = %(leader)s"
 
 _PARKED_TABLE = "CREATE TABLE IF NOT EXISTS {schema}.parked (reason text NOT NULL)"
 

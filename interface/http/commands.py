@@ -139,7 +139,7 @@ class Commands:
         steps = until_replied(self._orders, self._waiting.progress, since, receipt, request_id)
         try:
             return self._waiting.decided(steps, seconds)
-        except (TimeoutError, *AWAY):
+        except (TimeoutError, LookupError, *AWAY):
             return None  # the command is committed, whatever is missing now
 
 

@@ -1,0 +1,87 @@
+"""Who wakes whom, and what is known of how far each has come, also after a crash."""
+
+from contextlib import closing
+
+import pytest
+
+from application.matching import Matching
+from application.orders import Orders
+from application.views.trades import TradeView
+from interface import following
+from interface.engine import Engine
+from interface.listening import Bell
+from system import ENV, FOLLOWERS, build
+from tests.integration.conftest import Venue, at_work, has_followed_all
+from tests.integration.service import eventually
+
+
+def test_a_view_that_a_crash_has_set_back_catches_up_though_nothing_new_comes(
+    venue: Venue,
+) -> None:
+    """Its commits don't wait for the disk: PostgreSQL may come back without the last ones."""
+    with at_work(Engine(venue.env)):
+        for _ in range(5):
+            venue.buy(100, 1)
+            venue.sell(100, 1)
+        eventually(lambda: has_followed_all(venue.market), 20)
+        venue.execute("UPDATE trade_view.tradeview_tracking SET notification_id = 3")
+        venue.execute("DELETE FROM trade_view.trades WHERE position > 3")
+        venue.end_all_sessions()
+        eventually(lambda: has_followed_all(venue.market), 20)
+    assert len(venue.market.trade_view.recorder.trades(limit=10)) == 5
+    assert venue.difference() is None
+
+
+def test_the_bell_forgets_what_a_crash_has_taken(venue: Venue) -> None:
+    venue.buy(100, 1)
+    venue.sell(100, 1)
+    venue.settle()
+    bell = Bell(venue.env, venue.market)
+    bell.start()
+    eventually(lambda: bell.reached(TradeView.name).followed == 3, 10)
+    venue.execute("UPDATE trade_view.tradeview_tracking SET notification_id = 2")
+    venue.end_all_sessions()
+    eventually(lambda: bell.reached(TradeView.name).followed == 2, 10)
+    bell.stop()
+
+
+def test_the_bell_and_the_engine_take_no_harm_from_what_others_say(venue: Venue) -> None:
+    bell = Bell(venue.env, venue.market)
+    bell.start()
+    with at_work(Engine(venue.env)):
+        eventually(lambda: bell.is_informed, 10)
+        venue.execute("NOTIFY orders_events, 'something'; NOTIFY matching_events, '-1:'")
+        venue.buy(100, 1)
+        eventually(lambda: bell.reached(Orders.name).followed == 2, 10)
+    bell.stop()
+
+
+def test_a_view_that_is_built_anew_does_not_speak_for_the_living_one(venue: Venue) -> None:
+    env = {**ENV, **venue.env, "POSTGRES_SCHEMA": "trade_view_new"}
+    with closing(TradeView(env)) as another:
+        assert another.recorder.channel_name != venue.market.trade_view.recorder.channel_name
+
+
+def test_followers_whose_leader_works_elsewhere_are_woken_by_postgresql(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two engines share the work as it comes; none waits until it looks by itself."""
+    matching = Engine(venue.env, names=[Matching.name])
+    with at_work(matching), closing(build(venue.env)):
+        eventually(lambda: matching._followings[0].is_our_turn, 10)
+        rest = Engine(venue.env)
+        with at_work(rest):
+            eventually(lambda: sum(f.is_our_turn for f in rest._followings) == 4, 10)
+            venue.buy(100, 1)
+            eventually(lambda: has_followed_all(venue.market), 10)
+            monkeypatch.setattr(following, "LOOK_ANYWAY_SECONDS", 60)
+            venue.sell(100, 1)
+            venue.sell(100, 1)  # whoever was waiting for the old time has looked by then
+            eventually(lambda: has_followed_all(venue.market), 10)
+            venue.buy(100, 1)
+            eventually(lambda: has_followed_all(venue.market), 10)
+            monkeypatch.undo()
+            for each in (*matching._followings, *rest._followings):
+                each.prompt()
+    assert set(FOLLOWERS) == {f.follower.name for f in rest._followings}
+    assert len(venue.market.trade_view.recorder.trades(limit=10)) == 2
