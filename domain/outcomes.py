@@ -6,12 +6,20 @@ maker's all of its own.
 
 from collections.abc import Sequence
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from domain.order import Order, OrderFill
 from domain.order_book import Fill, OrderBook
 from domain.values import Liquidity, OrderStatus
+
+
+# Names of their own: on Python 3.11 a member of an enumeration takes 0.1 us to look up.
+_MAKER: Final = Liquidity.MAKER
+_TAKER: Final = Liquidity.TAKER
+_OPEN: Final = OrderStatus.OPEN
+_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+_FILLED: Final = OrderStatus.FILLED
 
 
 class Outcome(NamedTuple):
@@ -110,7 +118,7 @@ def _of_arrival(decision: OrderBook.Matched) -> Outcome:
             status=OrderStatus.EXPIRED,
         )
     if not fills:
-        return _outcome(decision, Order.Opened, status=OrderStatus.OPEN)
+        return _outcome(decision, Order.Opened, status=_OPEN)
     return _outcome(
         decision, Order.Filled, fills=fills, status=_status(decision.rested, decision.quantity)
     )
@@ -124,10 +132,8 @@ def _of_makers(decision: OrderBook.Matched | OrderBook.Replaced) -> list[Outcome
             {
                 "book_version": decision.originator_version,
                 "timestamp": decision.timestamp,
-                "fills": (OrderFill(fill.trade_id, fill.price, fill.quantity, Liquidity.MAKER),),
-                "status": OrderStatus.PARTIALLY_FILLED
-                if fill.maker_remaining
-                else OrderStatus.FILLED,
+                "fills": (OrderFill(fill.trade_id, fill.price, fill.quantity, _MAKER),),
+                "status": _PARTIALLY_FILLED if fill.maker_remaining else _FILLED,
             },
         )
         for fill in decision.fills
@@ -141,13 +147,11 @@ def _outcome(decision: Any, event: type[Order.Decided], **facts: Any) -> Outcome
 
 
 def _taker_fills(fills: Sequence[Fill]) -> tuple[OrderFill, ...]:
-    return tuple(
-        [OrderFill(fill.trade_id, fill.price, fill.quantity, Liquidity.TAKER) for fill in fills]
-    )
+    return tuple([OrderFill(fill.trade_id, fill.price, fill.quantity, _TAKER) for fill in fills])
 
 
 def _status(remaining: int, quantity: int) -> OrderStatus:
     """The status of an order that rests, or has just been filled to its end."""
     if remaining == 0:
-        return OrderStatus.FILLED
-    return OrderStatus.OPEN if remaining == quantity else OrderStatus.PARTIALLY_FILLED
+        return _FILLED
+    return _OPEN if remaining == quantity else _PARTIALLY_FILLED

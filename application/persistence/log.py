@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from eventsourcing.application import LocalNotificationLog
-from eventsourcing.persistence import ApplicationRecorder, Mapper
+from eventsourcing.persistence import ApplicationRecorder, Mapper, Notification
 
 from application.persistence.recorder import EventRecorder
 
@@ -66,11 +66,14 @@ class SharedLog(LocalNotificationLog):
         """
         if not at_hand or not self._known:
             return self._read(since, None, limit, topics)
-        ids = cast("EventRecorder", self.recorder).select_notification_ids(since, limit, topics)
+        recorder = cast("EventRecorder", self.recorder)
+        ids = recorder.select_notification_ids(since, limit, topics)
         known = {notification_id: self._known.get(notification_id) for notification_id in ids}
         missing = [notification_id for notification_id, event in known.items() if event is None]
+        if len(missing) == len(ids):
+            return self._read(since, None, limit, topics)
         if missing:
-            known.update(self._read(missing[0] - 1, missing[-1], limit, topics))
+            known.update(self._decode(recorder.select_by_ids(missing)))
         return list(known.items())
 
     def _read(
@@ -79,7 +82,11 @@ class SharedLog(LocalNotificationLog):
         notifications = self.select(
             since, limit, stop, topics=topics, inclusive_of_start=since is None
         )
-        entries = [(read.id, self._mapper.to_domain_event(read)) for read in notifications]
+        return self._decode(notifications)
+
+    def _decode(self, notifications: Sequence[Notification]) -> list[Entry]:
+        known, decode = self._known, self._mapper.to_domain_event
+        entries = [(read.id, known.get(read.id) or decode(read)) for read in notifications]
         self.remember(entries)
         return entries
 

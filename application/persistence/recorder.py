@@ -21,6 +21,7 @@ from application.persistence.connection import living_connection
 from application.persistence.group_commit import GroupCommit
 from application.persistence.position import Advance, PositionMoved
 from application.persistence.statements import FUNCTIONS, STATEMENTS
+from domain.aggregate import build
 
 # Up to this many events go as one JSON array into one statement, which is one round trip,
 # more by COPY, which takes four. Each is a wait after which a thread has to get hold of the
@@ -85,7 +86,7 @@ class EventRecorder(PostgresProcessRecorder):
             limit = max(min(limit, stop - since), 0)  # as many ids as there can be up to it
         name = "notifications of" if topics else "notifications"
         rows = self._rows(name, since=since, topics=list(topics), limit=limit)
-        read = [Notification(*row) for row in rows]
+        read = _notifications(rows)
         return read if stop is None else [each for each in read if each.id <= stop]
 
     def select_notification_ids(
@@ -106,7 +107,11 @@ class EventRecorder(PostgresProcessRecorder):
 
     def select_trail(self, originator_ids: Sequence[UUID]) -> list[Notification]:
         """The events of several aggregates together, in the order of the log."""
-        return [Notification(*row) for row in self._rows("trail", ids=list(originator_ids))]
+        return _notifications(self._rows("trail", ids=list(originator_ids)))
+
+    def select_by_ids(self, ids: Sequence[int]) -> list[Notification]:
+        """The notifications with these ids, in their order."""
+        return _notifications(self._rows("by ids", ids=list(ids)))
 
     def select_after(
         self, versions: Mapping[UUID, int], upto: int | None = None
@@ -224,6 +229,22 @@ class EventRecorder(PostgresProcessRecorder):
             record=Identifier(schema, f"{events}_record"),
             lock_timeout=Literal(f"{self.datastore.lock_timeout}s"),
         )
+
+
+def _notifications(rows: list[Any]) -> list[Notification]:
+    return [
+        build(
+            Notification,
+            {
+                "originator_id": originator_id,
+                "originator_version": version,
+                "topic": topic,
+                "state": state,
+                "id": notification_id,
+            },
+        )
+        for originator_id, version, topic, state, notification_id in rows
+    ]
 
 
 def _values(move: Advance | None) -> tuple[str | None, int | None, int | None]:

@@ -49,6 +49,8 @@ STATEMENTS: Final = {
             ) AS next
         )
         SELECT * FROM heads""",
+    "by ids": """SELECT originator_id, originator_version, topic, state, notification_id
+        FROM {events} WHERE notification_id = ANY(%(ids)s) ORDER BY notification_id""",
     "taken": """SELECT originator_id, originator_version FROM {events}
         JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[])
             AS wanted (originator_id, originator_version)

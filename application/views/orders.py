@@ -94,24 +94,25 @@ class OrderViewRecorder(ViewRecorder):
 
     def apply(self, cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
         """An order of the batch is written once, as its last event in it leaves it."""
-        placed: dict[UUID, dict[str, Any]] = {}
-        changed: dict[UUID, dict[str, Any]] = {}
+        placed: dict[int, dict[str, Any]] = {}  # by the id's integer: a UUID hashes in Python
+        changed: dict[int, dict[str, Any]] = {}
         requests: list[tuple[UUID, UUID]] = []
         for position, event in entries:
+            key = event.originator_id.int
             match event:
                 case Order.Created():
-                    placed[event.originator_id] = _placed(event, position)
+                    placed[key] = _placed(event, position)
                 case Order.RequestRefused():
                     pass
                 case Order.Decided():
-                    row = placed.get(event.originator_id) or changed.get(event.originator_id)
+                    row = placed.get(key) or changed.get(key)
                     if row is None:
-                        row = changed[event.originator_id] = _unchanged(event.originator_id)
+                        row = changed[key] = _unchanged(event.originator_id)
                     _decide(row, event)
                 case CancelRequest.Created() | ReplaceRequest.Created():
                     requests.append((event.order_id, event.originator_id))
         self.change(cursor, _UPDATE, [*changed.values()])
-        self.insert(cursor, "orders", _TYPES, [OrderRow(**row) for row in placed.values()])
+        self.insert(cursor, "orders", _TYPES, [tuple(row.values()) for row in placed.values()])
         self.insert(cursor, "requests", ("uuid", "uuid"), requests)
 
     def order(self, order_id: UUID) -> OrderRow | None:
@@ -178,8 +179,13 @@ _UPDATE = """UPDATE {schema}.orders o SET
     WHERE o.order_id = c.order_id"""
 
 
+# Named once: a union of classes is made anew each time that it is asked for.
+_WITH_FILLS = (Order.Filled, Order.Expired, Order.Replaced)
+_WITH_REASON = (Order.Expired, Order.Rejected, Order.Cancelled)
+
+
 def _placed(event: Order.Created, position: int) -> dict[str, Any]:
-    """The row of a new order: see OrderRow.of."""
+    """The row of a new order, its columns in their order: see OrderRow.of."""
     return {
         "order_id": event.originator_id,
         "user_id": event.user_id,
@@ -209,13 +215,13 @@ def _decide(row: dict[str, Any], event: Order.Decided) -> None:
     """Applies a decision to a new order's row, or to the change of one that is there."""
     row["status"] = event.status
     row["updated_at"] = event.timestamp
-    if isinstance(event, Order.Filled | Order.Expired | Order.Replaced):
+    if isinstance(event, _WITH_FILLS):
         for fill in event.fills:
             row["filled_quantity"] += fill.quantity
             row["notional"] += fill.price * fill.quantity
     if isinstance(event, Order.Replaced):
         row["price"], row["quantity"] = event.price, event.quantity
-    if isinstance(event, Order.Expired | Order.Rejected | Order.Cancelled):
+    if isinstance(event, _WITH_REASON):
         row["reason"] = event.reason
 
 

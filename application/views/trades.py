@@ -32,7 +32,7 @@ class TradeRow(NamedTuple):
     @classmethod
     def of(cls, event: object, position: int) -> list[Self]:
         """The trades of a decision of a book, if it has any."""
-        if not isinstance(event, OrderBook.Matched | OrderBook.Replaced):
+        if not isinstance(event, (OrderBook.Matched, OrderBook.Replaced)):
             return []
         return [
             cls(
