@@ -13,7 +13,6 @@ from domain.order import Order, OrderFill
 from domain.order_book import Fill, OrderBook
 from domain.values import Liquidity, OrderStatus
 
-
 # Names of their own: on Python 3.11 a member of an enumeration takes 0.1 us to look up.
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
