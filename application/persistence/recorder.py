@@ -39,8 +39,6 @@ class CommitUnknown(OperationalError):
 class EventRecorder(PostgresProcessRecorder):
     """Named to the library by PROCESS_RECORDER_TOPIC."""
 
-    select_events = PostgresProcessRecorder.select_events.__wrapped__
-
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
         self._group = GroupCommit(self._record, self._taken)
@@ -70,6 +68,25 @@ class EventRecorder(PostgresProcessRecorder):
         if not isinstance(tracking, Advance):
             raise TypeError("a position is moved from where it was seen: see Advance")
         return self._record(stored_events, tracking)
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> list[StoredEvent]:
+        """As the library's, in PostgreSQL's binary format; see select_notifications."""
+        rows = self._rows(
+            "events backwards" if desc else "events",
+            id=originator_id,
+            gt=-1 if gt is None else gt,
+            lte=_MAX_VERSION if lte is None else lte,
+            limit=limit,
+        )
+        return [StoredEvent(*row) for row in rows]
 
     def select_notifications(
         self,

@@ -11,6 +11,12 @@ STATEMENTS: Final = {
     "begin": "BEGIN; SELECT {begin}({{}}, {{}}, {{}})",
     "copy": """COPY {events} (originator_id, originator_version, topic, state)
         FROM STDIN (FORMAT BINARY)""",
+    "events": """SELECT originator_id, originator_version, topic, state FROM {events}
+        WHERE originator_id = %(id)s AND originator_version > %(gt)s
+        AND originator_version <= %(lte)s ORDER BY originator_version LIMIT %(limit)s""",
+    "events backwards": """SELECT originator_id, originator_version, topic, state FROM {events}
+        WHERE originator_id = %(id)s AND originator_version > %(gt)s
+        AND originator_version <= %(lte)s ORDER BY originator_version DESC LIMIT %(limit)s""",
     "notifications": """SELECT originator_id, originator_version, topic, state, notification_id
         FROM {events} WHERE notification_id > %(since)s
         ORDER BY notification_id LIMIT %(limit)s""",
