@@ -58,7 +58,7 @@ class Matching(BatchProcess):
         # By asset, the least recently used first. They stay alive between batches: loading
         # one means replaying it.
         self._live: OrderedDict[str, OrderBook] = OrderedDict()
-        self._refusing: int | None = None  # the position of a command not to be tried again
+        self._refused: set[int] = set()  # positions in the batch of commands not to be tried again
 
     def construct_snapshot_store(self) -> BookSnapshots:
         recorder: Any
@@ -72,43 +72,29 @@ class Matching(BatchProcess):
             recorder = self.factory.aggregate_recorder(purpose="snapshots")
         return BookSnapshots(self.mapper, recorder)
 
-    def process_entries(self, entries: Sequence[Entry], move: Advance) -> int:
+    def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
         """Decides a batch; a command that makes the book raise is refused, and the market goes on.
 
-        Nobody knows what such a command has done to the live books, so they are dropped:
-        what stands before it is decided again, then it is refused. The rest of the batch is
-        left waiting.
+        Nobody knows what such a command has done to the live books, so they are dropped, and
+        the batch is decided again; this time the book is told to refuse it.
         """
-        try:
-            return self._decide_all(entries, move)
-        except Poison as poison:
-            log.exception(
-                "command refused: the book raised",
-                extra={"asset": poison.asset, "position": poison.position},
-            )
-            self.forget()
-            before = [entry for entry in entries if entry[0] < poison.position]
-            since = move.since
-            if before:
-                last, _ = before[-1]
-                since = self._decide_all(before, Advance(move.application_name, last, since))
-            [refused] = [entry for entry in entries if entry[0] == poison.position]
-            self._refusing = poison.position
+        self._refused.clear()
+        while True:
+            self._revive(cast("Command", event) for _, event in entries)
             try:
-                return self._decide_all(
-                    [refused], Advance(move.application_name, poison.position, since)
+                super().process_entries(entries, move)
+                break
+            except Poison as poison:
+                log.exception(
+                    "command refused: the book raised",
+                    extra={"asset": poison.asset, "position": poison.position},
                 )
-            finally:
-                self._refusing = None
-
-    def _decide_all(self, entries: Sequence[Entry], move: Advance) -> int:
-        self._revive(cast("Command", event) for _, event in entries)
-        reached = super().process_entries(entries, move)
+                self.forget()
+                self._refused.add(poison.position)
         if len(self._live) > MAX_LIVE_BOOKS:
             while len(self._live) > MAX_LIVE_BOOKS - MAX_LIVE_BOOKS // 10:
                 self._live.popitem(last=False)
             gc.collect()  # the orders of a book refer to each other
-        return reached
 
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
@@ -117,7 +103,7 @@ class Matching(BatchProcess):
         command = cast("Command", domain_event)  # by self.topics
         position = cast("Tracking", processing_event.tracking).notification_id
         book = self._live[command.asset]
-        if position == self._refusing:
+        if position in self._refused:
             book.refuse(position, command, RejectReason.INTERNAL_ERROR)
         else:
             try:

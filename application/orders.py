@@ -128,13 +128,12 @@ class Orders(BatchProcess):
         [position] = self.save_all([order.request_replace(request_id, price, quantity, time)])
         return Receipt(order, position)
 
-    def process_entries(self, entries: Sequence[Entry], move: Advance) -> int:
+    def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
         """Has the orders at hand that a batch touches; those that are not are read at once."""
         self._revive({order_id for _, event in entries for order_id in touched(event)})
-        reached = super().process_entries(entries, move)
+        super().process_entries(entries, move)
         while len(self._live) > MAX_LIVE_ORDERS:
             self._live.popitem(last=False)
-        return reached
 
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]

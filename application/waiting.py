@@ -1,17 +1,16 @@
 """Waiting for the market to have its say.
 
 The functions are generators that yield what they wait for: whoever drives them decides how
-to wait, and for how long at most.
+to wait, and for how long at most. They never block, so that whoever learns of a mark that is
+reached may take the next step.
 """
 
 from collections.abc import Generator
 from typing import NamedTuple, Protocol
-from uuid import UUID
 
 from application.matching import Matching
-from application.orders import Orders, Receipt, Reply
+from application.orders import Orders
 from application.views.view import View
-from domain.values import OrderStatus
 
 
 class Mark(NamedTuple):
@@ -34,18 +33,10 @@ class Progress(Protocol):
     def reached(self, name: str) -> Reached: ...
 
 
-def until_replied(
-    orders: Orders, progress: Progress, since: int, receipt: Receipt, request_id: UUID | None
-) -> Generator[Mark, None, Reply]:
-    """Until there is a reply to a command; it comes with the command's decision.
-
-    ``since`` is what Matching had recorded before the order was looked at.
-    """
-    order = receipt.order
-    if request_id is None and order.status is not OrderStatus.PENDING:
-        return Reply(order, None)  # it was placed before
-    matching = yield from _until(progress, Mark(Matching.name, receipt.position))
-    return orders.reply_to(order, request_id, since, matching.recorded)
+def until_decided(progress: Progress, position: int) -> Generator[Mark, None, int]:
+    """Until Matching has decided the command at ``position``; where its log ends then."""
+    matching = yield from _until(progress, Mark(Matching.name, position))
+    return matching.recorded
 
 
 def until_shown(progress: Progress, view: View, position: int) -> Generator[Mark, None, None]:

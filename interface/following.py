@@ -80,7 +80,8 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
     def _catch_up(self) -> None:
         try:
             while self.is_our_turn and not self._stopping.is_set():
-                if not process(self.follower, self.leader, self._batch_size):
+                # Whatever comes after what was read prompts it: it need not look again.
+                if process(self.follower, self.leader, self._batch_size) < self._batch_size:
                     return
         except IntegrityError as error:
             # Another follower was faster. What is true now is in the store; the pause keeps
@@ -97,10 +98,10 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         log.warning(event, extra={"follower": self.follower.name, "error": str(error).strip()})
 
 
-def process(follower: BatchFollower, leader: str, limit: int) -> bool:
-    """Processes a batch; False where nothing waits, or where a view has to stand still."""
+def process(follower: BatchFollower, leader: str, limit: int) -> int:
+    """Processes a batch; gives how many events it had, none where a view has to stand still."""
     try:
-        return bool(follower.process_batch(leader, limit))
+        return follower.process_batch(leader, limit)
     except (*AWAY, PositionMoved):
         raise
     except Exception:
@@ -109,21 +110,24 @@ def process(follower: BatchFollower, leader: str, limit: int) -> bool:
         return _process_up_to_the_fault(follower, leader, limit)
 
 
-def _process_up_to_the_fault(view: View, leader: str, limit: int) -> bool:
+def _process_up_to_the_fault(view: View, leader: str, limit: int) -> int:
     """Goes through a batch event by event, and parks the view before one that it can't apply.
 
     A view never skips an event: it stands before it, says so, and tries again.
     """
+    done = 0
     try:
-        return all(view.process_batch(leader, limit=1) for _ in range(limit))
+        while done < limit and view.process_batch(leader, limit=1):
+            done += 1
     except (*AWAY, PositionMoved):
         raise
     except Exception as error:
         fault = next(iter(view.pending(leader, limit=1)), None)
         if fault is None:  # the view was rebuilt meanwhile
-            return True
+            return limit
         reason = f"{leader} {fault.id}, {fault.topic}: {type(error).__name__}: {error}"
         if view.recorder.parked() != reason:  # it is tried again and again, and told once
             log.exception("view parked", extra={"view": view.name, "position": fault.id})
             view.recorder.park(reason)
-    return False
+        return 0
+    return done

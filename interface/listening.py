@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
@@ -85,30 +84,29 @@ class Bell:
     def drive(self, steps: Generator[Mark, None, T], seconds: float) -> T:
         """Takes the steps of a wait to their result.
 
+        The bell's thread takes all but the first, so that who waits is woken only once.
         Raises TimeoutError when ``seconds`` are over.
         """
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                mark = next(steps)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            if not self._wait(mark, deadline - time.monotonic()):
-                raise TimeoutError
-
-    def _wait(self, mark: Mark, seconds: float) -> bool:
-        waiter = _Waiter(mark.position)
-        waiting = self._waiting[mark.name]
+        waiter = _Waiter(steps)
         with self._mutex:
-            if self._reached[mark.name].followed >= mark.position:
-                return True
-            waiting.append(waiter)
-        if waiter.lock.acquire(timeout=max(seconds, 0)):
-            return True
-        with self._mutex, suppress(ValueError):
-            waiting.remove(waiter)
-        return False
+            self._step(waiter)
+        if not waiter.lock.acquire(timeout=max(seconds, 0)):
+            with self._mutex:
+                if waiter in self._waiting[waiter.mark.name]:
+                    self._waiting[waiter.mark.name].remove(waiter)
+                    raise TimeoutError
+        result: T = waiter.result
+        return result
+
+    def _step(self, waiter: "_Waiter") -> None:
+        """Has one wait for what comes next, or go on. Under the mutex."""
+        try:
+            waiter.mark = next(waiter.steps)
+        except StopIteration as end:
+            waiter.result = end.value
+            waiter.lock.release()
+        else:
+            self._waiting[waiter.mark.name].append(waiter)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -151,18 +149,21 @@ class Bell:
                 max(known.followed, news.followed), max(known.recorded, news.recorded)
             )
             self._reached[name] = reached
-            waiting = self._waiting[name]
-            done = [waiter for waiter in waiting if waiter.position <= reached.followed]
-            if done:
-                waiting[:] = [waiter for waiter in waiting if waiter not in done]
-        for waiter in done:
-            waiter.lock.release()
+            waiting, self._waiting[name] = self._waiting[name], []
+            for waiter in waiting:
+                if waiter.mark.position <= reached.followed:
+                    self._step(waiter)
+                else:
+                    self._waiting[name].append(waiter)
 
 
 class _Waiter:
-    """A thread that waits for a position; ``lock`` is held until it is reached."""
+    """A thread that waits; ``lock`` is held until there is a result."""
 
-    def __init__(self, position: int) -> None:
-        self.position = position
+    mark: Mark  # what it waits for
+
+    def __init__(self, steps: Generator[Mark, None, Any]) -> None:
+        self.steps = steps
+        self.result: Any = None
         self.lock = threading.Lock()
         self.lock.acquire()

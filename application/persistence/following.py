@@ -91,9 +91,8 @@ class BatchFollower(Follower[UUID]):
                 return 0
             last, _ = entries[-1]
             try:
-                self._positions[leader_name] = self.process_entries(
-                    entries, Advance(leader_name, last, since)
-                )
+                self.process_entries(entries, Advance(leader_name, last, since))
+                self._positions[leader_name] = last
             except BaseException:
                 self.forget()
                 raise
@@ -117,8 +116,8 @@ class BatchFollower(Follower[UUID]):
         age: timedelta = now - oldest.timestamp
         return max(age, timedelta(0))
 
-    def process_entries(self, entries: Sequence[Entry], move: Advance) -> int:
-        """Processes a batch in one transaction; gives the position that is reached."""
+    def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
+        """Processes a batch in one transaction."""
         raise NotImplementedError
 
     def forget(self) -> None:
@@ -139,7 +138,7 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
     def construct_notification_log(self) -> SharedLog:
         return SharedLog(self.recorder, self.mapper, self.log_section_size)
 
-    def process_entries(self, entries: Sequence[Entry], move: Advance) -> int:
+    def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
         """Applies the policy to each event, and records the results with the position.
 
         What the library's ``process_event`` does for one event. While the policy runs, the
@@ -150,7 +149,6 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
             processing_event.tracking = Tracking(move.application_name, position)
             self.policy(domain_event, processing_event)
         self.commit(processing_event.events, move)
-        return move.notification_id
 
     def load(self, ids: Sequence[UUID]) -> dict[UUID, Any]:
         """Those of the aggregates that exist, from all their events, read in one query."""
@@ -183,8 +181,10 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
         stored = [self.mapper.to_stored_event(event) for event in events]
         ids = self.recorder.insert_events(stored, tracking=move)
         if events and self.followers:
-            self.notification_log.remember(zip(ids, events, strict=True))
+            self.notification_log.append(ids, events)
             prompt: RecordingEvent[UUID] = RecordingEvent(self.name, [], None)
             for follower in self.followers:
                 follower.receive_recording_event(prompt)
+        if move is not None and isinstance(self.recorder, EventRecorder):
+            self.recorder.wake(ids, move)
         return ids

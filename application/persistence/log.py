@@ -1,12 +1,16 @@
 """An application's log, with what this process knows of it already.
 
 Followers in one process hand each other events that are decoded: those that a leader has
-just recorded, and those that one follower has read before another. What the log says, and
-in which order, is asked of PostgreSQL every time; so whatever is not at hand, or was never
-handed over, costs a read and nothing else.
+just recorded, and those that one follower has read before another. Whatever is not at hand,
+or was never handed over, costs a read and nothing else.
+
+What the log says, and in which order, is asked of PostgreSQL; but not of a stretch that this
+process has recorded itself without anybody in between, which each commit finds out under the
+lock of the log.
 """
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 from uuid import UUID
@@ -14,7 +18,7 @@ from uuid import UUID
 from eventsourcing.application import LocalNotificationLog
 from eventsourcing.persistence import ApplicationRecorder, Mapper, Notification
 
-from application.persistence.recorder import EventRecorder
+from application.persistence.recorder import EventRecorder, Recorded
 
 _KEPT: Final = 50_000  # events, some 50 MB: twice as many at most
 
@@ -33,6 +37,18 @@ class SharedLog(LocalNotificationLog):
         self._known: dict[int, Any] = {}
         self._created: dict[UUID, Any] = {}
         self._newest_created = 0
+        self._stretch = _Stretch(0)
+
+    def append(self, ids: Sequence[int], events: Sequence[Any]) -> None:
+        """Keeps what this process has just recorded."""
+        entries = list(zip(ids, events, strict=True))
+        self.remember(entries)
+        if not isinstance(ids, Recorded):
+            return
+        with self._mutex:
+            if ids.previous != self._stretch.end:
+                self._stretch = _Stretch(ids.previous)
+            self._stretch.extend(entries)
 
     def remember(self, entries: Iterable[Entry]) -> None:
         """Keeps committed events for whoever in this process needs them next."""
@@ -62,10 +78,15 @@ class SharedLog(LocalNotificationLog):
     ) -> list[Entry]:
         """The next events after ``since``, each with its id.
 
-        ``at_hand`` says that most of them have been remembered: then only the ids are read.
+        ``at_hand`` says that most of them have been remembered: then only the ids are read,
+        or nothing at all.
         """
         if not at_hand or not self._known:
             return self._read(since, None, limit, topics)
+        with self._mutex:
+            recorded = self._stretch.after(since or 0, limit)
+        if recorded and not topics:
+            return recorded
         recorder = cast("EventRecorder", self.recorder)
         ids = recorder.select_notification_ids(since, limit, topics)
         known = {notification_id: self._known.get(notification_id) for notification_id in ids}
@@ -89,6 +110,33 @@ class SharedLog(LocalNotificationLog):
         entries = [(read.id, known.get(read.id) or decode(read)) for read in notifications]
         self.remember(entries)
         return entries
+
+
+class _Stretch:
+    """A part of the log without a gap: all that there is after ``start``, up to ``end``."""
+
+    def __init__(self, start: int) -> None:
+        self._start = start
+        self._ids: list[int] = []
+        self._entries: list[Entry] = []
+
+    @property
+    def end(self) -> int:
+        return self._ids[-1] if self._ids else self._start
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        self._ids.extend(notification_id for notification_id, _ in entries)
+        self._entries.extend(entries)
+        if len(self._ids) > 2 * _KEPT:
+            self._start = self._ids[_KEPT - 1]
+            del self._ids[:_KEPT], self._entries[:_KEPT]
+
+    def after(self, since: int, limit: int) -> list[Entry]:
+        """Nothing where it is not known what comes next."""
+        if since < self._start:
+            return []
+        place = bisect_right(self._ids, since)
+        return self._entries[place : place + limit]
 
 
 def _trim(events: dict[Any, Any]) -> None:

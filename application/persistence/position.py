@@ -1,11 +1,9 @@
 """A follower's position in its leader's log, moved by compare-and-set."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 from eventsourcing.persistence import IntegrityError, Tracking
-from psycopg import Cursor
-from psycopg.sql import SQL, Composed, Identifier, Literal
 
 
 @dataclass(frozen=True)
@@ -18,31 +16,26 @@ class Advance(Tracking):
 
     since: int | None
 
+    @property
+    def arguments(self) -> tuple[str, int | None, int]:
+        """What ADVANCE takes."""
+        return self.application_name, self.since, self.notification_id
+
 
 class PositionMoved(IntegrityError):
     """Somebody else has followed meanwhile: read the position again, and decide again."""
 
 
-def advance(schema: str, table: str, move: Advance) -> Composed:
-    """The statement that moves a position, to be followed by ``check_advanced``."""
-    statement = SQL(
-        "INSERT INTO {table} VALUES ({name}, {to}) ON CONFLICT DO NOTHING"
-        if move.since is None
-        else "UPDATE {table} SET notification_id = {to}"
-        " WHERE application_name = {name} AND notification_id = {since}"
-    )
-    return statement.format(
-        table=Identifier(schema, table),
-        name=Literal(move.application_name),
-        since=Literal(move.since),
-        to=Literal(move.notification_id),
-    )
-
-
-def check_advanced(cursor: Cursor[Any], move: Advance) -> None:
-    """Raises PositionMoved where the last statement of the cursor did not move the position."""
-    while cursor.nextset():
-        pass
-    if cursor.rowcount != 1:
-        name = move.application_name
-        raise PositionMoved(f"the position in {name} is not {move.since} any more")
+# What moves a position in a function of PostgreSQL whose parameters begin with ``leader``,
+# ``since`` and ``upto``; {tracking} is the table.
+ADVANCE: Final = """
+        IF since IS NULL THEN
+            INSERT INTO {tracking} VALUES (leader, upto) ON CONFLICT DO NOTHING;
+        ELSE
+            UPDATE {tracking} SET notification_id = upto
+            WHERE application_name = leader AND notification_id = since;
+        END IF;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the position in % is not % any more', leader, since
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;"""

@@ -5,7 +5,7 @@ PostgreSQL is away. Who calls this recorder has a better idea of what to do: a r
 answered with 503, a follower reads its position again. So the retries come off.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, cast
 from uuid import UUID
@@ -17,7 +17,7 @@ from eventsourcing.postgres import PostgresProcessRecorder
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from application.persistence.connection import living_connection
+from application.persistence.connection import AWAY, living_connection
 from application.persistence.group_commit import GroupCommit
 from application.persistence.position import Advance, PositionMoved
 from application.persistence.statements import FUNCTIONS, STATEMENTS
@@ -36,12 +36,20 @@ class CommitUnknown(OperationalError):
     """The connection was lost during the commit: the events may be stored, or not."""
 
 
+class Recorded(list[int]):
+    """The notification ids of what was recorded; between ``previous`` and them is nothing."""
+
+    def __init__(self, previous: int, ids: Iterable[int]) -> None:
+        super().__init__(ids)
+        self.previous = previous
+
+
 class EventRecorder(PostgresProcessRecorder):
     """Named to the library by PROCESS_RECORDER_TOPIC."""
 
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
-        self._group = GroupCommit(self._record, self._taken)
+        self._group = GroupCommit(self._record_and_wake, self._taken)
         self._statements = {
             name: self._in_schema(text).as_string() for name, text in STATEMENTS.items()
         }
@@ -54,11 +62,12 @@ class EventRecorder(PostgresProcessRecorder):
         tracking: Tracking | None = None,
         **_: Any,
     ) -> Sequence[int]:
-        """Records events and, for a follower, its position; then wakes who listens.
+        """Records events and, for a follower, its position.
 
         Overridden whole: what many threads record at the same time shares a commit; many
         events go by COPY; the position moves by compare-and-set; and a lost commit is told
-        apart from a failed one.
+        apart from a failed one. Who listens is woken where there is no position to move;
+        a follower does it itself, see ``wake``.
 
         Raises IntegrityError (a version taken, a position moved), CommitUnknown,
         OperationalError (PostgreSQL is away).
@@ -68,6 +77,16 @@ class EventRecorder(PostgresProcessRecorder):
         if not isinstance(tracking, Advance):
             raise TypeError("a position is moved from where it was seen: see Advance")
         return self._record(stored_events, tracking)
+
+    def wake(self, ids: Sequence[int], move: Advance | None = None) -> None:
+        """Tells who listens how far the log goes, and how far its leader's was followed.
+
+        After the commit and in a transaction of its own: inside, NOTIFY holds an
+        instance-wide lock through the flush. Who misses it looks by itself, soon.
+        """
+        news = f"{ids[-1] if ids else ''}:{move.notification_id if move else ''}"
+        with suppress(psycopg.Error, *AWAY), living_connection(self.datastore) as connection:
+            connection.execute("SELECT pg_notify(%s, %s)", [self.channel_name, news], prepare=True)
 
     def select_events(
         self,
@@ -166,24 +185,27 @@ class EventRecorder(PostgresProcessRecorder):
             cursor = connection.cursor(binary=True, row_factory=tuple_row)
             return cursor.execute(self._statements[name], parameters, prepare=True).fetchall()
 
+    def _record_and_wake(self, stored_events: Sequence[StoredEvent]) -> Sequence[int]:
+        ids = self._record(stored_events)
+        self.wake(ids)
+        return ids
+
     def _record(
         self, stored_events: Sequence[StoredEvent], move: Advance | None = None
-    ) -> Sequence[int]:
+    ) -> Recorded:
         record = self._record_few if len(stored_events) <= _FEW else self._record_many
         with living_connection(self.datastore) as connection:
             try:
-                ids = record(connection, stored_events, move)
+                return record(connection, stored_events, move)
             except psycopg.errors.IntegrityConstraintViolation as error:
                 raise PositionMoved(str(error)) from error
-            self._wake(connection, ids, move)
-        return ids
 
     def _record_few(
         self,
         connection: psycopg.Connection[Any],
         stored_events: Sequence[StoredEvent],
         move: Advance | None,
-    ) -> Sequence[int]:
+    ) -> Recorded:
         """In one round trip: the function is the whole transaction."""
         events = msgspec.json.encode(
             [
@@ -194,21 +216,25 @@ class EventRecorder(PostgresProcessRecorder):
         cursor = connection.cursor(row_factory=tuple_row)
         with _committing(connection):
             cursor.execute(
-                self._statements["record"], [*_values(move), events.decode()], prepare=True
+                self._statements["record"], [*_arguments(move), events.decode()], prepare=True
             )
-        return [notification_id for (notification_id,) in cursor.fetchall()]
+        [(previous,), *ids] = cursor.fetchall()
+        return Recorded(previous, [notification_id for (notification_id,) in ids])
 
     def _record_many(
         self,
         connection: psycopg.Connection[Any],
         stored_events: Sequence[StoredEvent],
         move: Advance | None,
-    ) -> Sequence[int]:
+    ) -> Recorded:
         """In four round trips: up to the lock, two for COPY, and the commit."""
         cursor = connection.cursor(row_factory=tuple_row)
-        begin = SQL(self._statements["begin"]).format(*map(Literal, _values(move)))
+        begin = SQL(self._statements["begin"]).format(*map(Literal, _arguments(move)))
         try:
             cursor.execute(begin)
+            while cursor.nextset():
+                pass
+            [(previous,)] = cursor.fetchall()
             with cursor.copy(self._statements["copy"]) as copy:
                 copy.set_types(("uuid", "int8", "text", "bytea"))
                 for event in stored_events:
@@ -223,19 +249,7 @@ class EventRecorder(PostgresProcessRecorder):
                 connection.rollback()
             raise
         [(last,)] = cursor.fetchall()
-        return range(last - len(stored_events) + 1, last + 1)
-
-    def _wake(
-        self, connection: psycopg.Connection[Any], ids: Sequence[int], move: Advance | None
-    ) -> None:
-        """Tells who listens how far the log goes, and how far its leader's was followed.
-
-        After the commit and in a transaction of its own: inside, NOTIFY holds an
-        instance-wide lock through the flush. Who misses it looks by itself, soon.
-        """
-        news = f"{ids[-1] if ids else ''}:{move.notification_id if move else ''}"
-        with suppress(psycopg.Error):
-            connection.execute("SELECT pg_notify(%s, %s)", [self.channel_name, news], prepare=True)
+        return Recorded(previous or 0, range(last - len(stored_events) + 1, last + 1))
 
     def _in_schema(self, statement: str) -> Composed:
         schema, events = self.datastore.schema, self.events_table_name
@@ -264,10 +278,8 @@ def _notifications(rows: list[Any]) -> list[Notification]:
     ]
 
 
-def _values(move: Advance | None) -> tuple[str | None, int | None, int | None]:
-    if move is None:
-        return None, None, None
-    return move.application_name, move.since, move.notification_id
+def _arguments(move: Advance | None) -> tuple[str | None, int | None, int | None]:
+    return move.arguments if move else (None, None, None)
 
 
 @contextmanager

@@ -2,13 +2,16 @@
 
 from typing import Final
 
+from application.persistence.position import ADVANCE
+
 # Without statistics of a table, as when a hundred thousand events have just come, the planner
 # takes few to match a topic, or an upper bound, and reads and sorts all the rest of the log
 # (70 ms) instead of following the index (0.3 ms). It expects of array_position that nearly
 # all match, and of a lower bound alone a third.
 STATEMENTS: Final = {
     "record": "SELECT {record}(%s::text, %s::bigint, %s::bigint, %s::json)",
-    "begin": "BEGIN; SELECT {begin}({{}}, {{}}, {{}})",
+    "begin": """BEGIN; SELECT {begin}({{}}, {{}}, {{}});
+        SELECT max(notification_id) FROM {events}""",
     "copy": """COPY {events} (originator_id, originator_version, topic, state)
         FROM STDIN (FORMAT BINARY)""",
     "events": """SELECT originator_id, originator_version, topic, state FROM {events}
@@ -67,28 +70,20 @@ FUNCTIONS: Final = (
     # The position first: who has been overtaken need not wait for the lock. The lock keeps
     # commits in the order of their ids: nobody who reads the log ever passes over a gap that
     # is filled later.
-    """CREATE OR REPLACE FUNCTION {begin}(leader text, since bigint, upto bigint)
-        RETURNS void LANGUAGE plpgsql SET lock_timeout = {lock_timeout} AS $$
+    f"""CREATE OR REPLACE FUNCTION {{begin}}(leader text, since bigint, upto bigint)
+        RETURNS void LANGUAGE plpgsql SET lock_timeout = {{lock_timeout}} AS $$
     BEGIN
-        IF leader IS NOT NULL THEN
-            IF since IS NULL THEN
-                INSERT INTO {tracking} VALUES (leader, upto) ON CONFLICT DO NOTHING;
-            ELSE
-                UPDATE {tracking} SET notification_id = upto
-                WHERE application_name = leader AND notification_id = since;
-            END IF;
-            IF NOT FOUND THEN
-                RAISE EXCEPTION 'the position in % is not % any more', leader, since
-                    USING ERRCODE = 'integrity_constraint_violation';
-            END IF;
+        IF leader IS NOT NULL THEN {ADVANCE}
         END IF;
-        LOCK TABLE {events} IN EXCLUSIVE MODE;
+        LOCK TABLE {{events}} IN EXCLUSIVE MODE;
     END $$""",
-    # json, not jsonb: a state is stored as it was written, to the byte.
+    # json, not jsonb: a state is stored as it was written, to the byte. First comes the last
+    # id before these events, see Recorded.
     """CREATE OR REPLACE FUNCTION {record}(leader text, since bigint, upto bigint, events json)
         RETURNS SETOF bigint LANGUAGE plpgsql AS $$
     BEGIN
         PERFORM {begin}(leader, since, upto);
+        RETURN QUERY SELECT coalesce(max(notification_id), 0) FROM {events};
         RETURN QUERY
             INSERT INTO {events} (originator_id, originator_version, topic, state)
             SELECT (e->>0)::uuid, (e->>1)::bigint, e->>2, convert_to((e->3)::text, 'UTF8')

@@ -1,16 +1,14 @@
 """The books as they stand: their levels, and their resting orders. Follows Matching."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from psycopg import Cursor
-
 from application.persistence.connection import living_connection
 from application.persistence.log import Entry
-from application.views.view import View, ViewRecorder
+from application.views.view import Rows, View, ViewRecorder
 from domain.order_book import Fill, OrderBook
 from domain.values import Side
 
@@ -42,6 +40,27 @@ class BookRows(NamedTuple, Generic[Row]):
     asks: list[Row]
 
 
+_DELETE = """DELETE FROM {schema}.resting_orders o
+    USING json_to_recordset({rows}) AS c(order_id uuid) WHERE o.order_id = c.order_id"""
+
+_UPDATE = """UPDATE {schema}.resting_orders o SET remaining = c.remaining
+    FROM json_to_recordset({rows}) AS c(order_id uuid, remaining bigint)
+    WHERE o.order_id = c.order_id"""
+
+_MERGE = """MERGE INTO {schema}.levels l
+    USING json_to_recordset({rows})
+        AS c(asset text, side text, price bigint, quantity numeric, orders bigint)
+    ON l.asset = c.asset AND l.side = c.side AND l.price = c.price
+    WHEN MATCHED AND l.orders + c.orders = 0 THEN DELETE
+    WHEN MATCHED THEN UPDATE
+        SET quantity = l.quantity + c.quantity, orders = l.orders + c.orders
+    WHEN NOT MATCHED THEN INSERT VALUES (c.asset, c.side, c.price, c.quantity, c.orders)"""
+
+_VERSIONS = """INSERT INTO {schema}.books
+    SELECT * FROM json_to_recordset({rows}) AS c(asset text, version bigint)
+    ON CONFLICT (asset) DO UPDATE SET version = excluded.version"""
+
+
 class BookViewRecorder(ViewRecorder):
     tables: ClassVar[tuple[str, ...]] = (
         """CREATE TABLE IF NOT EXISTS {schema}.books (
@@ -68,33 +87,44 @@ class BookViewRecorder(ViewRecorder):
             ON {schema}.resting_orders (asset, side, price, priority)""",
     )
 
-    def apply(self, cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
+    # An order that left and came again is first deleted, then inserted.
+    steps: ClassVar[Mapping[str, str]] = {
+        "gone": _DELETE,
+        "remaining": _UPDATE,
+        "levels": _MERGE,
+        "versions": _VERSIONS,
+    }
+    inserts: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "resting_orders": {
+            "order_id": "uuid",
+            "asset": "text",
+            "side": "text",
+            "price": "int8",
+            "remaining": "int8",
+            "priority": "int8",
+        },
+    }
+
+    def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         changes = _Changes()
         for _, event in entries:
             changes.apply(event)
-        # An order that left and came again is first deleted, then inserted.
-        if changes.gone:
-            cursor.execute(self.sql(_DELETE), [list(changes.gone)])
-        self.change(
-            cursor,
-            _UPDATE,
-            [{"order_id": o, "remaining": rest} for o, rest in changes.remaining.items()],
-        )
-        self.insert(cursor, "resting_orders", _RESTING_TYPES, list(changes.rested.values()))
-        self.change(
-            cursor,
-            _MERGE,
-            [
+        return {
+            "gone": [{"order_id": order_id} for order_id in changes.gone],
+            "remaining": [
+                {"order_id": order_id, "remaining": remaining}
+                for order_id, remaining in changes.remaining.items()
+            ],
+            "levels": [
                 {"asset": asset, "side": side, "price": price, "quantity": q, "orders": n}
                 for (asset, side, price), (q, n) in changes.levels.items()
                 if q or n
             ],
-        )
-        self.change(
-            cursor,
-            _VERSIONS,
-            [{"asset": asset, "version": version} for asset, version in changes.versions.items()],
-        )
+            "versions": [
+                {"asset": asset, "version": version} for asset, version in changes.versions.items()
+            ],
+            "resting_orders": list(changes.rested.values()),
+        }
 
     def levels(self, asset: str, depth: int) -> BookRows[LevelRow]:
         """The best ``depth`` levels of each side."""
@@ -173,7 +203,7 @@ class _Changes:
         self.versions: dict[str, int] = {}
         self.gone: set[UUID] = set()
         self.remaining: dict[UUID, int] = {}
-        self.rested: dict[UUID, tuple[Any, ...]] = {}
+        self.rested: dict[UUID, dict[str, Any]] = {}
         # (asset, side, price) -> change of quantity, change of the number of orders
         self.levels: dict[tuple[str, Side, int], list[int]] = defaultdict(lambda: [0, 0])
 
@@ -198,14 +228,14 @@ class _Changes:
 
     def _rest(self, event: OrderBook.Matched | OrderBook.Replaced) -> None:
         if event.rested:
-            self.rested[event.order_id] = (
-                event.order_id,
-                event.asset,
-                event.side,
-                event.price,
-                event.rested,
-                event.originator_version,  # it grows with every command: arrival order
-            )
+            self.rested[event.order_id] = {
+                "order_id": event.order_id,
+                "asset": event.asset,
+                "side": event.side,
+                "price": event.price,
+                "remaining": event.rested,
+                "priority": event.originator_version,  # it grows with every command
+            }
             self._level(event.asset, event.side, event.price, event.rested, 1)
 
     def _leave(
@@ -227,8 +257,7 @@ class _Changes:
 
     def _remain(self, order_id: UUID, remaining: int) -> None:
         if order_id in self.rested:
-            row = self.rested[order_id]
-            self.rested[order_id] = (*row[:4], remaining, row[5])
+            self.rested[order_id]["remaining"] = remaining
         else:
             self.remaining[order_id] = remaining
 
@@ -242,27 +271,6 @@ class _Changes:
         change[0] += quantity
         change[1] += orders
 
-
-_DELETE = "DELETE FROM {schema}.resting_orders WHERE order_id = ANY(%s)"
-
-_UPDATE = """UPDATE {schema}.resting_orders o SET remaining = c.remaining
-    FROM json_to_recordset(%s) AS c(order_id uuid, remaining bigint)
-    WHERE o.order_id = c.order_id"""
-
-_RESTING_TYPES = ("uuid", "text", "text", "int8", "int8", "int8")
-
-_MERGE = """MERGE INTO {schema}.levels l
-    USING json_to_recordset(%s)
-        AS c(asset text, side text, price bigint, quantity numeric, orders bigint)
-    ON l.asset = c.asset AND l.side = c.side AND l.price = c.price
-    WHEN MATCHED AND l.orders + c.orders = 0 THEN DELETE
-    WHEN MATCHED THEN UPDATE
-        SET quantity = l.quantity + c.quantity, orders = l.orders + c.orders
-    WHEN NOT MATCHED THEN INSERT VALUES (c.asset, c.side, c.price, c.quantity, c.orders)"""
-
-_VERSIONS = """INSERT INTO {schema}.books
-    SELECT * FROM json_to_recordset(%s) AS c(asset text, version bigint)
-    ON CONFLICT (asset) DO UPDATE SET version = excluded.version"""
 
 _LEVELS = """SELECT price, quantity, orders FROM {schema}.levels
     WHERE asset = %(asset)s AND side = %(side)s ORDER BY price {direction} LIMIT %(depth)s"""

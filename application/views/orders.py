@@ -1,14 +1,12 @@
 """The orders, as their users see them: one row an order. Follows Orders."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
-from psycopg import Cursor
-
 from application.persistence.log import Entry
-from application.views.view import View, ViewRecorder
+from application.views.view import Rows, View, ViewRecorder
 from domain.order import Order
 from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import OrderStatus
@@ -60,6 +58,21 @@ class OrderRow(NamedTuple):
         )
 
 
+# Amounts that change are added; of the others, those that are missing stay as they are.
+_UPDATE = """UPDATE {schema}.orders o SET
+        price = coalesce(c.price, o.price),
+        quantity = coalesce(c.quantity, o.quantity),
+        filled_quantity = o.filled_quantity + c.filled_quantity,
+        notional = o.notional + c.notional,
+        status = c.status,
+        reason = coalesce(c.reason, o.reason),
+        updated_at = c.updated_at
+    FROM json_to_recordset({rows}) AS c(
+        order_id uuid, price bigint, quantity bigint, filled_quantity bigint, notional numeric,
+        status text, reason text, updated_at timestamptz)
+    WHERE o.order_id = c.order_id"""
+
+
 class OrderViewRecorder(ViewRecorder):
     """No index holds a column that changes: updates stay within their page."""
 
@@ -92,11 +105,34 @@ class OrderViewRecorder(ViewRecorder):
         )""",
     )
 
-    def apply(self, cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
+    steps: ClassVar[Mapping[str, str]] = {"changed": _UPDATE}
+    inserts: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "orders": {
+            "order_id": "uuid",
+            "user_id": "text",
+            "asset": "text",
+            "side": "text",
+            "order_type": "text",
+            "time_in_force": "text",
+            "price": "int8",
+            "quantity": "int8",
+            "filled_quantity": "int8",
+            "notional": "numeric",
+            "status": "text",
+            "reason": "text",
+            "client_order_id": "text",
+            "created_at": "timestamptz",
+            "updated_at": "timestamptz",
+            "position": "int8",
+        },
+        "requests": {"order_id": "uuid", "request_id": "uuid"},
+    }
+
+    def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         """An order of the batch is written once, as its last event in it leaves it."""
         placed: dict[int, dict[str, Any]] = {}  # by the id's integer: a UUID hashes in Python
         changed: dict[int, dict[str, Any]] = {}
-        requests: list[tuple[UUID, UUID]] = []
+        requests: list[dict[str, Any]] = []
         for position, event in entries:
             key = event.originator_id.int
             match event:
@@ -110,10 +146,12 @@ class OrderViewRecorder(ViewRecorder):
                         row = changed[key] = _unchanged(event.originator_id)
                     _decide(row, event)
                 case CancelRequest.Created() | ReplaceRequest.Created():
-                    requests.append((event.order_id, event.originator_id))
-        self.change(cursor, _UPDATE, [*changed.values()])
-        self.insert(cursor, "orders", _TYPES, [tuple(row.values()) for row in placed.values()])
-        self.insert(cursor, "requests", ("uuid", "uuid"), requests)
+                    requests.append({"order_id": event.order_id, "request_id": event.originator_id})
+        return {
+            "changed": list(changed.values()),
+            "orders": list(placed.values()),
+            "requests": requests,
+        }
 
     def order(self, order_id: UUID) -> OrderRow | None:
         rows = self.query(
@@ -158,25 +196,6 @@ class OrderView(View):
     env: ClassVar[dict[str, str]] = {"POSTGRES_SCHEMA": "order_view"}
     recorder: OrderViewRecorder
     recorder_class = OrderViewRecorder
-
-
-_TYPES = (
-    *("uuid", "text", "text", "text", "text", "text", "int8", "int8", "int8", "numeric"),
-    *("text", "text", "text", "timestamptz", "timestamptz", "int8"),
-)
-
-_UPDATE = """UPDATE {schema}.orders o SET
-        price = coalesce(c.price, o.price),
-        quantity = coalesce(c.quantity, o.quantity),
-        filled_quantity = o.filled_quantity + c.filled_quantity,
-        notional = o.notional + c.notional,
-        status = c.status,
-        reason = coalesce(c.reason, o.reason),
-        updated_at = c.updated_at
-    FROM json_to_recordset(%s) AS c(
-        order_id uuid, price bigint, quantity bigint, filled_quantity bigint, notional numeric,
-        status text, reason text, updated_at timestamptz)
-    WHERE o.order_id = c.order_id"""
 
 
 # Named once: a union of classes is made anew each time that it is asked for.

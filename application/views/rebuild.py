@@ -71,6 +71,7 @@ def _swap(
                         Identifier(before), Identifier(after)
                     )
                 )
+            connection.execute(view.recorder.write_function(schema))  # it names the schema
             connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema + _OLD)))
     except psycopg.errors.LockNotAvailable:
         return False

@@ -1,14 +1,12 @@
 """The trades of all assets. Follows Matching."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 from uuid import UUID
 
-from psycopg import Cursor
-
 from application.persistence.log import Entry
-from application.views.view import View, ViewRecorder
+from application.views.view import Rows, View, ViewRecorder
 from domain.order_book import OrderBook
 
 
@@ -72,9 +70,28 @@ class TradeViewRecorder(ViewRecorder):
         "CREATE INDEX IF NOT EXISTS trades_of_taker ON {schema}.trades (taker_order_id)",
     )
 
-    def apply(self, cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
-        trades = [trade for position, event in entries for trade in TradeRow.of(event, position)]
-        self.insert(cursor, "trades", _TYPES, trades)
+    inserts: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "trades": {
+            "asset": "text",
+            "trade_id": "int8",
+            "price": "int8",
+            "quantity": "int8",
+            "maker_order_id": "uuid",
+            "taker_order_id": "uuid",
+            "taker_side": "text",
+            "executed_at": "timestamptz",
+            "position": "int8",
+        },
+    }
+
+    def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
+        return {
+            "trades": [
+                trade._asdict()
+                for position, event in entries
+                for trade in TradeRow.of(event, position)
+            ]
+        }
 
     def trades(
         self,
@@ -119,8 +136,6 @@ class TradeView(View):
     recorder: TradeViewRecorder
     recorder_class = TradeViewRecorder
 
-
-_TYPES = ("text", "int8", "int8", "int8", "uuid", "uuid", "text", "timestamptz", "int8")
 
 _OF_ORDER = """(
     WITH found AS MATERIALIZED (

@@ -10,7 +10,7 @@ from flask import Response, request
 from application.orders import ClientOrderIdReused, Placement, Receipt, Reply
 from application.persistence.connection import AWAY
 from application.views.orders import OrderRow
-from application.waiting import until_replied
+from application.waiting import until_decided
 from domain.errors import OrderClosed
 from domain.values import OrderStatus, Terms, derive_order_id
 from interface.http import presenting
@@ -136,9 +136,13 @@ class Commands:
         seconds = preferred_wait(request)
         if seconds is None:
             return None
-        steps = until_replied(self._orders, self._waiting.progress, since, receipt, request_id)
+        order = receipt.order
+        if request_id is None and order.status is not OrderStatus.PENDING:
+            return Reply(order, None)  # it was placed before
+        steps = until_decided(self._waiting.progress, receipt.position)
         try:
-            return self._waiting.decided(steps, seconds)
+            upto = self._waiting.decided(steps, seconds)
+            return self._orders.reply_to(order, request_id, since, upto)
         except (TimeoutError, LookupError, *AWAY):
             return None  # the command is committed, whatever is missing now
 

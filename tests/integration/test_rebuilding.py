@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -84,26 +85,26 @@ def test_a_view_that_cannot_apply_an_event_parks_and_goes_on_when_it_can(
     venue.buy(101, 1)
     venue.settle()
     view = venue.market.trade_view
-    apply = type(view.recorder).apply
+    changes = type(view.recorder).changes
 
-    def fail_on_trades(recorder, cursor, entries) -> None:
+    def fail_on_trades(recorder, entries) -> Any:
         if any(event.TOPIC == "book.matched" and event.fills for _, event in entries):
             raise ArithmeticError("no")
-        apply(recorder, cursor, entries)
+        return changes(recorder, entries)
 
-    monkeypatch.setattr(type(view.recorder), "apply", fail_on_trades)
+    monkeypatch.setattr(type(view.recorder), "changes", fail_on_trades)
     venue.buy(99, 1)
     venue.sell(101, 1)
     venue.buy(98, 1)
     venue.market.matching.pull_and_process("Orders")
 
-    assert process(view, "Matching", 100) is False
+    assert process(view, "Matching", 100) == 0
     assert view.recorder.parked() == "Matching 5, book.matched: ArithmeticError: no"
     assert view.recorder.max_tracking_id("Matching") == 4
-    assert process(view, "Matching", 100) is False  # it does not skip what it can't apply
+    assert process(view, "Matching", 100) == 0  # it does not skip what it can't apply
 
     monkeypatch.undo()
-    assert process(view, "Matching", 100) is True
+    assert process(view, "Matching", 100) == 2
     assert view.recorder.parked() is None
     venue.settle()
     with closing(view):
@@ -139,14 +140,14 @@ def test_a_view_whose_table_is_gone_parks_and_says_so(venue: Venue) -> None:
     venue.market.matching.pull_and_process("Orders")
 
     view = venue.market.trade_view
-    assert process(view, "Matching", 100) is False
+    assert process(view, "Matching", 100) == 0
     parked = view.recorder.parked()
     assert parked is not None
     assert "ProgrammingError" in parked
     assert "trade_view.trades" in parked
 
     venue.execute("ALTER TABLE trade_view.mislaid RENAME TO trades")
-    assert process(view, "Matching", 100) is True
+    assert process(view, "Matching", 100) == 2
     assert view.recorder.parked() is None
     venue.settle()
     assert venue.difference() is None
@@ -164,5 +165,5 @@ def test_a_view_that_holds_a_row_already_parks_and_says_so(venue: Venue) -> None
         " FROM trade_view.trades WHERE asset = 'BTC-USD' ORDER BY trade_id DESC LIMIT 1"
     )
 
-    assert process(venue.market.trade_view, "Matching", 100) is False
+    assert process(venue.market.trade_view, "Matching", 100) == 0
     assert "IntegrityError" in str(venue.market.trade_view.recorder.parked())
