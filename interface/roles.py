@@ -15,7 +15,7 @@ from application.orders import Orders
 from application.persistence.connection import AWAY
 from interface.database_url import database_env, libpq_env
 from interface.engine import Engine, tune_garbage_collection
-from interface.process import die_with_supervisor
+from interface.process import die_with_supervisor, keep_to_one_cpu
 from interface.settings import Settings
 from interface.snapshotting import take_snapshots
 from interface.supervisor import run_all
@@ -51,6 +51,8 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     env = database_env(url)
     _when_postgres_answers(lambda: create_tables(env))
     if role in ENGINES:
+        if settings.keep_to_one_cpu:
+            keep_to_one_cpu(-1 - list(ENGINES).index(role))
         return _run_engine(settings, env, ENGINES[role])
     if role == "snapshots":
         _run_snapshots(settings, env)

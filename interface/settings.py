@@ -76,6 +76,10 @@ class Settings(BaseSettings):
         le=16,
         description="Processes that serve HTTP.",
     )
+    keep_to_one_cpu: bool = Field(
+        default=True,
+        description="Whether each process of ours runs on one core only, which is faster.",
+    )
     batch_size: int = Field(
         default=500,
         ge=1,

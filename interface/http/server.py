@@ -15,7 +15,7 @@ from granian.log import LogLevels
 
 from interface.http import create_app
 from interface.listening import Bell
-from interface.process import die_with_parent
+from interface.process import die_with_parent, keep_to_one_cpu
 from interface.settings import Settings
 from system import build
 
@@ -69,6 +69,9 @@ def _connections(settings: Settings) -> int:
 def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
     """Makes the application in a worker, which would outlive a parent that is killed."""
     die_with_parent(parent)
+    if settings.keep_to_one_cpu:
+        # Engines count from the other end. Several workers get different cores, as a rule.
+        keep_to_one_cpu(os.getpid() if settings.http_workers > 1 else 0)
     market = build({**env, "POSTGRES_MAX_OVERFLOW": str(_connections(settings) - 1)})
     bell = Bell(env, market)
     bell.start()
