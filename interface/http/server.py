@@ -4,6 +4,7 @@ Nothing that lives (a thread, a connection, a pool) is made before the workers a
 """
 
 import os
+import resource
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -19,8 +20,10 @@ from interface.process import die_with_parent, keep_to_one_cpu
 from interface.settings import Settings
 from system import build
 
-# Idle ones count too, so they are many more than the threads that serve them.
-_MAX_CONNECTIONS: Final = 1024
+# Idle ones count too, so they are many more than the threads that serve them. Who finds none
+# free, as when a thousand requests wait, comes again after 1 s, 3 s, 7 s: that is how TCP is.
+_MAX_CONNECTIONS: Final = 4096
+_MORE_FILES: Final = 1024  # than connections: those to PostgreSQL, the log
 _MAX_CONNECTIONS_TO_POSTGRES: Final = 150
 # Before whoever stops us loses patience. A request that waits is answered within this, or lost.
 _STOP_SECONDS: Final = 8
@@ -37,6 +40,7 @@ def serve(settings: Settings, env: Mapping[str, str]) -> None:
 
     ``env`` is the library's; the database's tables exist. Exits with 1 where a worker fails.
     """
+    _raise_limit_of_files()
     server = Granian(
         "interface.http.server",
         address=settings.host,
@@ -53,6 +57,15 @@ def serve(settings: Settings, env: Mapping[str, str]) -> None:
         log_dictconfig=dict(_LOGGING),
     )
     server.serve(target_loader=partial(_load, settings, env, os.getpid()), wrap_loader=False)
+
+
+def _raise_limit_of_files() -> None:
+    """As far as we may: each connection is a file, and many a shell sets the limit to 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_CONNECTIONS + _MORE_FILES
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _connections(settings: Settings) -> int:
