@@ -5,6 +5,7 @@ with their snapshots; then the stored decisions are applied, and the results com
 orders and the read models.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from application.differences import (
 )
 from application.matching import COMMANDS, Matching
 from application.orders import Orders
+from application.persistence.partitions import Reach
 from application.persistence.snapshot import Snapshot
 from application.verify_snapshots import KeptSnapshots
 from application.views.books import BookView, levels_of, resting_of
@@ -66,29 +68,29 @@ class Verifier:
 
     def _verify_decisions(self) -> None:
         """Decides again what Matching has decided, and compares event by event."""
-        decided_up_to = self._snapshot.position(self._matching.recorder, Orders.name)
-        stored = self._decisions()
+        decided = self._snapshot.reach(self._matching.recorder, Orders.name)
+        stored = _ByBook(self._decisions())
         books: dict[str, OrderBook] = {}
         for position, event in self._log(self._orders):
-            if position > decided_up_to or not isinstance(event, COMMANDS):
+            if not isinstance(event, COMMANDS) or not decided.covers(position, event.asset):
                 continue
-            command: Any = event
+            command = event
             book = books.get(command.asset)
             if book is None:
                 book = books[command.asset] = OrderBook.open(command.asset, command.timestamp)
-                compare("Matching", next(stored, None), book.collect_events()[0])
+                compare("Matching", stored.next_of(book.id), book.collect_events()[0])
                 self._kept.compare(book)
-            decide_again(book, position, command, next(stored, None))
+            decide_again(book, position, command, stored.next_of(book.id))
             self._kept.compare(book)
-        compare("Matching", next(stored, None))
+        compare("Matching", stored.next_of(None))
         self._kept.check_that_all_were_compared()
 
     def _verify_books(self, view: BookView) -> None:
         """Applies the decisions that the view has had, and compares book by book."""
-        shown_up_to = self._snapshot.position(view.recorder, Matching.name)
+        shown_by_view = self._snapshot.reach(view.recorder, Matching.name)
         books: dict[UUID, Any] = {}
         for position, event in self._log(self._matching):
-            if position <= shown_up_to:
+            if shown_by_view.covers(position, event.asset):
                 books[event.originator_id] = event.mutate(books.get(event.originator_id))
         rows = self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.books"))
         versions = {row["asset"]: row["version"] for row in rows}
@@ -146,12 +148,12 @@ class Verifier:
         same(f"books view, {table} of assets without a book", list(rows), [])
 
     def _verify_trades(self, view: TradeView) -> None:
-        shown_up_to = self._snapshot.position(view.recorder, Matching.name)
+        shown_by_view = self._snapshot.reach(view.recorder, Matching.name)
         shown = self._snapshot.rows(
             view.recorder.sql("SELECT * FROM {schema}.trades ORDER BY position, trade_id")
         )
         for position, event in self._log(self._matching):
-            if position <= shown_up_to:
+            if shown_by_view.covers(position, event.asset):
                 for trade in TradeRow.of(event, position):
                     row = next(shown, None)
                     same("trades view", row and TradeRow(**row), trade)
@@ -159,54 +161,52 @@ class Verifier:
 
     def _verify_orders(self, view: OrderView) -> None:
         """Applies to each order what the stored decisions mean for it, and compares."""
-        applied_up_to = self._snapshot.position(self._orders.recorder, Matching.name)
-        shown_up_to = self._snapshot.position(view.recorder, Orders.name)
-        expected = self._outcomes(applied_up_to)
+        applied = self._snapshot.reach(self._orders.recorder, Matching.name)
+        shown = self._snapshot.reach(view.recorder, Orders.name)
+        expected = self._outcomes(applied)
         orders: dict[UUID, Any] = {}
         placed_at: dict[UUID, int] = {}
+        rows: dict[UUID, OrderRow] = {}  # of orders that have gone further than is shown
         requests: set[tuple[UUID, UUID]] = set()
-        compared = False
         for position, event in self._log(self._orders):
-            if position > shown_up_to and not compared:
-                self._compare_orders(view, orders, placed_at)
-                self._compare_requests(view, requests)
-                compared = True
+            is_shown = shown.covers(position, event.asset)
             if isinstance(event, CancelRequest.Created | ReplaceRequest.Created):
-                requests.add((event.order_id, event.originator_id))
+                if is_shown:
+                    requests.add((event.order_id, event.originator_id))
             elif isinstance(event, Order.Created):
                 orders[event.originator_id] = event.mutate(None)
-                placed_at[event.originator_id] = position
+                if is_shown:
+                    placed_at[event.originator_id] = position
             elif isinstance(event, Order.Decided):
                 outcome = next(expected, None)
                 if outcome is None:
                     raise Inconsistent(f"Orders: nothing was decided that led to {event}")
                 order = orders[outcome.order_id]
+                if not is_shown and order.id in placed_at:
+                    rows.setdefault(order.id, OrderRow.of(order, placed_at[order.id]))
                 order.record(outcome.event, **outcome.facts)
                 compare("Orders", event, *order.collect_events())
-        if not compared:
-            self._compare_orders(view, orders, placed_at)
-            self._compare_requests(view, requests)
+        for order_id, position in placed_at.items():
+            rows.setdefault(order_id, OrderRow.of(orders[order_id], position))
+        self._compare_orders(view, rows)
+        self._compare_requests(view, requests)
         same("Orders, decisions not applied", next(expected, None), None)
 
-    def _compare_orders(
-        self, view: OrderView, orders: Mapping[UUID, Order], placed_at: Mapping[UUID, int]
-    ) -> None:
+    def _compare_orders(self, view: OrderView, rows: Mapping[UUID, OrderRow]) -> None:
         shown = 0
         for row in self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.orders")):
-            order = orders.get(row["order_id"])
-            expected = order and OrderRow.of(order, placed_at[order.id])
-            same("orders view", OrderRow(**row), expected)
+            same("orders view", OrderRow(**row), rows.get(row["order_id"]))
             shown += 1
-        same("orders view, number of orders", shown, len(orders))
+        same("orders view, number of orders", shown, len(rows))
 
     def _compare_requests(self, view: OrderView, requests: set[tuple[UUID, UUID]]) -> None:
         rows = self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.requests"))
         shown = {(row["order_id"], row["request_id"]) for row in rows}
         same("orders view, requests", sorted(shown ^ requests)[:1], [])
 
-    def _outcomes(self, applied_up_to: int) -> Iterator[Outcome]:
+    def _outcomes(self, applied: Reach) -> Iterator[Outcome]:
         for position, decision in self._log(self._matching):
-            if position <= applied_up_to:
+            if applied.covers(position, decision.asset):
                 yield from outcomes(decision)
 
     def _decisions(self) -> Iterator[Any]:
@@ -218,3 +218,22 @@ class Verifier:
             self._last = f"{application.name} {position}"
             self._progress(1)
             yield position, event
+
+
+class _ByBook:
+    """Decisions book by book: who decides for one need not wait for who decides for another."""
+
+    def __init__(self, decisions: Iterator[Any]) -> None:
+        self._decisions = decisions
+        self._passed: dict[UUID, deque[Any]] = {}
+
+    def next_of(self, book: UUID | None) -> Any | None:
+        """The next decision of a book, or of any (None), that was not given yet; None: none."""
+        for passed in [self._passed.get(book)] if book else self._passed.values():
+            if passed:
+                return passed.popleft()
+        for decision in self._decisions:
+            if book in {None, decision.originator_id}:
+                return decision
+            self._passed.setdefault(decision.originator_id, deque()).append(decision)
+        return None

@@ -26,6 +26,7 @@ from eventsourcing.utils import Environment, EnvType
 from application.persistence.connection import KEEP_ALIVE
 from application.persistence.log import Entry, SharedLog
 from application.persistence.mapper import JSONMapper
+from application.persistence.partitions import Reach, merge, part, partition_of, split
 from application.persistence.position import Advance
 from application.persistence.recorder import EventRecorder
 
@@ -82,6 +83,7 @@ class BatchFollower(Follower[UUID]):
         """
         with self.processing_lock:
             if leader_name not in self._positions:
+                self._unite(leader_name)
                 self._positions[leader_name] = self.recorder.max_tracking_id(leader_name)
             since = self._positions[leader_name]
             log = cast("SharedLog", self.readers[leader_name].notification_log)
@@ -97,6 +99,60 @@ class BatchFollower(Follower[UUID]):
                 self.forget()
                 raise
             return len(entries)
+
+    def process_part(
+        self, leader_name: str, partition: int, entries: Sequence[Entry], upto: int
+    ) -> None:
+        """Processes what a partition of the log has up to ``upto``, from where it was.
+
+        ``take_parts`` comes first. Raises IntegrityError as ``process_batch`` does.
+        """
+        name = part(leader_name, partition)
+        with self.processing_lock:
+            try:
+                self.process_entries(entries, Advance(name, upto, self._positions[name]))
+                self._positions[name] = upto
+            except BaseException:
+                self.forget()
+                raise
+
+    def take_parts(self, leader_name: str, partitions: int) -> Sequence[int]:
+        """Has it go on by partition; gives its position in each.
+
+        Raises IntegrityError where others follow at the same time in another way.
+        """
+        with self.processing_lock:
+            reach = Reach.read(self.recorder, leader_name)
+            if len(reach.positions) != partitions:
+                self._unite(leader_name)
+            reach = split(self.recorder, leader_name, partitions)
+            for number, position in enumerate(reach.positions):
+                self._positions[part(leader_name, number)] = position
+            return reach.positions
+
+    def _unite(self, leader_name: str) -> None:
+        """Goes on with one position where each partition had its own: all catch up first."""
+        if not hasattr(self.recorder, "datastore"):  # a recorder in memory
+            return
+        reach = Reach.read(self.recorder, leader_name)
+        if not reach.is_by_partition:
+            return
+        positions, last = reach.positions, max(reach.positions)
+        log = cast("SharedLog", self.readers[leader_name].notification_log)
+        while (since := min(positions)) < last:
+            entries = log.after(since, self.pull_section_size, self.topics, at_hand=False)
+            upto = min(entries[-1][0], last) if entries else last
+            for number, position in enumerate(positions):
+                mine = [
+                    (place, event)
+                    for place, event in entries
+                    if position < place <= upto
+                    and partition_of(event.asset, len(positions)) == number
+                ]
+                if position < upto:
+                    self.process_entries(mine, Advance(part(leader_name, number), upto, position))
+                    positions[number] = upto
+        merge(self.recorder, leader_name)
 
     def pending(self, leader_name: str, limit: int) -> Sequence[Notification]:
         """The notifications that wait, from the follower's own position on."""
@@ -186,5 +242,5 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
             for follower in self.followers:
                 follower.receive_recording_event(prompt)
         if move is not None and isinstance(self.recorder, EventRecorder):
-            self.recorder.wake(ids, move)
+            self.recorder.wake(leader=move.application_name)
         return ids

@@ -78,15 +78,20 @@ class EventRecorder(PostgresProcessRecorder):
             raise TypeError("a position is moved from where it was seen: see Advance")
         return self._record(stored_events, tracking)
 
-    def wake(self, ids: Sequence[int], move: Advance | None = None) -> None:
-        """Tells who listens how far the log goes, and how far its leader's was followed.
+    def wake(self, *, recorded: int | None = None, leader: str = "") -> None:
+        """Tells who listens how far the log goes and, of a follower, how far it has followed.
 
-        After the commit and in a transaction of its own: inside, NOTIFY holds an
-        instance-wide lock through the flush. Who misses it looks by itself, soon.
+        Of what users ask it is told what was ``recorded``, of a follower whom it follows. After
+        the commit and in a transaction of its own: inside, NOTIFY holds an instance-wide lock
+        through the flush. Who misses it looks by itself, soon.
         """
-        news = f"{ids[-1] if ids else ''}:{move.notification_id if move else ''}"
+        name = "wake follower" if leader else "wake"
         with suppress(psycopg.Error, *AWAY), living_connection(self.datastore) as connection:
-            connection.execute("SELECT pg_notify(%s, %s)", [self.channel_name, news], prepare=True)
+            connection.execute(
+                self._statements[name],
+                {"channel": self.channel_name, "recorded": str(recorded), "leader": leader},
+                prepare=True,
+            )
 
     def select_events(
         self,
@@ -187,7 +192,7 @@ class EventRecorder(PostgresProcessRecorder):
 
     def _record_and_wake(self, stored_events: Sequence[StoredEvent]) -> Sequence[int]:
         ids = self._record(stored_events)
-        self.wake(ids)
+        self.wake(recorded=ids[-1])
         return ids
 
     def _record(

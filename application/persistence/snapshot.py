@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from application.persistence.book_snapshots import SnapshotRecorder
 from application.persistence.connection import connect
+from application.persistence.partitions import Reach
 from application.persistence.recorder import EventRecorder
 
 _ROWS_AT_A_TIME = 2_000
@@ -38,16 +39,11 @@ class Snapshot:
         number: int = row["count"]
         return number
 
-    def position(self, recorder: Any, leader: str) -> int:
-        """How far a follower has come in its leader's log; 0: nowhere yet."""
+    def reach(self, recorder: Any, leader: str) -> Reach:
+        """How far a follower has come in its leader's log. It follows no other log."""
         table = Identifier(recorder.datastore.schema, recorder.tracking_table_name)
-        rows = list(
-            self.rows(
-                SQL("SELECT notification_id FROM {} WHERE application_name = %s").format(table),
-                [leader],
-            )
-        )
-        return rows[0]["notification_id"] if rows else 0
+        rows = self.rows(SQL("SELECT * FROM {}").format(table))
+        return Reach(leader, {row["application_name"]: row["notification_id"] for row in rows})
 
     def log(
         self, recorder: EventRecorder, mapper: Mapper[UUID], topics: tuple[str, ...] = ()

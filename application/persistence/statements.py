@@ -2,7 +2,10 @@
 
 from typing import Final
 
+from application.persistence.partitions import FLOOR
 from application.persistence.position import ADVANCE
+
+_FLOOR: Final = FLOOR.replace("{leader}", "%(leader)s")
 
 # Without statistics of a table, as when a hundred thousand events have just come, the planner
 # takes few to match a topic, or an upper bound, and reads and sorts all the rest of the log
@@ -28,8 +31,13 @@ STATEMENTS: Final = {
         AND array_position(%(topics)s::text[], topic) IS NOT NULL
         ORDER BY notification_id LIMIT %(limit)s""",
     "last": "SELECT max(notification_id) FROM {events}",
-    "position": """SELECT max(notification_id) FROM {tracking}
-        WHERE application_name = %(leader)s""",
+    "position": _FLOOR,
+    # Of one moment: what came of ``followed`` is among what is recorded.
+    "wake follower": """SELECT pg_notify(%(channel)s,
+        (SELECT max(notification_id) FROM {events}) || ':' || ({floor}))""".replace(
+        "{floor}", _FLOOR
+    ),
+    "wake": "SELECT pg_notify(%(channel)s, %(recorded)s || ':')",
     "ids": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
         ORDER BY notification_id LIMIT %(limit)s""",
     "ids of": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s

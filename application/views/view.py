@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from application.persistence.connection import living_connection
 from application.persistence.following import BatchFollower
 from application.persistence.log import Entry
+from application.persistence.partitions import FLOOR
 from application.persistence.position import ADVANCE, Advance, PositionMoved
 
 Rows = Sequence[dict[str, Any]]
@@ -133,6 +134,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             channel=Literal(self._channel_name(schema)),
             parameters=SQL(", ").join(map(SQL, [*_PARAMETERS, *["json"] * len(steps)])),
             advance=SQL(ADVANCE).format(**named),
+            floor=SQL(FLOOR).format(**named, leader=SQL("leader")),
             steps=SQL("\n").join(
                 SQL("IF {rows} IS NOT NULL THEN " + step + "; END IF;").format(
                     **named, rows=SQL(f"${place}")
@@ -163,7 +165,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     def max_tracking_id(self, application_name: str) -> int | None:
         """Without the library's retries, see EventRecorder."""
         rows = self.query(self.sql(_POSITION), {"leader": application_name})
-        position: int | None = rows[0]["max"]
+        position: int | None = rows[0]["min"]
         return position
 
     def query(self, statement: Any, parameters: dict[str, Any]) -> list[Any]:
@@ -201,13 +203,13 @@ BEGIN
     {advance}
     {steps}
     DELETE FROM {schema}.parked;
-    PERFORM pg_notify({channel}, ':' || upto);
+    PERFORM pg_notify({channel}, ':' || ({floor}));
 END $$"""
 
 _INSERT: Final = """INSERT INTO {schema}.{table}
     SELECT * FROM json_populate_recordset(NULL::{schema}.{table}, {rows})"""
 
-_POSITION = "SELECT max(notification_id) FROM {tracking} WHERE application_name = %(leader)s"
+_POSITION = FLOOR.replace("{leader}", "%(leader)s")
 
 _PARKED_TABLE = "CREATE TABLE IF NOT EXISTS {schema}.parked (reason text NOT NULL)"
 
