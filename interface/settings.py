@@ -1,14 +1,21 @@
 """The settings of all processes, read from the environment and from `.env`."""
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from interface.database_url import database_env
 from interface.errors import CannotStartError
+
+# Kafka takes names of 249 characters: there is room for what comes after a prefix.
+_TOPIC_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,200}")
+_TYPE_PREFIX: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
+_FOR_EVER: Final = -1
+_MAX_PORT: Final = 65535
 
 
 class SettingsError(CannotStartError):
@@ -26,6 +33,34 @@ def _address(host: str) -> str:
 def _database_url(url: SecretStr) -> SecretStr:
     database_env(url.get_secret_value())
     return url
+
+
+def _bootstrap_servers(servers: str) -> str:
+    parts = [server.strip() for server in servers.split(",")]
+    for part in parts:
+        host, _, port = part.rpartition(":")
+        is_port = port.isascii() and port.isdigit() and 1 <= int(port) <= _MAX_PORT
+        if not host or not is_port or re.search(r"[\s/]", host):
+            raise ValueError("must be host:port, or several with commas between them")
+    return ",".join(parts)
+
+
+def _topic_prefix(prefix: str) -> str:
+    if not _TOPIC_PREFIX.fullmatch(prefix):
+        raise ValueError("must be up to 200 letters, digits, dots, underscores and hyphens")
+    return prefix
+
+
+def _type_prefix(prefix: str) -> str:
+    if not _TYPE_PREFIX.fullmatch(prefix):
+        raise ValueError("must be a name like com.example: lower case, with dots in between")
+    return prefix
+
+
+def _retention(hours: int) -> int:
+    if hours != _FOR_EVER and hours < 1:
+        raise ValueError("must be at least 1, or -1 for ever")
+    return hours
 
 
 def _upper(level: object) -> object:
@@ -53,7 +88,7 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000,
         ge=1,
-        le=65535,
+        le=_MAX_PORT,
         description="Port to listen on.",
     )
     data_dir: Path = Field(
@@ -103,6 +138,35 @@ class Settings(BaseSettings):
         ge=0,
         le=30,
         description="How long a GET with a Position waits for its read model.",
+    )
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(_bootstrap_servers)] | None = Field(
+        default=None,
+        description="host:port,... of Kafka, to which all events are published; unset: no Kafka.",
+    )
+    kafka_topic_prefix: Annotated[str, AfterValidator(_topic_prefix)] = Field(
+        default="",
+        description="What the names of the topics begin with.",
+    )
+    kafka_partitions: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="Partitions of the topics that `ome kafka init` makes.",
+    )
+    kafka_replication: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Brokers that keep a copy of each of their partitions.",
+    )
+    kafka_retention_hours: Annotated[int, AfterValidator(_retention)] = Field(
+        default=_FOR_EVER,
+        le=1_000_000,
+        description="Hours that their messages are kept; -1: for ever.",
+    )
+    kafka_type_prefix: Annotated[str, AfterValidator(_type_prefix)] = Field(
+        default="com.ordermatchingengine",
+        description="What the types of the messages begin with.",
     )
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)

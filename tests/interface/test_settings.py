@@ -96,6 +96,33 @@ def test_an_env_file_that_cannot_be_read_is_a_settings_error(clean_environment):
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "must be host:port, or several"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:9092,", "must be host:port, or several"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:0", "must be host:port, or several"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka://a:9092", "must be host:port, or several"),
+        ("KAFKA_TOPIC_PREFIX", "a/b", "must be up to 200 letters, digits, dots"),
+        ("KAFKA_TYPE_PREFIX", "com..example", "must be a name like com.example"),
+        ("KAFKA_PARTITIONS", "0", "must be greater than or equal to 1"),
+        ("KAFKA_PARTITIONS", "1001", "must be less than or equal to 1000"),
+        ("KAFKA_REPLICATION", "0", "must be greater than or equal to 1"),
+        ("KAFKA_RETENTION_HOURS", "0", "must be at least 1, or -1 for ever"),
+    ],
+)
+def test_what_kafka_can_t_take_is_named_before_anything_starts(monkeypatch, name, value, rule):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert f"{name}={value}: {rule}" in str(error.value)
+
+
+def test_several_brokers_may_have_spaces_between_them(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "a:9092, [::1]:9093")
+    assert load_settings().kafka_bootstrap_servers == "a:9092,[::1]:9093"
+
+
 def test_a_child_process_reads_the_same_settings(monkeypatch):
     url = SecretStr("postgresql://a:b@c/d")
     settings = Settings(port=9000, database_url=url, data_dir=Path("x y"))
