@@ -134,7 +134,9 @@ class Engine:
     def _take_turns(self, connection: psycopg.Connection[Any]) -> None:
         for following in self._followings:
             name = following.follower.name
-            if not following.is_our_turn and try_lock(connection, f"follow as {name}"):
+            if not following.is_our_turn and try_lock(
+                connection, f"follow as {name}", shared=following.shares_its_turn
+            ):
                 log.info("at work", extra={"follower": name})
                 following.begin()
 

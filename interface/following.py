@@ -22,6 +22,8 @@ _CONFLICT_SECONDS = 0.02
 class Following(threading.Thread, RecordingEventReceiver[UUID]):
     """Follows a leader from its turn on, until ``stopping`` is set or it fails for good."""
 
+    shares_its_turn = False  # whether others may be at the same work, each with its part
+
     def __init__(
         self, follower: BatchFollower, leader: str, batch_size: int, stopping: threading.Event
     ) -> None:
@@ -79,10 +81,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
 
     def _catch_up(self) -> None:
         try:
-            while self.is_our_turn and not self._stopping.is_set():
-                # Whatever comes after what was read prompts it: it need not look again.
-                if process(self.follower, self.leader, self._batch_size) < self._batch_size:
-                    return
+            self.work()
         except IntegrityError as error:
             # Another follower was faster. What is true now is in the store; the pause keeps
             # two that fight from doing nothing else.
@@ -93,6 +92,13 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
             self._warn("PostgreSQL is away", error)
             self._stopping.wait(LOOK_ANYWAY_SECONDS)
             self.prompt()
+
+    def work(self) -> None:
+        """Processes what waits, batch by batch."""
+        while self.is_our_turn and not self._stopping.is_set():
+            # Whatever comes after what was read prompts it: it need not look again.
+            if process(self.follower, self.leader, self._batch_size) < self._batch_size:
+                return
 
     def _warn(self, event: str, error: Exception) -> None:
         log.warning(event, extra={"follower": self.follower.name, "error": str(error).strip()})

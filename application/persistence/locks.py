@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import connect
 
@@ -27,10 +28,16 @@ def alone(env: Mapping[str, str], work: str, *, wait: bool = True) -> Iterator[N
         yield
 
 
-def try_lock(connection: psycopg.Connection[dict[str, Any]], work: str) -> bool:
-    """Takes the lock of ``work`` for as long as the connection lives; False: it is taken."""
+def try_lock(
+    connection: psycopg.Connection[dict[str, Any]], work: str, *, shared: bool = False
+) -> bool:
+    """Takes the lock of ``work`` for as long as the connection lives; False: it is taken.
+
+    ``shared``: together with all others who share it.
+    """
+    function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
     [row] = connection.execute(
-        "SELECT pg_try_advisory_lock(hashtext(%s)) AS is_ours", [work]
+        SQL("SELECT {}(hashtext(%s)) AS is_ours").format(Identifier(function)), [work]
     ).fetchall()
     is_ours: bool = row["is_ours"]
     return is_ours
