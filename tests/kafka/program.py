@@ -1,0 +1,113 @@
+"""A server program as a child of this process: started, paused, killed, started again."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from interface.process import death_signal
+
+_START_SECONDS: Final = 100
+_STOP_SECONDS: Final = 30
+_POLL: Final = 0.05
+
+
+class Program:
+    """A server on a port of 127.0.0.1; what it says goes to the end of a file.
+
+    It dies with the thread that started it (that is how Linux sees parents), and so with this
+    process, also by kill -9: start it from a thread that lives as long as it shall.
+    """
+
+    def __init__(self, command: Sequence[str], port: int, log: Path) -> None:
+        self._command = command
+        self._port = port
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections; raise RuntimeError when it ends."""
+        assert not self.runs()
+        # SIGTERM, as a container is stopped by it.
+        tie = death_signal(os.getpid(), signal.SIGTERM)
+
+        def tie_or_exit() -> None:
+            if not tie():
+                os._exit(1)
+
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._log.parent,
+                start_new_session=True,  # Ctrl-C is for the tests, which then stop it
+                preexec_fn=tie_or_exit,  # noqa: PLW1509 - takes no lock: threads don't matter
+            )
+        self.wait_until(self._answers)
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Wait for it; raise RuntimeError with what the program said when it ends before."""
+        deadline = time.monotonic() + _START_SECONDS
+        while not ready():
+            if not self.runs() or time.monotonic() > deadline:
+                raise RuntimeError(f"{' '.join(self._command)}\n{self.said()}")
+            time.sleep(_POLL)
+
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """End it in an orderly way, which it has half a minute for."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        self.resume()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def pause(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        if self.runs():
+            os.kill(self.pid, signal.SIGCONT)
+
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
+
+    def _answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
+            return True
+        return False
+
+
+def free_port() -> int:
+    """A port that nobody has, below those that the kernel gives to connections by itself.
+
+    So it is still free when a server comes back to it.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
