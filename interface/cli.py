@@ -189,6 +189,30 @@ def verify(settings: Settings, *, recent: bool, as_json: bool) -> None:
     sys.exit(0 if difference is None else 1)
 
 
+@main.group()
+def kafka() -> None:
+    """Publishing to Kafka."""
+
+
+@kafka.command()
+@click.pass_obj
+def init(settings: Settings) -> None:
+    """Make the topics that are missing. Nothing else does; it may be done again."""
+    from application.persistence.following import CannotFollow  # noqa: PLC0415
+    from interface.kafka.topics import create, topics_of  # noqa: PLC0415
+
+    if settings.kafka_bootstrap_servers is None:
+        raise UserError("KAFKA_BOOTSTRAP_SERVERS is not set")
+    topics = topics_of(settings)
+    try:
+        made = create(settings.kafka_bootstrap_servers, topics)
+    except CannotFollow as error:
+        raise UserError(f"{settings.kafka_bootstrap_servers}: {error}") from None
+    for topic in topics:
+        state = "made" if topic.name in made else "was there"
+        click.echo(f"{topic.name}: {state}, partitions: {topic.partitions}")
+
+
 @main.command(
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},

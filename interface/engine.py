@@ -13,18 +13,18 @@ compare-and-set); it keeps two from deciding everything twice.
 import gc
 import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, cast
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import connect
-from application.persistence.following import BatchProcess
+from application.persistence.following import BatchFollower, BatchProcess
 from application.persistence.locks import try_lock
 from interface.following import Following
 from interface.listening import LOOK_ANYWAY_SECONDS, News
-from system import FOLLOWERS, build, followings
+from system import FOLLOWERS, Market, build, followings
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +42,17 @@ class Engine:
         env: Mapping[str, str],
         batch_size: int = 500,
         names: Collection[str] = FOLLOWERS,
+        others: Callable[[Market], Iterable[tuple[BatchFollower, str]]] = lambda _: (),
     ) -> None:
+        """``names`` says which of the market's followers; ``others`` makes those beside them."""
         self._env = env
         self._market = build(env)
         self._stopping = threading.Event()
+        pairs = [pair for pair in followings(self._market) if pair[0].name in names]
+        self._others = list(others(self._market))
         self._followings = [
             Following(follower, leader, batch_size, self._stopping)
-            for follower, leader in followings(self._market)
-            if follower.name in names
+            for follower, leader in pairs + self._others
         ]
         self._leaders = {
             following: self._leader_of(following)
@@ -67,13 +70,15 @@ class Engine:
         """Asks the followers to finish the batch that they are at."""
         self._stopping.set()
         for following in self._followings:
-            following.prompt()
+            following.interrupt()
 
     def join(self) -> None:
         """Waits for the end. Raises what made a follower, or the watch, fail."""
         for thread in (*self._followings, self._watch):
             thread.join()
         self._market.close()
+        for follower, _ in self._others:
+            follower.close()
         for failure in (self._failure, *(each.failure for each in self._followings)):
             if failure is not None:
                 raise failure
@@ -97,6 +102,7 @@ class Engine:
         except BaseException as error:
             log.exception("watch failed")
             self._failure = error
+        finally:
             self.stop()
 
     def _keep_watch(self) -> None:

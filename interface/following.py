@@ -9,7 +9,7 @@ from eventsourcing.persistence import IntegrityError
 from eventsourcing.system import RecordingEvent, RecordingEventReceiver
 
 from application.persistence.connection import AWAY
-from application.persistence.following import BatchFollower
+from application.persistence.following import BatchFollower, BatchProcess, CannotFollow
 from application.persistence.position import PositionMoved
 from application.views.view import View
 from interface.listening import LOOK_ANYWAY_SECONDS
@@ -32,12 +32,13 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         self.leader = leader
         self.failure: BaseException | None = None
         self.is_our_turn = False
-        # Notifications, at most. A view takes more: the more of an order's events it finds
-        # together, the less often it writes the order's row.
-        self._batch_size = batch_size * (4 if isinstance(follower, View) else 1)
+        # Notifications, at most. Who records no events takes more: the more of an order's
+        # events a view finds together, the less often it writes the order's row.
+        self._batch_size = batch_size * (1 if isinstance(follower, BatchProcess) else 4)
         self._stopping = stopping
         self._prompted = threading.Event()
         self._begins = threading.Event()
+        self._told = ""  # why it can't follow, once it has been told
 
     @property
     def channel(self) -> str:
@@ -58,6 +59,11 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
     def prompt(self) -> None:
         """Has it look at once."""
         self._prompted.set()
+
+    def interrupt(self) -> None:
+        """Has it end soon, once ``stopping`` is set."""
+        self.follower.interrupt()
+        self.prompt()
 
     def receive_recording_event(self, new_recording_event: RecordingEvent[UUID]) -> None:
         """The leader has recorded something; what it is stands in its log, at hand."""
@@ -92,15 +98,30 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
             self._warn("PostgreSQL is away", error)
             self._stopping.wait(LOOK_ANYWAY_SECONDS)
             self.prompt()
+        except CannotFollow as error:
+            # It may be so for hours: told once.
+            if str(error) != self._told and not self._stopping.is_set():
+                self._told = str(error)
+                self._warn(self._told, error.__cause__ or error)
+            self._stopping.wait(LOOK_ANYWAY_SECONDS)
+            self.prompt()
 
     def work(self) -> None:
         """Processes what waits, batch by batch."""
         while self.is_our_turn and not self._stopping.is_set():
+            done = process(self.follower, self.leader, self._batch_size)
+            self.works_again()
             # Whatever comes after what was read prompts it: it need not look again.
-            if process(self.follower, self.leader, self._batch_size) < self._batch_size:
+            if done < self._batch_size:
                 return
 
-    def _warn(self, event: str, error: Exception) -> None:
+    def works_again(self) -> None:
+        """Tells that it can follow, where it has told that it can't."""
+        if self._told:
+            log.info("following again", extra={"follower": self.follower.name})
+            self._told = ""
+
+    def _warn(self, event: str, error: BaseException) -> None:
         log.warning(event, extra={"follower": self.follower.name, "error": str(error).strip()})
 
 

@@ -33,6 +33,14 @@ from application.persistence.recorder import EventRecorder
 _RECONNECT_SECONDS = 1.0
 
 
+class CannotFollow(Exception):
+    """Something that a follower needs is away, or not as it must be: it is tried again.
+
+    The text is the same for as long as the reason is, so that it is told once; the cause has
+    the details.
+    """
+
+
 class BatchFollower(Follower[UUID]):
     """A follower whose unit of work is a batch."""
 
@@ -179,6 +187,9 @@ class BatchFollower(Follower[UUID]):
     def forget(self) -> None:
         """Drops what this process has kept in memory: it may not be what is recorded."""
         self._positions.clear()
+
+    def interrupt(self) -> None:
+        """Has a batch that waits for something outside give up; another thread calls it."""
 
 
 class BatchProcess(BatchFollower, ProcessApplication[UUID]):

@@ -1,0 +1,1 @@
+"""Kafka: the log leaves the building."""

@@ -1,0 +1,139 @@
+"""Topics: they are made by `ome kafka init` and by nobody else, never by accident."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from application.persistence.following import CannotFollow
+from application.publishing import FEEDS
+from interface.settings import Settings
+
+DEAD_LETTERS: Final = "dead-letters"
+# What one event may come to: a decision that fills half a million orders. Brokers take up to
+# 100 MB unless told.
+MAX_MESSAGE_BYTES: Final = 64 * 2**20
+# librdkafka says what it thinks on standard error, each second while a broker is away. What
+# it says of errors comes with exceptions; this is all but emergencies.
+QUIET: Final = {"log_level": 2}
+
+_NOBODY_ANSWERS: Final = (
+    KafkaError._TIMED_OUT,  # noqa: SLF001 - librdkafka's own codes are named like this
+    KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+)
+_SECONDS: Final = 2  # to wait for a broker that doesn't answer
+_MAKING_SECONDS: Final = 30
+_MS_AN_HOUR: Final = 3_600_000
+
+
+class KafkaAway(CannotFollow):
+    """No broker answers, or none does what it is asked."""
+
+    @classmethod
+    def by(cls, error: KafkaError) -> "KafkaAway":
+        if error.code() in _NOBODY_ANSWERS:
+            return cls("Kafka is away")
+        return cls(f"Kafka refuses: {error.str()}")
+
+
+class OtherPartitions(CannotFollow):
+    """A topic is there with another number of partitions: keys would change places."""
+
+    def __init__(self, name: str, there: int, wanted: int) -> None:
+        super().__init__(
+            f"the topic {name} has {there} partitions, not {wanted}: with another number, keys"
+            " would change places. Give it back its number, or delete it and make it anew."
+        )
+
+
+class Topic(NamedTuple):
+    """A topic as it should be; ``retention_hours`` -1: for ever."""
+
+    name: str
+    partitions: int
+    replication: int
+    retention_hours: int
+
+
+class Found(NamedTuple):
+    """A topic as it is. The id is its own: a topic that is made anew has another."""
+
+    id: str
+    partitions: int
+
+
+def topics_of(settings: Settings) -> list[Topic]:
+    """The topics of all feeds, and where consumers put what is not for them."""
+    partitions = {name: settings.kafka_partitions for feed in FEEDS.values() for name in feed.topics}
+    return [
+        Topic(
+            settings.kafka_topic_prefix + name,
+            count,
+            settings.kafka_replication,
+            settings.kafka_retention_hours,
+        )
+        for name, count in {**partitions, DEAD_LETTERS: 1}.items()
+    ]
+
+
+def describe(servers: str, names: Sequence[str]) -> dict[str, Found]:
+    """Those of the topics that are there. Raises KafkaAway."""
+    client = AdminClient({"bootstrap.servers": servers, **QUIET})
+    futures = client.describe_topics(TopicCollection(list(names)), request_timeout=_SECONDS)
+    found = {}
+    for name, future in futures.items():
+        if (topic := _result(future, KafkaError.UNKNOWN_TOPIC_OR_PART)) is not None:
+            found[name] = Found(str(topic.topic_id), len(topic.partitions))
+    return found
+
+
+def create(servers: str, topics: Sequence[Topic]) -> list[str]:
+    """Makes the topics that are missing; gives their names. Safe to do again.
+
+    Raises KafkaAway, and before anything is made OtherPartitions.
+    """
+    found = describe(servers, [topic.name for topic in topics])
+    for topic in topics:
+        if topic.name in found and found[topic.name].partitions != topic.partitions:
+            raise OtherPartitions(topic.name, found[topic.name].partitions, topic.partitions)
+    missing = [_new(topic) for topic in topics if topic.name not in found]
+    if not missing:
+        return []
+    client = AdminClient({"bootstrap.servers": servers, **QUIET})
+    futures = client.create_topics(
+        missing, operation_timeout=_MAKING_SECONDS, request_timeout=_MAKING_SECONDS
+    )
+    for future in futures.values():
+        _result(future, KafkaError.TOPIC_ALREADY_EXISTS)  # somebody else has, this moment
+    return list(futures)
+
+
+def _new(topic: Topic) -> NewTopic:
+    hours = topic.retention_hours
+    return NewTopic(
+        topic.name,
+        num_partitions=topic.partitions,
+        replication_factor=topic.replication,
+        config={
+            "cleanup.policy": "delete",
+            "retention.ms": str(hours if hours < 0 else hours * _MS_AN_HOUR),
+            "retention.bytes": "-1",
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            # One broker may be away; what is confirmed is on all the others.
+            "min.insync.replicas": str(max(1, topic.replication - 1)),
+        },
+    )
+
+
+def _result(future: "Future[Any]", harmless: int) -> Any:
+    """None where it fails with what is harmless. Raises KafkaAway."""
+    try:
+        return future.result()
+    except KafkaException as error:
+        if error.args[0].code() == harmless:
+            return None
+        raise KafkaAway.by(error.args[0]) from error
