@@ -27,7 +27,7 @@ service_url = click.option("--url", help="The running service; unset: HOST and P
 
 
 # Named here, and not with what they do: the other commands start without it.
-ROLES: Final = ("all", "api", "engine", "matching", "orders", "views", "snapshots")
+ROLES: Final = ("all", "api", "engine", "matching", "orders", "views", "publisher", "snapshots")
 
 
 class UserError(click.ClickException):
@@ -56,8 +56,8 @@ def run(settings: Settings, role: str, *, demo: bool) -> None:
 
     The parts are processes of their own: `engine` matches and keeps the read models, `api`
     serves HTTP, `snapshots` takes snapshots of the books. `all` starts and watches them, and
-    PostgreSQL where DATABASE_URL is unset. The engine's own parts, `matching`, `orders` and
-    `views`, may run apart as well.
+    PostgreSQL where DATABASE_URL is unset. The engine's own parts, `matching`, `orders`,
+    `views` and, where there is Kafka, `publisher`, may run apart as well.
     """
     from interface import roles  # noqa: PLC0415 - the other commands start without it
 

@@ -34,6 +34,15 @@ _KEEP_ALIVE = """SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;
 _LOCK_AGAIN_SECONDS = 0.2  # how soon who stands by notices that it is its turn
 
 
+Followings = Iterable[tuple[BatchFollower, str]]  # each follower with the name of its leader
+Others = Callable[[Market], Followings]
+
+
+def no_others(_market: Market) -> Followings:
+    """Followers beside the market's: none."""
+    return ()
+
+
 class Engine:
     """Runs followers until it is stopped, or one of them fails for good."""
 
@@ -42,7 +51,7 @@ class Engine:
         env: Mapping[str, str],
         batch_size: int = 500,
         names: Collection[str] = FOLLOWERS,
-        others: Callable[[Market], Iterable[tuple[BatchFollower, str]]] = lambda _: (),
+        others: Others = no_others,
     ) -> None:
         """``names`` says which of the market's followers; ``others`` makes those beside them."""
         self._env = env

@@ -14,7 +14,7 @@ from application.matching import Matching
 from application.orders import Orders
 from application.persistence.connection import AWAY
 from interface.database_url import database_env, libpq_env
-from interface.engine import Engine, tune_garbage_collection
+from interface.engine import Engine, no_others, tune_garbage_collection
 from interface.process import die_with_supervisor, keep_to_one_cpu
 from interface.settings import Settings
 from interface.snapshotting import take_snapshots
@@ -30,7 +30,10 @@ ENGINES: Final[Mapping[str, Collection[str]]] = {
     "matching": (Matching.name,),
     "orders": (Orders.name,),
     "views": tuple(view.name for view in VIEWS.values()),
+    "publisher": (),
 }
+# Those of them that publish to Kafka, if there is one.
+_PUBLISHING: Final = ("engine", "publisher")
 
 _DATABASE_SECONDS = 30  # to wait for PostgreSQL at the start
 _PAUSE_SECONDS = 0.5
@@ -43,6 +46,9 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     if role == "all":
         return run_all(settings, demo=demo)
     die_with_supervisor()
+    if role == "publisher" and settings.kafka_bootstrap_servers is None:
+        log.error("this role needs KAFKA_BOOTSTRAP_SERVERS", extra={"role": role})
+        return 2
     if settings.database_url is None:
         log.error("this role needs DATABASE_URL", extra={"role": role})
         return 2
@@ -53,7 +59,7 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     if role in ENGINES:
         if settings.keep_to_one_cpu:
             keep_to_one_cpu(-1 - list(ENGINES).index(role))
-        return _run_engine(settings, env, ENGINES[role])
+        return _run_engine(settings, env, role)
     if role == "snapshots":
         _run_snapshots(settings, env)
     # A request that waits in the database for longer is answered with 503.
@@ -64,9 +70,14 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     return 0
 
 
-def _run_engine(settings: Settings, env: dict[str, str], followers: Collection[str]) -> int:
+def _run_engine(settings: Settings, env: dict[str, str], role: str) -> int:
     tune_garbage_collection()
-    engine = Engine(env, settings.batch_size, followers)
+    others = no_others
+    if role in _PUBLISHING and settings.kafka_bootstrap_servers is not None:
+        from interface.kafka import publishing  # noqa: PLC0415 - only where there is Kafka
+
+        others = publishing(settings, env)
+    engine = Engine(env, settings.batch_size, ENGINES[role], others)
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: engine.stop())
     engine.start()

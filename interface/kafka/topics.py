@@ -68,7 +68,9 @@ class Found(NamedTuple):
 
 def topics_of(settings: Settings) -> list[Topic]:
     """The topics of all feeds, and where consumers put what is not for them."""
-    partitions = {name: settings.kafka_partitions for feed in FEEDS.values() for name in feed.topics}
+    partitions = {
+        name: settings.kafka_partitions for feed in FEEDS.values() for name in feed.topics
+    }
     return [
         Topic(
             settings.kafka_topic_prefix + name,

@@ -1,0 +1,152 @@
+"""Sends publications to the partitions of a feed's topics, each with its place in the log.
+
+A message is a CloudEvent in Kafka's binary mode. From the headers alone a consumer tells
+what it has had already, and whether something is missing before it:
+
+    ce_position     where the log stands with this message
+    ce_predecessor  where it stood with the message before it in the same partition; 0: none
+
+After a batch every partition has been told where the log stands, by a message of its own if
+there was no event for it. So the predecessor of a partition's first message in a batch is
+the position of the batch before it, and nothing else has to be remembered.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from application.persistence.following import CannotFollow
+from application.persistence.partitions import partition_of
+from application.publishing import Publication
+from interface.kafka.topics import MAX_MESSAGE_BYTES, QUIET, KafkaAway
+
+PROGRESS: Final = "log.progress.v1"
+
+Header = tuple[str, str]
+
+_CONFIG: Final = {
+    "enable.idempotence": True,
+    "acks": "all",
+    # A message that fails takes all after it along: what is in a partition has no gap, also
+    # where the messages of a sender that was given up arrive among those of the next one.
+    "enable.gapless.guarantee": True,
+    "allow.auto.create.topics": False,
+    "delivery.report.only.error": True,
+    "message.timeout.ms": 10_000,
+    "message.max.bytes": MAX_MESSAGE_BYTES,
+    "linger.ms": 5,  # of no effect on the end of a batch, which is flushed
+    **QUIET,
+}
+_LOOK_SECONDS: Final = 0.1
+
+
+class Sender:
+    """Sends batches until the first failure; then it is discarded, and another is made."""
+
+    def __init__(
+        self,
+        servers: str,
+        source: str,
+        partitions: Mapping[str, int],
+        prefixes: tuple[str, str],
+        interrupted: Event,
+    ) -> None:
+        """``partitions`` of each topic; ``prefixes`` of the names of topics and of types."""
+        self._source = source
+        self._topic_prefix, self._type_prefix = prefixes
+        self._interrupted = interrupted
+        self._failure: KafkaError | None = None
+        self._partitions = partitions
+        self._positions: dict[str, list[int]] = {}
+        self._fixed_headers: dict[str, list[Header]] = {}
+        self._producer = Producer(
+            {"bootstrap.servers": servers, "on_delivery": self._note_failure, **_CONFIG}
+        )
+
+    def begin(self, since: int) -> None:
+        """A batch begins; everything up to ``since`` has been sent."""
+        self._positions = {topic: [since] * count for topic, count in self._partitions.items()}
+
+    def send(self, position: int, publication: Publication) -> None:
+        """Hands over a message; whether it arrives, ``finish`` tells."""
+        topic, key, _, _, value = publication
+        positions = self._positions[topic]
+        if key is None:
+            partitions: Sequence[int] = range(len(positions))
+        else:
+            partitions = (partition_of(key, len(positions)),)
+        headers = self._headers(publication, str(position), position)
+        for partition in partitions:
+            if positions[partition] >= position:
+                raise ValueError(f"two messages of {position} in partition {partition} of {topic}")
+            self._produce(topic, partition, key, value, headers)
+            positions[partition] = position
+
+    def finish(self, position: int) -> None:
+        """Tells every partition that the log stands at ``position``, and waits for the broker.
+
+        Raises CannotFollow unless everything has arrived.
+        """
+        now = datetime.now(UTC)
+        for topic, positions in self._positions.items():
+            for partition, previous in enumerate(positions):
+                if previous != position:
+                    progress = Publication(topic, None, PROGRESS, now, b"{}")
+                    headers = self._headers(progress, f"{position}-{partition}", position)
+                    self._produce(topic, partition, None, b"{}", headers)
+        self._wait()
+
+    def discard(self) -> None:
+        """Drops what has not been sent, at once."""
+        self._producer.purge()
+        self._producer.flush(0)
+
+    def _headers(self, publication: Publication, identifier: str, position: int) -> list[Header]:
+        """All but the predecessor."""
+        _, _, name, time, _ = publication
+        if name not in self._fixed_headers:
+            self._fixed_headers[name] = [
+                ("content-type", "application/json"),
+                ("ce_specversion", "1.0"),
+                ("ce_source", f"/{self._source}"),
+                ("ce_type", f"{self._type_prefix}.{name}"),
+            ]
+        return [
+            *self._fixed_headers[name],
+            ("ce_id", identifier),
+            ("ce_time", time.isoformat().replace("+00:00", "Z")),
+            ("ce_position", str(position)),
+        ]
+
+    def _produce(
+        self, topic: str, partition: int, key: str | None, value: bytes, headers: list[Header]
+    ) -> None:
+        predecessor = ("ce_predecessor", str(self._positions[topic][partition]))
+        message: dict[str, Any] = {
+            "topic": self._topic_prefix + topic,
+            "partition": partition,
+            "key": key,
+            "value": value,
+            "headers": [*headers, predecessor],
+        }
+        try:
+            try:
+                self._producer.produce(**message)
+            except BufferError:  # as much as it takes at a time
+                self._wait()
+                self._producer.produce(**message)
+        except KafkaException as error:
+            raise KafkaAway.by(error.args[0]) from error
+
+    def _wait(self) -> None:
+        while self._producer.flush(_LOOK_SECONDS) and self._failure is None:
+            if self._interrupted.is_set():
+                raise CannotFollow("told to stop")
+        if self._failure is not None:
+            raise KafkaAway.by(self._failure) from KafkaException(self._failure)
+
+    def _note_failure(self, error: KafkaError | None, _message: object) -> None:
+        self._failure = self._failure or error
