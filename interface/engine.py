@@ -36,6 +36,7 @@ _LOCK_AGAIN_SECONDS = 0.2  # how soon who stands by notices that it is its turn
 
 Followings = Iterable[tuple[BatchFollower, str]]  # each follower with the name of its leader
 Others = Callable[[Market], Followings]
+MakeFollowing = Callable[[BatchFollower, str, int, threading.Event], Following]
 
 
 def no_others(_market: Market) -> Followings:
@@ -52,21 +53,25 @@ class Engine:
         batch_size: int = 500,
         names: Collection[str] = FOLLOWERS,
         others: Others = no_others,
+        make: MakeFollowing = Following,
     ) -> None:
-        """``names`` says which of the market's followers; ``others`` makes those beside them."""
+        """``names`` says which of the market's followers; ``others`` makes those beside them.
+
+        ``make`` gives each its thread, and so its way to follow.
+        """
         self._env = env
         self._market = build(env)
         self._stopping = threading.Event()
         pairs = [pair for pair in followings(self._market) if pair[0].name in names]
         self._others = list(others(self._market))
         self._followings = [
-            Following(follower, leader, batch_size, self._stopping)
+            make(follower, leader, batch_size, self._stopping)
             for follower, leader in pairs + self._others
         ]
         self._leaders = {
             following: self._leader_of(following)
             for following in self._followings
-            if following.follower.is_handed_events
+            if following.follower.is_handed_events and not following.shares_its_turn
         }
         self._watch = threading.Thread(target=self._run, name="watch")
         self._failure: BaseException | None = None

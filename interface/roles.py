@@ -14,7 +14,8 @@ from application.matching import Matching
 from application.orders import Orders
 from application.persistence.connection import AWAY
 from interface.database_url import database_env, libpq_env
-from interface.engine import Engine, no_others, tune_garbage_collection
+from interface.engine import Engine, MakeFollowing, Others, no_others, tune_garbage_collection
+from interface.following import Following
 from interface.process import die_with_supervisor, keep_to_one_cpu
 from interface.settings import Settings
 from interface.snapshotting import take_snapshots
@@ -34,6 +35,14 @@ ENGINES: Final[Mapping[str, Collection[str]]] = {
 }
 # Those of them that publish to Kafka, if there is one.
 _PUBLISHING: Final = ("engine", "publisher")
+# Those of a role's followers that take their leader's log from Kafka then, each with the
+# partitions that it is given: any number of processes share the work.
+_VIEWS: Final = tuple(view.name for view in VIEWS.values())
+_CONSUMING: Final[Mapping[str, Collection[str]]] = {
+    "engine": _VIEWS,
+    "views": _VIEWS,
+    "matching": (Matching.name,),
+}
 
 _DATABASE_SECONDS = 30  # to wait for PostgreSQL at the start
 _PAUSE_SECONDS = 0.5
@@ -72,12 +81,15 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
 
 def _run_engine(settings: Settings, env: dict[str, str], role: str) -> int:
     tune_garbage_collection()
-    others = no_others
-    if role in _PUBLISHING and settings.kafka_bootstrap_servers is not None:
-        from interface.kafka import publishing  # noqa: PLC0415 - only where there is Kafka
+    others: Others = no_others
+    make: MakeFollowing = Following
+    if settings.kafka_bootstrap_servers is not None:
+        from interface.kafka import consuming, publishing  # noqa: PLC0415 - only where there is Kafka
 
-        others = publishing(settings, env)
-    engine = Engine(env, settings.batch_size, ENGINES[role], others)
+        if role in _PUBLISHING:
+            others = publishing(settings, env)
+        make = consuming(settings, _CONSUMING.get(role, ()))
+    engine = Engine(env, settings.batch_size, ENGINES[role], others, make)
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: engine.stop())
     engine.start()

@@ -1,11 +1,17 @@
 """Kafka: what happens is published there, and what is published is put together here."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Mapping
 
+from application.persistence.following import BatchFollower
 from application.persistence.locks import alone
 from application.publishing import FEEDS
-from interface.engine import Followings, Others
+from application.reading import event_of
+from interface.engine import Followings, MakeFollowing, Others
+from interface.following import Following
+from interface.kafka.consuming import Consuming, Source
 from interface.kafka.publisher import Kafka, Publisher
+from interface.kafka.topics import DEAD_LETTERS
 from interface.settings import Settings
 from system import ENV, Market
 
@@ -29,3 +35,27 @@ def publishing(settings: Settings, env: Mapping[str, str]) -> Others:
             yield publisher, leader.name
 
     return publishers
+
+
+def consuming(settings: Settings, names: Collection[str]) -> MakeFollowing:
+    """Gives what has the followers of these names take their leader's log from its topic."""
+    assert settings.kafka_bootstrap_servers is not None  # noqa: S101 - the caller has looked
+    servers, prefix = settings.kafka_bootstrap_servers, settings.kafka_topic_prefix
+
+    def make(
+        follower: BatchFollower, leader: str, batch_size: int, stopping: threading.Event
+    ) -> Following:
+        if follower.name not in names:
+            return Following(follower, leader, batch_size, stopping)
+        log_topic, *_ = FEEDS[leader].topics
+        source = Source(
+            servers=servers,
+            topic=prefix + log_topic,
+            group=prefix + follower.name,
+            type_prefix=settings.kafka_type_prefix,
+            dead_letters=prefix + DEAD_LETTERS,
+            event_of=event_of,
+        )
+        return Consuming(follower, leader, batch_size, stopping, source)
+
+    return make

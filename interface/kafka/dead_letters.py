@@ -1,0 +1,65 @@
+"""Where messages go that are on our topics and are not ours."""
+
+import logging
+from functools import cached_property
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from interface.kafka.topics import QUIET
+
+log = logging.getLogger(__name__)
+
+_SECONDS: Final = 10  # for the broker to confirm
+
+
+class DeadLetters:
+    """A topic for them; ``count`` is how many this process has sent there."""
+
+    def __init__(self, servers: str, topic: str) -> None:
+        self._servers = servers
+        self._topic = topic
+        self.count = 0
+
+    def send(self, message: Message, reason: str) -> None:
+        """Returns when the broker has it, as it came, with the reason. Raises KafkaException."""
+        failures: list[KafkaError] = []
+        self._producer.produce(
+            self._topic,
+            key=message.key(),
+            value=message.value(),
+            headers={
+                "reason": reason,
+                "topic": message.topic(),
+                "partition": str(message.partition()),
+                "offset": str(message.offset()),
+            },
+            on_delivery=lambda error, _: failures.append(error) if error else None,
+        )
+        if self._producer.flush(_SECONDS):
+            failures.append(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - its public name
+        if failures:
+            raise KafkaException(failures[0])
+        self.count += 1
+        log.warning(
+            "a message that is not ours",
+            extra={
+                "topic": message.topic(),
+                "partition": message.partition(),
+                "offset": message.offset(),
+                "reason": reason,
+                "count": self.count,
+            },
+        )
+
+    @cached_property
+    def _producer(self) -> Producer:
+        """Hardly ever needed."""
+        return Producer(
+            {
+                "bootstrap.servers": self._servers,
+                "enable.idempotence": True,
+                "allow.auto.create.topics": False,
+                **QUIET,
+            }
+        )

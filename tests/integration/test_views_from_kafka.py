@@ -1,0 +1,52 @@
+"""Read models that are fed from Kafka."""
+
+from uuid import uuid4
+
+import pytest
+
+from interface.engine import Engine
+from interface.kafka import consuming, publishing
+from interface.kafka.topics import create, topics_of
+from interface.settings import Settings
+from system import VIEWS
+from tests.integration.conftest import Venue, at_work, has_followed_all
+from tests.integration.service import eventually
+from tests.kafka.broker import Broker
+
+_VIEWS = tuple(view.name for view in VIEWS.values())
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    with Broker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def settings(broker):
+    settings = Settings(
+        kafka_bootstrap_servers=broker.bootstrap_servers,
+        kafka_topic_prefix=f"{uuid4().hex}.",
+        kafka_partitions=3,
+    )
+    create(broker.bootstrap_servers, topics_of(settings))
+    return settings
+
+
+def engine(venue: Venue, settings: Settings, names=_VIEWS) -> Engine:
+    return Engine(
+        venue.env,
+        others=publishing(settings, venue.env),
+        make=consuming(settings, names),
+    )
+
+
+def test_views_are_fed_from_kafka(venue: Venue, settings: Settings) -> None:
+    with at_work(engine(venue, settings)):
+        for asset in ("BTC-USD", "ETH-USD", "SOL-USD"):
+            for _ in range(10):
+                venue.buy(100, 2, asset=asset)
+                venue.sell(100, 1, asset=asset)
+        eventually(lambda: has_followed_all(venue.market), 20)
+        assert venue.difference() is None
+        assert venue.market.trade_view.recorder.trades(limit=100)
