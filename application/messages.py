@@ -6,6 +6,7 @@ back is ``reading.py``.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, get_type_hints
 from uuid import UUID
@@ -54,6 +55,7 @@ FORMS: Final[Mapping[type, Form]] = {
 TYPES: Final[Mapping[type, str]] = {event: form.name for event, form in FORMS.items()}
 
 
+@lru_cache(maxsize=50_000)  # an order's price and quantity are in most of what happens to it
 def amount(units: int) -> Amount:
     """An amount as the JSON number that says exactly what it is: 45000, 0.1, 0.00000001."""
     return Amount(format_units(units))

@@ -40,13 +40,18 @@ def event_of(message_type: str, value: bytes) -> Any:
 
 def units(number: Amount) -> int:
     """The units of an amount, given as the JSON that was in its place. Raises ValueError."""
-    whole, _, part = bytes(number).partition(b".")
+    return _units(bytes(number))
+
+
+@lru_cache(maxsize=50_000)  # as messages.amount
+def _units(number: bytes) -> int:
+    whole, _, part = number.partition(b".")
     digits = whole + part
     if digits.isdigit() and len(part) <= DECIMALS and len(whole) <= _MOST_DIGITS:
         found = int(digits) * _SCALES[len(part)]
         if found <= _MOST:
             return found
-    raise ValueError(f"{bytes(number)[:40]!r} is not an amount")
+    raise ValueError(f"{number[:40]!r} is not an amount")
 
 
 _MOST: Final = MAX_AMOUNT * UNITS_PER_ONE
