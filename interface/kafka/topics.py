@@ -46,7 +46,7 @@ class OtherPartitions(CannotFollow):
     def __init__(self, name: str, there: int, wanted: int) -> None:
         super().__init__(
             f"the topic {name} has {there} partitions, not {wanted}: with another number, keys"
-            " would change places. Give it back its number, or delete it and make it anew."
+            f" change places. To have {wanted}, delete it and make it anew."
         )
 
 
