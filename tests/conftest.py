@@ -1,13 +1,40 @@
-"""One PostgreSQL for each test process, and a database of its own for each test."""
+"""One PostgreSQL for each test process, a database of its own for each test, and one Kafka."""
 
+import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+
+from tests.kafka.runtime import or_skip
+from tests.kafka.sharing import Kafka, SharedKafka, ask
+
+if TYPE_CHECKING:
+    from tests.kafka.broker import Broker
+
+_SHARED = pytest.StashKey[SharedKafka]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        # Out of the environment: what tests start uses no Kafka unless they tell it to.
+        config.stash[_SHARED] = SharedKafka(os.environ.pop("KAFKA_BOOTSTRAP_SERVERS", None))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist, before it starts, whom it asks for Kafka."""
+    node.workerinput["kafka"] = node.config.stash[_SHARED].address()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _SHARED in config.stash:
+        config.stash[_SHARED].close()
 
 
 @pytest.fixture
@@ -46,3 +73,31 @@ def library_env(database_url: str) -> dict[str, str]:
     from interface.database_url import database_env  # noqa: PLC0415
 
     return database_env(database_url)
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> Kafka:
+    """The Kafka that the whole test run shares; topics belong under topic_prefix."""
+    workerinput = getattr(request.config, "workerinput", None)
+    if workerinput:
+        return or_skip(lambda: ask(workerinput["kafka"]))
+    return or_skip(request.config.stash[_SHARED].get)
+
+
+@pytest.fixture
+def topic_prefix(kafka: Kafka) -> Iterator[str]:
+    """What the names of a test's topics on the shared Kafka begin with; they go with it."""
+    from tests.kafka.topics import delete_topics  # noqa: PLC0415
+
+    prefix = f"test-{uuid.uuid4().hex}."
+    yield prefix
+    delete_topics(kafka.bootstrap_servers, prefix)
+
+
+@pytest.fixture
+def own_broker(short_dir: Path) -> "Iterator[Broker]":
+    """A broker that runs for one test, which may kill it."""
+    from tests.kafka.broker import Broker  # noqa: PLC0415
+
+    with or_skip(lambda: Broker(short_dir)) as broker:
+        yield broker

@@ -1,6 +1,8 @@
 """A real Kafka for tests: on a directory, on free ports, started, killed and started again."""
 
+import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -61,6 +63,7 @@ class Cluster:
         """
         try:
             for program in self._programs:
+                self._before(program)
                 program.start()
             self._programs[-1].wait_until(self._serves)
         except BaseException:
@@ -84,6 +87,9 @@ class Cluster:
     def resume(self) -> None:
         for program in self._programs:
             program.resume()
+
+    def _before(self, program: Program) -> None:
+        """Wait for what the program needs to start."""
 
     def _serves(self) -> bool:
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
@@ -125,7 +131,8 @@ class Broker(Cluster):
             runtime.command(*tool, "-c", str(properties)), check=True, capture_output=True
         )
         command = runtime.command("kafka.Kafka", str(properties), heap=_HEAP)
-        super().__init__(port, Program(command, port, directory / "kafka.log"))
+        log = directory / "kafka.log"
+        super().__init__(port, Program(command, port, log, runtime.end_with))
 
 
 class ZooKeeperBroker(Cluster):
@@ -142,6 +149,7 @@ class ZooKeeperBroker(Cluster):
                 "clientPort": zookeeper,
                 "clientPortAddress": "127.0.0.1",
                 "admin.enableServer": "false",
+                "4lw.commands.whitelist": "dump",
                 "tickTime": 500,
             },
         )
@@ -154,13 +162,26 @@ class ZooKeeperBroker(Cluster):
         }
         _write(directory / "server.properties", settings | _SETTINGS)
         main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-        keeper = runtime.command(main, str(directory / "zookeeper.properties"))
-        broker = runtime.command("kafka.Kafka", str(directory / "server.properties"), heap=_HEAP)
+        keep = runtime.command(main, str(directory / "zookeeper.properties"))
+        serve = runtime.command("kafka.Kafka", str(directory / "server.properties"), heap=_HEAP)
+        self._zookeeper = ("127.0.0.1", zookeeper)
         super().__init__(
             port,
-            Program(keeper, zookeeper, directory / "zookeeper.log"),
-            Program(broker, port, directory / "kafka.log"),
+            Program(keep, zookeeper, directory / "zookeeper.log", runtime.end_with),
+            Program(serve, port, directory / "kafka.log", runtime.end_with),
         )
+
+    def _before(self, program: Program) -> None:
+        """ZooKeeper keeps the name of a killed broker until its session is over."""
+        if program is self._programs[-1]:
+            self._programs[0].wait_until(self._zookeeper_is_free)
+
+    def _zookeeper_is_free(self) -> bool:
+        # While it starts it may take a question and never answer.
+        with suppress(OSError), socket.create_connection(self._zookeeper, timeout=1) as connection:
+            connection.sendall(b"dump")
+            return "Sessions with Ephemerals (0)" in connection.makefile().read()
+        return False
 
 
 def _write(properties: Path, settings: dict[str, object]) -> None:

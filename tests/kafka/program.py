@@ -25,10 +25,13 @@ class Program:
     process, also by kill -9: start it from a thread that lives as long as it shall.
     """
 
-    def __init__(self, command: Sequence[str], port: int, log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], port: int, log: Path, end_with: signal.Signals
+    ) -> None:
         self._command = command
         self._port = port
         self._log = log
+        self._end_with = end_with
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -39,8 +42,7 @@ class Program:
     def start(self) -> None:
         """Start it and wait until it takes connections; raise RuntimeError when it ends."""
         assert not self.runs()
-        # SIGTERM, as a container is stopped by it.
-        tie = death_signal(os.getpid(), signal.SIGTERM)
+        tie = death_signal(os.getpid(), self._end_with)
 
         def tie_or_exit() -> None:
             if not tie():

@@ -4,11 +4,17 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+import pytest
+
+Got = TypeVar("Got")
 
 POM: Final = Path(__file__).with_name("pom.xml")
 CACHE: Final = Path(__file__).parents[2] / ".kafka"
@@ -23,15 +29,29 @@ class NoKafka(Exception):
 
 @dataclass(frozen=True)
 class Runtime:
-    """The words that a command begins with, and the class path that it finds Kafka on."""
+    """The words that a command begins with, and the class path that it finds Kafka on.
+
+    end_with: the signal that ends a command when whoever started it is gone.
+    """
 
     java: tuple[str, ...]
     class_path: str
+    end_with: signal.Signals = signal.SIGKILL  # a paused one, too
 
     def command(self, main: str, *arguments: str, heap: str = "256m") -> list[str]:
         """The command that runs a class, logging what it does to its output."""
         logging = "-Dorg.apache.logging.log4j.level=INFO"
         return [*self.java, f"-Xmx{heap}", logging, "-cp", self.class_path, main, *arguments]
+
+
+def or_skip(get: Callable[[], Got]) -> Got:
+    """What get gives; without a Kafka the test is skipped, and fails where one is required."""
+    try:
+        return get()
+    except NoKafka as missing:
+        if os.environ.get("REQUIRE_KAFKA") == "1":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
 
 
 def jars(version: str) -> Runtime:
@@ -47,7 +67,8 @@ def docker(version: str, directory: Path) -> Runtime:
         raise NoKafka("a running Docker")
     run = ("docker", "run", "--rm", "--network=host", f"--user={os.getuid()}:{os.getgid()}")
     java = (f"--volume={directory}:{directory}", "--entrypoint=java", f"apache/kafka:{version}")
-    return Runtime((*run, *java), "/opt/kafka/libs/*")
+    # The client passes this signal on to its container, which would survive a killed client.
+    return Runtime((*run, *java), "/opt/kafka/libs/*", end_with=signal.SIGTERM)
 
 
 def _fetched(version: str) -> Path:
