@@ -164,6 +164,12 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Hours that their messages are kept; -1: for ever.",
     )
+    kafka_session_seconds: float = Field(
+        default=10,
+        ge=1,
+        le=300,
+        description="How long a worker may be silent before others get its partitions.",
+    )
     kafka_type_prefix: Annotated[str, AfterValidator(_type_prefix)] = Field(
         default="com.ordermatchingengine",
         description="What the types of the messages begin with.",

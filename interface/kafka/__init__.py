@@ -54,6 +54,7 @@ def consuming(settings: Settings, names: Collection[str]) -> MakeFollowing:
             group=prefix + follower.name,
             type_prefix=settings.kafka_type_prefix,
             dead_letters=prefix + DEAD_LETTERS,
+            session_seconds=settings.kafka_session_seconds,
             event_of=event_of,
         )
         return Consuming(follower, leader, batch_size, stopping, source)

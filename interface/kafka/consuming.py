@@ -29,7 +29,6 @@ from interface.kafka.topics import QUIET, KafkaAway
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.2  # how soon a stop is noticed
-_SESSION_MS: Final = 10_000  # after which others get the partitions of a worker that is gone
 _HANGING_MS: Final = 60_000  # after which they get those of one that hangs
 _PARKED_SECONDS: Final = 5.0
 
@@ -45,6 +44,7 @@ class Source(NamedTuple):
     group: str
     type_prefix: str
     dead_letters: str
+    session_seconds: float  # of silence, after which others get its partitions
     event_of: Callable[[str, bytes], Any]  # of a message's type and value; raises ValueError
 
 
@@ -105,7 +105,7 @@ class Consuming(Following):
                 "auto.offset.reset": "earliest",
                 "enable.auto.offset.store": False,
                 "allow.auto.create.topics": False,
-                "session.timeout.ms": _SESSION_MS,
+                "session.timeout.ms": int(self._source.session_seconds * 1000),
                 "max.poll.interval.ms": _HANGING_MS,
                 **QUIET,
             }
