@@ -109,10 +109,10 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
     def work(self) -> None:
         """Processes what waits, batch by batch."""
         while self.is_our_turn and not self._stopping.is_set():
-            done = process(self.follower, self.leader, self._batch_size)
+            process(self.follower, self.leader, self._batch_size)
             self.works_again()
             # Whatever comes after what was read prompts it: it need not look again.
-            if done < self._batch_size:
+            if not self.follower.may_have_more:
                 return
 
     def works_again(self) -> None:

@@ -5,6 +5,7 @@ batch in turn, and what comes of all of them is recorded at once with the new po
 With nothing waiting, a batch is one event.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -48,6 +49,8 @@ class BatchFollower(Follower[UUID]):
     # library's defaults are 10.
     log_section_size = 40_000
     pull_section_size = 500
+    # How long a batch may take: the next is half as large as one that took longer.
+    batch_seconds = 1.0
     # Whether the events that it follows are recorded, or read before, by others in the same
     # process: see SharedLog.
     is_handed_events = True
@@ -55,6 +58,8 @@ class BatchFollower(Follower[UUID]):
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)
         self._positions: dict[str, int | None] = {}  # as this process has left them
+        self._at_most = self.log_section_size
+        self.may_have_more = False  # whether the last batch was as large as it may be
 
     def construct_mapper(self) -> Mapper[UUID]:
         return self.factory.mapper(transcoder=JSONTranscoder(), mapper_class=JSONMapper)
@@ -95,17 +100,22 @@ class BatchFollower(Follower[UUID]):
                 self._positions[leader_name] = self.recorder.max_tracking_id(leader_name)
             since = self._positions[leader_name]
             log = cast("SharedLog", self.readers[leader_name].notification_log)
-            limit = limit or self.pull_section_size
+            limit = min(limit or self.pull_section_size, self._at_most)
+            self.may_have_more = False
             entries = log.after(since, limit, self.topics, at_hand=self.is_handed_events)
             if not entries:
                 return 0
             last, _ = entries[-1]
+            begun = time.monotonic()
             try:
                 self.process_entries(entries, Advance(leader_name, last, since))
                 self._positions[leader_name] = last
             except BaseException:
                 self.forget()
                 raise
+            self.may_have_more = len(entries) == limit
+            took_long = time.monotonic() - begun > self.batch_seconds
+            self._at_most = max(limit // 2, 1) if took_long else max(2 * limit, self._at_most)
             return len(entries)
 
     def process_part(

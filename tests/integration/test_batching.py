@@ -258,3 +258,15 @@ def scans(venue: Venue) -> dict[str, Scans]:
             rows = connection.execute("SELECT relname, seq_scan, idx_scan FROM pg_stat_user_tables")
             found = {row["relname"]: Scans(row["seq_scan"], row["idx_scan"]) for row in rows}
     return found
+
+
+def test_batches_that_take_long_become_small_and_grow_again(venue: Venue) -> None:
+    for _ in range(60):
+        venue.buy(100, 1)
+    matching = venue.market.matching
+    matching.batch_seconds = 0
+    assert [matching.process_batch("Orders", 16) for _ in range(6)] == [16, 8, 4, 2, 1, 1]
+    assert matching.may_have_more
+    matching.batch_seconds = 60
+    assert [matching.process_batch("Orders", 16) for _ in range(6)] == [1, 2, 4, 8, 13, 0]
+    assert not matching.may_have_more
