@@ -198,7 +198,7 @@ def test_followers_at_work_twice_do_nothing_twice(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Where the lock is of no use, positions that move by compare-and-set are enough."""
-    monkeypatch.setattr(engines, "try_lock", lambda *_: True)
+    monkeypatch.setattr(engines, "try_lock", lambda *_, **__: True)
     with caplog.at_level(logging.WARNING):
         pair = [Engine(venue.env, batch_size=5), Engine(venue.env, batch_size=5, names=names)]
         with at_work(*pair):  # neither fails
@@ -217,7 +217,7 @@ def test_an_engine_that_can_t_keep_watch_fails(
 ) -> None:
     """It would stand by for ever, and look alive."""
 
-    def fail(*_: object) -> bool:
+    def fail(*_: object, **__: object) -> bool:
         raise ZeroDivisionError
 
     monkeypatch.setattr(engines, "try_lock", fail)
