@@ -6,7 +6,7 @@ out: see ``application/reading.py``.
 """
 
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, NewType, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,7 @@ from domain.errors import CancelReason, RejectReason
 from domain.values import Liquidity, OrderStatus, OrderType, Side, TimeInForce
 
 Amount: TypeAlias = msgspec.Raw  # the JSON number: see messages.amount and reading.units
+OptionalAmount = NewType("OptionalAmount", Amount)  # or null, which msgspec gives as it is
 Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Version: TypeAlias = Annotated[int, Meta(ge=1)]
 TradeId: TypeAlias = Annotated[int, Meta(ge=1)]
@@ -118,8 +119,8 @@ class RequestCancel(Content):
 
 
 class RequestReplace(RequestCancel):
-    price: Amount | None
-    quantity: Amount | None
+    price: OptionalAmount
+    quantity: OptionalAmount
 
 
 # The log of Matching.
@@ -128,6 +129,7 @@ class RequestReplace(RequestCancel):
 class BookOpened(Content):
     timestamp: Time = field(name="occurredAt")
     asset: str
+    originator_version: Literal[0] = field(name="bookVersion")
 
 
 class BookDecided(Content):

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from application import contents
-from application.contents import Amount, BookTrade, Content, OrderTrade
+from application.contents import Amount, BookTrade, Content, OptionalAmount, OrderTrade
 from domain.errors import Reason
 from domain.order import Order, OrderFill
 from domain.order_book import Fill, OrderBook
@@ -124,7 +124,7 @@ def _sentence(reason: Reason | None) -> str | None:
 
 _CONVERSIONS: Final[Mapping[Any, Callable[[Any], Any]]] = {
     Amount: amount,
-    Amount | None: _optional_amount,
+    OptionalAmount: _optional_amount,
     list[OrderTrade]: _order_trades,
     list[BookTrade]: _book_trades,
 }

@@ -10,7 +10,7 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
-from application.contents import Amount, BookTrade, Content, OrderTrade
+from application.contents import Amount, BookTrade, Content, OptionalAmount, OrderTrade
 from application.messages import FORMS
 from application.publishing import versioned
 from domain.aggregate import Aggregate, build
@@ -56,7 +56,7 @@ def _units(number: bytes) -> int:
 
 _MOST: Final = MAX_AMOUNT * UNITS_PER_ONE
 _MOST_DIGITS: Final = len(str(MAX_AMOUNT))
-_SCALES: Final = [10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1)]
+_SCALES: Final[list[int]] = [10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1)]
 
 
 def _reader(event: type, holds: type[Content]) -> Callable[[bytes], Any]:
@@ -106,8 +106,8 @@ _AGGREGATES: Final[Mapping[type, Any]] = {
 _book_id = lru_cache(maxsize=10_000)(book_id)  # a digest: as long as all the rest
 
 
-def _optional_units(number: Amount | None) -> int | None:
-    return None if number is None else units(number)
+def _optional_units(number: Amount) -> int | None:
+    return None if bytes(number) == b"null" else units(number)
 
 
 def _order_fills(trades: Sequence[OrderTrade]) -> tuple[OrderFill, ...]:
@@ -137,7 +137,7 @@ def _book_fills(trades: Sequence[BookTrade]) -> tuple[Fill, ...]:
 
 _CONVERSIONS: Final[Mapping[Any, Callable[[Any], Any]]] = {
     Amount: units,
-    Amount | None: _optional_units,
+    OptionalAmount: _optional_units,
     list[OrderTrade]: _order_fills,
     list[BookTrade]: _book_fills,
 }
