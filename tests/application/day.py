@@ -3,19 +3,18 @@
 from random import Random
 from typing import Any
 
+from application.matching import COMMANDS
+from application.persistence.log import Entry
 from domain.errors import RejectReason
-from domain.order import Order
 from domain.requests import CancelRequest
 from domain.values import MAX_AMOUNT, UNITS_PER_ONE, Side, Terms, TimeInForce
 from tests.domain.support import Command, Event, Exchange, order_id, request_id, seconds
-
-Entry = tuple[int, Event]
 
 _MOST = MAX_AMOUNT * UNITS_PER_ONE
 
 
 class Day(Exchange):
-    """``orders_log`` and ``book_log``: events with their positions, as the applications have."""
+    """Its logs are events with their positions; an outcome has that of its command."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +26,7 @@ class Day(Exchange):
 
     @property
     def commands_log(self) -> list[Entry]:
-        return [entry for entry in self.orders_log if entry[0] % 10 == 0]
+        return [entry for entry in self.orders_log if isinstance(entry[1], COMMANDS)]
 
     def cancel_request(self, *args: Any) -> Command:
         return self._asked(super().cancel_request(*args))
@@ -41,12 +40,9 @@ class Day(Exchange):
 
     def _new(self) -> list[Event]:
         events = super()._new()
-        told = [
-            self.orders[each.order_id] for each in self.outcomes if each.order_id in self.orders
-        ]
-        news = [event for order in told for event in order.collect_events()]
-        first = self.position + (not isinstance(news[0], Order.Created)) if news else 0
-        self.orders_log += enumerate(news, start=first)
+        for outcome in self.outcomes:
+            if order := self.orders.get(outcome.order_id):
+                self.orders_log += [(self.position, event) for event in order.collect_events()]
         return events
 
 

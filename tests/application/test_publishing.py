@@ -1,13 +1,19 @@
 """What leaves the market: topics, keys, types and values, exactly."""
 
 import json
+import re
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from application.messages import message
 from application.publishing import FEEDS, Publication
+from application.views.books import resting_of
 from domain.order_book import OrderBook
-from domain.values import Side
-from tests.application.day import Day, eventful_day
+from domain.values import Side, to_units
+from tests.application.day import Day, eventful_day, long_day
 from tests.domain.support import order_id, seconds
 
 
@@ -94,3 +100,32 @@ def test_each_event_goes_to_topics_of_its_feed_under_its_asset() -> None:
         published = [each for entry in log for each in feed.publications(*entry)]
         assert {each.topic for each in published} == set(feed.topics)
         assert {each.key for each in published} == {"BTC-USD"}
+
+
+@pytest.mark.parametrize("day", [eventful_day(), *[long_day(seed) for seed in range(4)]])
+def test_the_book_is_rebuilt_as_the_page_about_messages_says(day: Day) -> None:
+    page = Path(__file__).parents[2] / "docs" / "messages.md"
+    [code] = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    book: dict[str, Any] = {}
+    for event in day.events:
+        published, *_ = of_matching(event)
+        names["apply"](book, published.type, json.loads(published.value, parse_float=Decimal))
+
+    def side(wanted: Side, sign: int) -> list[tuple[str, int, int]]:
+        found = [(each, order) for each, order in book.items() if order["side"] == wanted]
+        found.sort(key=lambda pair: sign * pair[1]["price"])
+        return [
+            (each, to_units(Decimal(order["price"])), to_units(Decimal(order["quantity"])))
+            for each, order in found
+        ]
+
+    expected = resting_of(day.book, None)
+    assert side(Side.BUY, -1) == [
+        (str(row.order_id), row.price, row.quantity) for row in expected.bids
+    ]
+    assert side(Side.SELL, 1) == [
+        (str(row.order_id), row.price, row.quantity) for row in expected.asks
+    ]
+    assert expected.bids or expected.asks

@@ -9,6 +9,7 @@ import pytest
 
 from application.matching import decide
 from application.messages import TYPES, content
+from application.persistence.log import Entry
 from application.publishing import FEEDS, Publication, versioned
 from application.reading import NotAMessage, event_of
 from application.views.books import BookViewRecorder
@@ -16,7 +17,7 @@ from application.views.orders import OrderViewRecorder
 from application.views.trades import TradeViewRecorder
 from domain.order_book import OrderBook
 from domain.values import book_id
-from tests.application.day import Day, Entry, eventful_day, long_day
+from tests.application.day import Day, eventful_day, long_day
 from tests.domain.support import state
 
 DAYS = [eventful_day(), *[long_day(seed) for seed in range(4)]]
