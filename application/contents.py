@@ -18,8 +18,7 @@ from domain.values import Liquidity, OrderStatus, OrderType, Side, TimeInForce
 Amount: TypeAlias = msgspec.Raw  # the JSON number: see messages.amount and reading.units
 OptionalAmount = NewType("OptionalAmount", Amount)  # or null, which msgspec gives as it is
 Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
-Version: TypeAlias = Annotated[int, Meta(ge=1)]
-TradeId: TypeAlias = Annotated[int, Meta(ge=1)]
+Ordinal: TypeAlias = Annotated[int, Meta(ge=1)]  # counted from 1
 
 
 class Content(Struct, rename="camel", forbid_unknown_fields=True):
@@ -29,7 +28,7 @@ class Content(Struct, rename="camel", forbid_unknown_fields=True):
 class OrderTrade(Content):
     """An order's part in one trade."""
 
-    trade_id: TradeId
+    trade_id: Ordinal
     price: Amount
     quantity: Amount
     liquidity: Liquidity
@@ -38,7 +37,7 @@ class OrderTrade(Content):
 class BookTrade(Content):
     """One trade of the order that a decision is about, its taker."""
 
-    trade_id: TradeId
+    trade_id: Ordinal
     maker_order_id: UUID
     maker_user_id: str
     price: Amount
@@ -65,11 +64,11 @@ class OrderPlaced(Content):
 class OrderDecided(Content):
     timestamp: Time = field(name="occurredAt")
     originator_id: UUID = field(name="orderId")
-    originator_version: Version = field(name="orderVersion")
+    originator_version: Ordinal = field(name="orderVersion")
     user_id: str
     asset: str
     status: OrderStatus
-    book_version: Version
+    book_version: Ordinal
 
 
 class OrderOpened(OrderDecided):
@@ -135,8 +134,8 @@ class BookOpened(Content):
 class BookDecided(Content):
     timestamp: Time = field(name="occurredAt")
     asset: str
-    originator_version: Version = field(name="bookVersion")
-    position: Version = field(name="commandPosition")
+    originator_version: Ordinal = field(name="bookVersion")
+    position: Ordinal = field(name="commandPosition")
     order_id: UUID
     user_id: str
 
@@ -190,7 +189,7 @@ class BookRefused(BookDecided):
 
 
 class Trade(Content):
-    trade_id: TradeId
+    trade_id: Ordinal
     price: Amount
     quantity: Amount
     maker_order_id: UUID
