@@ -14,7 +14,7 @@ the position of the batch before it, and nothing else has to be remembered.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -25,7 +25,7 @@ from interface.kafka.topics import MAX_MESSAGE_BYTES, QUIET, KafkaAway
 
 PROGRESS: Final = "log.progress.v1"
 
-Header = tuple[str, str]
+Header = tuple[str, str | bytes | None]  # as the client has them; none of ours is None
 
 _CONFIG: Final = {
     "enable.idempotence": True,
@@ -56,7 +56,8 @@ class Sender:
     ) -> None:
         """``partitions`` of each topic; ``prefixes`` of the names of topics and of types."""
         self._source = source
-        self._topic_prefix, self._type_prefix = prefixes
+        topic_prefix, self._type_prefix = prefixes
+        self._topics = {topic: topic_prefix + topic for topic in partitions}
         self._interrupted = interrupted
         self._failure: KafkaError | None = None
         self._partitions = partitions
@@ -65,25 +66,21 @@ class Sender:
         self._producer = Producer(
             {"bootstrap.servers": servers, "on_delivery": self._note_failure, **_CONFIG}
         )
+        self._produce = self._producer.produce
 
     def begin(self, since: int) -> None:
         """A batch begins; everything up to ``since`` has been sent."""
         self._positions = {topic: [since] * count for topic, count in self._partitions.items()}
 
     def send(self, position: int, publication: Publication) -> None:
-        """Hands over a message; whether it arrives, ``finish`` tells."""
-        topic, key, _, _, value = publication
+        """Hands over a message; whether it arrives, ``finish`` tells. Raises CannotFollow."""
+        topic, key, *_ = publication
         positions = self._positions[topic]
         if key is None:
             partitions: Sequence[int] = range(len(positions))
         else:
             partitions = (partition_of(key, len(positions)),)
-        headers = self._headers(publication, str(position), position)
-        for partition in partitions:
-            if positions[partition] >= position:
-                raise ValueError(f"two messages of {position} in partition {partition} of {topic}")
-            self._produce(topic, partition, key, value, headers)
-            positions[partition] = position
+        self._send(position, str(position), publication, partitions)
 
     def finish(self, position: int) -> None:
         """Tells every partition that the log stands at ``position``, and waits for the broker.
@@ -92,11 +89,10 @@ class Sender:
         """
         now = datetime.now(UTC)
         for topic, positions in self._positions.items():
+            progress = Publication(topic, None, PROGRESS, now, b"{}")
             for partition, previous in enumerate(positions):
                 if previous != position:
-                    progress = Publication(topic, None, PROGRESS, now, b"{}")
-                    headers = self._headers(progress, f"{position}-{partition}", position)
-                    self._produce(topic, partition, None, b"{}", headers)
+                    self._send(position, f"{position}-{partition}", progress, (partition,))
         self._wait()
 
     def discard(self) -> None:
@@ -104,42 +100,41 @@ class Sender:
         self._producer.purge()
         self._producer.flush(0)
 
-    def _headers(self, publication: Publication, identifier: str, position: int) -> list[Header]:
-        """All but the predecessor."""
-        _, _, name, time, _ = publication
-        if name not in self._fixed_headers:
-            self._fixed_headers[name] = [
-                ("content-type", "application/json"),
-                ("ce_specversion", "1.0"),
-                ("ce_source", f"/{self._source}"),
-                ("ce_type", f"{self._type_prefix}.{name}"),
-            ]
-        return [
-            *self._fixed_headers[name],
+    def _send(
+        self, position: int, identifier: str, publication: Publication, partitions: Sequence[int]
+    ) -> None:
+        topic, key, name, time, value = publication
+        positions = self._positions[topic]
+        headers: list[Header] = [
+            *(self._fixed_headers.get(name) or self._fix_headers(name)),
             ("ce_id", identifier),
             ("ce_time", time.isoformat().replace("+00:00", "Z")),
             ("ce_position", str(position)),
+            ("ce_predecessor", ""),
         ]
-
-    def _produce(
-        self, topic: str, partition: int, key: str | None, value: bytes, headers: list[Header]
-    ) -> None:
-        predecessor = ("ce_predecessor", str(self._positions[topic][partition]))
-        message: dict[str, Any] = {
-            "topic": self._topic_prefix + topic,
-            "partition": partition,
-            "key": key,
-            "value": value,
-            "headers": [*headers, predecessor],
-        }
-        try:
+        for partition in partitions:
+            previous = positions[partition]
+            if previous >= position:
+                raise ValueError(f"two messages of {position} in partition {partition} of {topic}")
+            headers[-1] = ("ce_predecessor", str(previous))
             try:
-                self._producer.produce(**message)
+                self._produce(self._topics[topic], value, key, partition, headers=headers)
             except BufferError:  # as much as it takes at a time
                 self._wait()
-                self._producer.produce(**message)
-        except KafkaException as error:
-            raise KafkaAway.by(error.args[0]) from error
+                self._produce(self._topics[topic], value, key, partition, headers=headers)
+            except KafkaException as error:
+                raise KafkaAway.by(error.args[0]) from error
+            positions[partition] = position
+
+    def _fix_headers(self, name: str) -> list[Header]:
+        """Those that all messages of a type have."""
+        self._fixed_headers[name] = [
+            ("content-type", b"application/json"),
+            ("ce_specversion", b"1.0"),
+            ("ce_source", f"/{self._source}".encode()),
+            ("ce_type", f"{self._type_prefix}.{name}".encode()),
+        ]
+        return self._fixed_headers[name]
 
     def _wait(self) -> None:
         while self._producer.flush(_LOOK_SECONDS) and self._failure is None:
