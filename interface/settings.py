@@ -165,7 +165,7 @@ class Settings(BaseSettings):
         description="Hours that their messages are kept; -1: for ever.",
     )
     kafka_session_seconds: float = Field(
-        default=10,
+        default=6,
         ge=1,
         le=300,
         description="How long a worker may be silent before others get its partitions.",
