@@ -55,6 +55,7 @@ def test_an_event_comes_back_whole(day: Day) -> None:
         assert back(event) == event
         assert type(back(event)) is type(event)
         assert vars(back(event)) == vars(event)
+        assert repr(back(event)) == repr(event)  # a member of an enumeration equals its value
 
 
 @pytest.mark.parametrize("day", DAYS)
