@@ -54,7 +54,7 @@ lock: $(VENV)/installed-dev ## Refresh the locked versions of all dependencies
 
 clean: ## Remove what was installed and built, but no data
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
-		.import_linter_cache
+		.import_linter_cache .kafka
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are in the virtual environment: whoever removes it removes them.

@@ -49,9 +49,10 @@ def or_skip(get: Callable[[], Got]) -> Got:
     try:
         return get()
     except NoKafka as missing:
+        reason = f"There is no Kafka to test with. What would do: {missing}."
         if os.environ.get("REQUIRE_KAFKA") == "1":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 def jars(version: str) -> Runtime:
@@ -96,7 +97,7 @@ def _fetch(version: str, target: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise NoKafka(f"a Maven that can fetch Kafka {version}; it said:\n{done.stdout[-2000:]}")
+        raise NoKafka(f"a Maven that can fetch Kafka {version}; it said: {done.stdout[-2000:]}")
 
 
 def _has_java() -> bool:

@@ -92,6 +92,5 @@ def _runtime(version: str, directory: Path) -> Runtime:
             return docker(version, directory)
         except NoKafka as no_docker:
             raise NoKafka(
-                "No Kafka to test with. Any of these would do: KAFKA_BOOTSTRAP_SERVERS set to"
-                f" one that runs; {no_docker}; {no_jars}"
+                f"KAFKA_BOOTSTRAP_SERVERS of one that runs; {no_jars}; {no_docker}"
             ) from None
