@@ -52,10 +52,6 @@ class Cluster:
     ) -> None:
         self.kill()
 
-    @property
-    def pids(self) -> list[int]:
-        return [program.pid for program in self._programs if program.runs()]
-
     def start(self) -> None:
         """Start, or start again, and wait until every partition is served.
 

@@ -34,11 +34,6 @@ class Program:
         self._end_with = end_with
         self._process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
     def start(self) -> None:
         """Start it and wait until it takes connections; raise RuntimeError when it ends."""
         assert not self.runs()
@@ -88,11 +83,12 @@ class Program:
             self._process.wait()
 
     def pause(self) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        if self.runs():
-            os.kill(self.pid, signal.SIGCONT)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def said(self) -> str:
         return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
