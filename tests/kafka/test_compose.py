@@ -1,6 +1,7 @@
 """The brokers of the compose files: their settings, given to the real programs."""
 
 import re
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -60,7 +61,9 @@ def kraft(tmp_path: Path, ports: Ports) -> Iterator[Cluster]:
     tool = ("kafka.tools.StorageTool", "format", "-t", environment["CLUSTER_ID"], "-c", file)
     subprocess.run(runtime.command(*tool), check=True, capture_output=True)
     broker = runtime.command("kafka.Kafka", file, heap="512m")
-    with Cluster(ports[HOST], Program(broker, ports[HOST], tmp_path / "kafka.log")) as cluster:
+    with Cluster(
+        ports[HOST], Program(broker, ports[HOST], tmp_path / "kafka.log", signal.SIGKILL)
+    ) as cluster:
         yield cluster
 
 
@@ -74,8 +77,8 @@ def with_zookeeper(tmp_path: Path, ports: Ports) -> Iterator[Cluster]:
     broker = runtime.command("kafka.Kafka", file, heap="512m")
     with Cluster(
         ports[HOST],
-        Program(keeper, ports["2181"], tmp_path / "zookeeper.log"),
-        Program(broker, ports[HOST], tmp_path / "kafka.log"),
+        Program(keeper, ports["2181"], tmp_path / "zookeeper.log", signal.SIGKILL),
+        Program(broker, ports[HOST], tmp_path / "kafka.log", signal.SIGKILL),
     ) as cluster:
         yield cluster
 
