@@ -67,7 +67,8 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     _when_postgres_answers(lambda: create_tables(env))
     if role in ENGINES:
         if settings.keep_to_one_cpu:
-            keep_to_one_cpu(-1 - list(ENGINES).index(role))
+            # HTTP workers count from the other end. Of the parts there may be any number.
+            keep_to_one_cpu(-1 if role == "engine" else os.getpid())
         return _run_engine(settings, env, role)
     if role == "snapshots":
         _run_snapshots(settings, env)

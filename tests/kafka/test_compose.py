@@ -1,7 +1,6 @@
 """The brokers of the compose files: their settings, given to the real programs."""
 
 import re
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from interface.settings import Settings
 from tests.compose import KRAFT, ZOOKEEPER, services
 from tests.kafka.broker import KRAFT_VERSION, ZOOKEEPER_VERSION, Cluster
 from tests.kafka.program import Program, free_port
-from tests.kafka.runtime import jars
+from tests.kafka.runtime import jars, or_skip
 
 INSIDE, HOST = "19092", "9092"
 PORTS = (INSIDE, HOST, "29093", "2181")
@@ -57,12 +56,12 @@ def properties(environment: Mapping[str, Any], ports: Ports, directory: Path) ->
 def kraft(tmp_path: Path, ports: Ports) -> Iterator[Cluster]:
     environment = services(KRAFT)["kafka"]["environment"]
     file = str(properties(environment, ports, tmp_path))
-    runtime = jars(KRAFT_VERSION)
+    runtime = or_skip(lambda: jars(KRAFT_VERSION))
     tool = ("kafka.tools.StorageTool", "format", "-t", environment["CLUSTER_ID"], "-c", file)
     subprocess.run(runtime.command(*tool), check=True, capture_output=True)
     broker = runtime.command("kafka.Kafka", file, heap="512m")
     with Cluster(
-        ports[HOST], Program(broker, ports[HOST], tmp_path / "kafka.log", signal.SIGKILL)
+        ports[HOST], Program(broker, ports[HOST], tmp_path / "kafka.log", runtime.end_with)
     ) as cluster:
         yield cluster
 
@@ -71,14 +70,14 @@ def kraft(tmp_path: Path, ports: Ports) -> Iterator[Cluster]:
 def with_zookeeper(tmp_path: Path, ports: Ports) -> Iterator[Cluster]:
     environment = services(ZOOKEEPER)["kafka"]["environment"]
     file = str(properties(environment, ports, tmp_path))
-    runtime = jars(ZOOKEEPER_VERSION)
+    runtime = or_skip(lambda: jars(ZOOKEEPER_VERSION))
     main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
     keeper = runtime.command(main, str(ports["2181"]), str(tmp_path / "zookeeper"))
     broker = runtime.command("kafka.Kafka", file, heap="512m")
     with Cluster(
         ports[HOST],
-        Program(keeper, ports["2181"], tmp_path / "zookeeper.log", signal.SIGKILL),
-        Program(broker, ports[HOST], tmp_path / "kafka.log", signal.SIGKILL),
+        Program(keeper, ports["2181"], tmp_path / "zookeeper.log", runtime.end_with),
+        Program(broker, ports[HOST], tmp_path / "kafka.log", runtime.end_with),
     ) as cluster:
         yield cluster
 
