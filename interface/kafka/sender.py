@@ -12,6 +12,7 @@ the position of the batch before it, and nothing else has to be remembered.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
 from typing import Final
@@ -96,9 +97,10 @@ class Sender:
         self._wait()
 
     def discard(self) -> None:
-        """Drops what has not been sent, at once."""
+        """Drops what has not been sent, at once; what became of each message is told."""
         self._producer.purge()
-        self._producer.flush(0)
+        with suppress(KafkaException):  # it may say here for the first time that it can't go on
+            self._producer.flush(0)
 
     def _send(
         self, position: int, identifier: str, publication: Publication, partitions: Sequence[int]
@@ -117,11 +119,12 @@ class Sender:
             if previous >= position:
                 raise ValueError(f"two messages of {position} in partition {partition} of {topic}")
             headers[-1] = ("ce_predecessor", str(previous))
+            message = (self._topics[topic], value, key, partition)
             try:
-                self._produce(self._topics[topic], value, key, partition, headers=headers)
+                self._produce(*message, headers=headers)
             except BufferError:  # as much as it takes at a time
                 self._wait()
-                self._produce(self._topics[topic], value, key, partition, headers=headers)
+                self._produce(*message, headers=headers)
             except KafkaException as error:
                 raise KafkaAway.by(error.args[0]) from error
             positions[partition] = position
@@ -137,9 +140,15 @@ class Sender:
         return self._fixed_headers[name]
 
     def _wait(self) -> None:
-        while self._producer.flush(_LOOK_SECONDS) and self._failure is None:
-            if self._interrupted.is_set():
-                raise CannotFollow("told to stop")
+        """Until everything has arrived. Raises CannotFollow."""
+        try:
+            while self._producer.flush(_LOOK_SECONDS) and self._failure is None:
+                if self._interrupted.is_set():
+                    raise CannotFollow("told to stop")
+        except KafkaException as error:
+            # That it can't go on at all may come before what became of which message.
+            self.discard()
+            self._failure = self._failure or error.args[0]
         if self._failure is not None:
             raise KafkaAway.by(self._failure) from KafkaException(self._failure)
 

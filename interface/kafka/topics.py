@@ -1,5 +1,6 @@
 """Topics: they are made by `ome kafka init` and by nobody else, never by accident."""
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
@@ -15,9 +16,11 @@ DEAD_LETTERS: Final = "dead-letters"
 # What one event may come to: a decision that fills half a million orders. Brokers take up to
 # 100 MB unless told.
 MAX_MESSAGE_BYTES: Final = 64 * 2**20
-# librdkafka says what it thinks on standard error, each second while a broker is away. What
-# it says of errors comes with exceptions; this is all but emergencies.
-QUIET: Final = {"log_level": 2}
+# librdkafka logs each attempt to reach a broker that is away; what matters of it comes with
+# exceptions.
+_NOWHERE: Final = logging.getLogger("librdkafka")
+_NOWHERE.disabled = True
+QUIET: Final[dict[str, Any]] = {"log_level": 0, "logger": _NOWHERE}
 
 _NOBODY_ANSWERS: Final = (
     KafkaError._TIMED_OUT,  # noqa: SLF001 - librdkafka's own codes are named like this

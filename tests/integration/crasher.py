@@ -3,8 +3,8 @@
     python -m tests.integration.crasher WHAT ENV
 
 Reads numbers n, and writes how each process ended: with 137 it died, with 0 it got through.
-WHAT is `place`, `place many`, `rebuild` and a view's name, or the name of a follower in
-system.Market.
+WHAT is `place`, `place many`, `rebuild` and a view's name, `publish` with a leader's name,
+Kafka's address and the prefix of its topics, or the name of a follower in system.Market.
 """
 
 import json
@@ -20,6 +20,8 @@ from application.orders import Placement
 from application.snapshots import SnapshotTaker
 from application.views.rebuild import rebuild
 from domain.values import Side, Terms, derive_order_id
+from interface.kafka import publishing
+from interface.settings import Settings
 from system import VIEWS, Market, build
 
 
@@ -48,7 +50,7 @@ def die_before(number: int) -> None:
     psycopg.Connection.wait = counting  # type: ignore[assignment]
 
 
-def prepare(market: Market, what: str) -> Callable[[], object]:
+def prepare(market: Market, what: str, env: dict[str, str]) -> Callable[[], object]:
     """The thing to do; whatever is lazy about it is done."""
     match what.split():
         case ["place", *many]:
@@ -62,6 +64,11 @@ def prepare(market: Market, what: str) -> Callable[[], object]:
             taker = SnapshotTaker(market.matching, every=1)
             market.matching.recorder.max_notification_id()
             return taker.take_due
+        case ["publish", name, servers, prefix]:
+            settings = Settings(kafka_bootstrap_servers=servers, kafka_topic_prefix=prefix)
+            pairs = publishing(settings, env)(market)
+            [publisher] = [each for each, leader in pairs if leader == name]
+            return lambda: publisher.process_batch(name)
         case _:
             follower = getattr(market, what)
             [leader] = follower.readers
@@ -71,7 +78,7 @@ def prepare(market: Market, what: str) -> Callable[[], object]:
 
 def act(what: str, number: int, env: dict[str, str]) -> None:
     market = build(env)
-    work = prepare(market, what)
+    work = prepare(market, what, env)
     die_before(number)
     work()
 

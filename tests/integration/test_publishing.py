@@ -1,0 +1,433 @@
+"""Every event of both logs gets to Kafka, whatever happens on the way."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    ResourceType,
+)
+
+import interface.engine as engines
+from application.messages import TYPES
+from application.persistence.following import CannotFollow
+from application.persistence.partitions import partition_of
+from application.persistence.position import Advance, PositionMoved
+from application.publishing import FEEDS, Feed, Publication
+from interface.engine import Engine
+from interface.kafka import publishing
+from interface.kafka.publisher import Kafka, Publisher
+from interface.kafka.topics import OtherPartitions, create, topics_of
+from interface.settings import Settings
+from system import ENV
+from tests.integration.conftest import Venue, at_work, has_followed_all
+from tests.integration.service import eventually, free_port
+from tests.integration.test_crashes import crashes
+from tests.integration.topics import PROGRESS, Sent, read, take
+from tests.kafka.broker import Broker
+
+PARTITIONS = 3
+
+
+def settings_for(servers: str, prefix: str) -> Settings:
+    return Settings(
+        kafka_bootstrap_servers=servers, kafka_topic_prefix=prefix, kafka_partitions=PARTITIONS
+    )
+
+
+def servers_of(settings: Settings) -> str:
+    assert settings.kafka_bootstrap_servers is not None
+    return settings.kafka_bootstrap_servers
+
+
+@pytest.fixture
+def settings(kafka: Any, topic_prefix: str) -> Settings:
+    """Of a Kafka that has the topics."""
+    settings = settings_for(kafka.bootstrap_servers, topic_prefix)
+    create(kafka.bootstrap_servers, topics_of(settings))
+    return settings
+
+
+def publishers(venue: Venue, settings: Settings) -> dict[str, Publisher]:
+    """By the name of their leader; they are closed with the test's database."""
+    pairs = publishing(settings, venue.env)(venue.market)
+    return {leader: each for each, leader in pairs if isinstance(each, Publisher)}
+
+
+@pytest.fixture
+def published(venue: Venue, settings: Settings) -> Iterator[dict[str, Publisher]]:
+    """The publishers of a market, which publish when a test says so."""
+    made = publishers(venue, settings)
+    yield made
+    for publisher in made.values():
+        publisher.close()
+
+
+def publish(published: dict[str, Publisher], limit: int | None = None) -> None:
+    for leader, publisher in published.items():
+        while publisher.process_batch(leader, limit):
+            pass
+
+
+def on(settings: Settings, topic: str) -> list[Sent]:
+    return read(servers_of(settings), settings.kafka_topic_prefix + topic)
+
+
+def log_of(venue: Venue, leader: str) -> list[tuple[int, Any]]:
+    application = venue.market.orders if leader == "Orders" else venue.market.matching
+    return application.notification_log.after(None, 10_000, (), at_hand=False)
+
+
+def check_topics(venue: Venue, settings: Settings) -> None:
+    """What is on the topics is what is in the logs, once, each asset's in order."""
+    for leader, feed in FEEDS.items():
+        log = log_of(venue, leader)
+        last, _ = log[-1]
+        expected = [(at, each) for at, event in log for each in feed.publications(at, event)]
+        for topic in feed.topics:
+            messages = on(settings, topic)
+            taken = take(messages)
+            shown = [(m.position, m.key, m.value) for m in taken]
+            assert shown == [(at, p.key, p.value) for at, p in expected if p.topic == topic]
+            assert all(m.partition == partition_of(m.key or "", PARTITIONS) for m in taken)
+            ends = {m.partition: m.position for m in messages}
+            assert ends == dict.fromkeys(range(PARTITIONS), last)
+
+
+def test_both_logs_are_published_once_in_order_of_the_asset_and_each_knows_its_predecessor(
+    venue: Venue, settings: Settings, published: dict[str, Publisher]
+) -> None:
+    venue.trade_a_little()
+    publish(published)
+    venue.trade_a_little()
+    publish(published, limit=1)
+    check_topics(venue, settings)
+    for topic in ("orders.events", "book.events", "trades"):
+        messages = on(settings, topic)
+        for partition in range(PARTITIONS):
+            positions = [m.position for m in messages if m.partition == partition]
+            before = [m.predecessor for m in messages if m.partition == partition]
+            assert before == [0, *positions[:-1]]  # nothing twice, nothing to drop
+
+
+def test_a_message_is_a_cloudevent_with_its_place_in_the_log(
+    venue: Venue, settings: Settings, published: dict[str, Publisher]
+) -> None:
+    venue.buy(100, 5)
+    publish(published)
+    [(position, event)] = log_of(venue, "Orders")
+    place = partition_of("BTC-USD", PARTITIONS)
+    messages = {message.partition: message for message in on(settings, "orders.events")}
+    placed = messages.pop(place)
+    assert placed.key == "BTC-USD"
+    assert placed.value == FEEDS["Orders"].publications(position, event)[0].value
+    assert placed.headers == {
+        "content-type": "application/json",
+        "ce_specversion": "1.0",
+        "ce_id": str(position),
+        "ce_source": "/Orders",
+        "ce_type": f"com.ordermatchingengine.{TYPES[type(event)]}.v1",
+        "ce_time": "2024-02-09T12:00:01Z",
+        "ce_position": str(position),
+        "ce_predecessor": "0",
+    }
+    for partition, message in messages.items():
+        assert message.key is None
+        assert message.value == b"{}"
+        assert message.headers["ce_type"] == PROGRESS
+        assert message.headers["ce_id"] == f"{position}-{partition}"
+        assert message.headers["ce_position"] == str(position)
+    assert len(messages) == PARTITIONS - 1
+
+
+@pytest.mark.parametrize("leader", ["Orders", "Matching"])
+def test_a_publisher_may_die_at_any_step_and_what_it_sent_is_sent_again(
+    venue: Venue, settings: Settings, published: dict[str, Publisher], leader: str
+) -> None:
+    venue.trade_a_little()
+    servers, prefix = settings.kafka_bootstrap_servers, settings.kafka_topic_prefix
+    recorder = published[leader].recorder
+    stored, sent = [], []
+    topic = FEEDS[leader].topics[0]
+    for _ in crashes(venue, f"publish {leader} {servers} {prefix}"):
+        stored.append(recorder.max_tracking_id(leader))
+        messages = on(settings, topic)
+        sent.append(len(messages))
+        take(messages)  # there is no gap, at any moment
+    last = log_of(venue, leader)[-1][0]
+    assert stored[0] is None
+    assert set(stored) <= {None, last}
+    assert sent[0] == 0
+    assert sent[-1] > 0
+    # It died between the broker's confirmation and the commit, too.
+    assert any(position is None and count for position, count in zip(stored, sent, strict=True))
+    publish(published)
+    check_topics(venue, settings)
+
+
+def test_a_publisher_that_is_new_starts_at_the_beginning(venue: Venue, settings: Settings) -> None:
+    venue.trade_a_little()
+    made = publishers(venue, settings)
+    publish(made, limit=7)
+    for publisher in made.values():
+        publisher.close()
+    check_topics(venue, settings)
+
+
+def test_two_publishers_at_once_say_the_same_and_nothing_twice(
+    venue: Venue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the lock is of no use: positions that move by compare-and-set are enough."""
+    monkeypatch.setattr(engines, "try_lock", lambda *_: True)
+    others = publishing(settings, venue.env)
+    pair = [Engine(venue.env, batch_size=2, names=(), others=others) for _ in range(2)]
+    with at_work(*pair):
+        for _ in range(4):
+            venue.trade_a_little()
+        eventually(lambda: has_published_all(venue, pair[0]), 60)
+    check_topics(venue, settings)
+
+
+def has_published_all(venue: Venue, engine: Engine) -> bool:
+    return all(
+        each.follower.recorder.max_tracking_id(each.leader) == log_of(venue, each.leader)[-1][0]
+        for each in engine._followings
+        if isinstance(each.follower, Publisher)
+    )
+
+
+def test_a_broker_that_is_killed_and_comes_back_has_everything(
+    venue: Venue, own_broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(own_broker.bootstrap_servers, "")
+    create(own_broker.bootstrap_servers, topics_of(settings))
+    engine = Engine(venue.env, batch_size=2, names=(), others=publishing(settings, venue.env))
+    with at_work(engine):
+        for _ in range(2):
+            traders = threading.Thread(target=trade, args=(venue,))
+            traders.start()
+            own_broker.kill()
+            traders.join()
+            own_broker.start()
+        eventually(lambda: has_published_all(venue, engine), 60)
+    check_topics(venue, settings)
+
+
+def trade(venue: Venue) -> None:
+    for _ in range(4):
+        venue.trade_a_little()
+
+
+def test_the_market_goes_on_without_kafka_and_says_so_once(
+    venue: Venue, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(f"127.0.0.1:{free_port()}", "")
+    with caplog.at_level(logging.WARNING):
+        engine = Engine(venue.env, others=publishing(settings, venue.env))
+        with at_work(engine):
+            venue.buy(100, 5)
+            eventually(lambda: has_followed_all(venue.market), 20)
+            eventually(lambda: told(caplog) == ["Kafka is away"] * 2, 20)
+            venue.sell(100, 5)
+            eventually(lambda: has_followed_all(venue.market), 20)
+            time.sleep(5)  # a few more attempts
+    assert told(caplog) == ["Kafka is away"] * 2  # of each log's publisher
+    assert venue.difference() is None
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.message for r in caplog.records if str(getattr(r, "follower", "")).endswith("er")]
+
+
+def test_topics_that_are_missing_are_waited_for(
+    venue: Venue, kafka: Any, topic_prefix: str
+) -> None:
+    settings = settings_for(kafka.bootstrap_servers, topic_prefix)
+    made = publishers(venue, settings)
+    venue.trade_a_little()
+    with pytest.raises(CannotFollow, match=r"no topic .*orders\.events: `ome kafka init` makes it"):
+        made["Orders"].process_batch("Orders")
+    create(kafka.bootstrap_servers, topics_of(settings))
+    publish(made)
+    check_topics(venue, settings)
+    for publisher in made.values():
+        publisher.close()
+
+
+def test_a_topic_that_is_made_anew_is_filled_from_the_beginning(
+    venue: Venue, settings: Settings, published: dict[str, Publisher]
+) -> None:
+    venue.trade_a_little()
+    publish(published)
+    remake(settings, "trades")
+    venue.trade_a_little()
+    for publisher in published.values():
+        publisher.forget()  # as when it starts
+    publish(published)
+    check_topics(venue, settings)
+
+
+def admin(settings: Settings) -> AdminClient:
+    return AdminClient({"bootstrap.servers": servers_of(settings), "log_level": 0})
+
+
+def remake(settings: Settings, topic: str) -> None:
+    [deleted] = admin(settings).delete_topics([settings.kafka_topic_prefix + topic]).values()
+    deleted.result()
+    topics = [each for each in topics_of(settings) if each.name.endswith(topic)]
+    eventually(lambda: create(servers_of(settings), topics) != [], 20)
+
+
+def test_a_topic_that_got_more_partitions_is_not_published_to(
+    venue: Venue, settings: Settings, published: dict[str, Publisher]
+) -> None:
+    venue.trade_a_little()
+    publish(published)
+    client = admin(settings)
+    name = settings.kafka_topic_prefix + "orders.events"
+    [made] = client.create_partitions([NewPartitions(name, PARTITIONS + 1)]).values()
+    made.result()
+    before = len(on(settings, "orders.events"))
+    venue.trade_a_little()
+    published["Orders"].forget()
+
+    refusal = f"has {PARTITIONS + 1} partitions, not {PARTITIONS}: "
+    with pytest.raises(OtherPartitions, match=refusal):
+        published["Orders"].process_batch("Orders")
+    assert len(on(settings, "orders.events")) == before
+
+
+class Oversized:
+    """A feed whose messages are too large while it is told so."""
+
+    def __init__(self) -> None:
+        self.is_told_so = False
+
+    def __call__(self, position: int, event: Any) -> Sequence[Publication]:
+        [publication] = FEEDS["Orders"].publications(position, event)
+        if self.is_told_so and position % 5 == 0:
+            return [publication._replace(value=b" " * 200_000)]
+        return [publication]
+
+
+def test_a_delivery_that_fails_discards_the_producer_and_everything_is_sent_again(
+    venue: Venue, settings: Settings
+) -> None:
+    set_max_message_bytes(settings, "orders.events", 100_000)
+    publications = Oversized()
+    publishing(settings, venue.env)  # makes the tables
+    with closing(publisher_of(venue, settings, publications)) as publisher:
+        venue.trade_a_little()
+        publisher.process_batch("Orders", limit=4)
+        publications.is_told_so = True
+        first = publisher._sender
+        with pytest.raises(CannotFollow, match="Kafka refuses: Broker: Message size too large"):
+            publisher.process_batch("Orders")
+        assert publisher._sender is None
+        assert publisher.recorder.max_tracking_id("Orders") == 4
+        take(on(settings, "orders.events"))  # there is no gap, now or later
+        publications.is_told_so = False
+        while publisher.process_batch("Orders"):
+            pass
+        assert publisher._sender is not first
+    taken = take(on(settings, "orders.events"))
+    assert [message.position for message in taken] == [at for at, _ in log_of(venue, "Orders")]
+
+
+def publisher_of(venue: Venue, settings: Settings, publications: Any) -> Publisher:
+    """Of orders, with publications of a test's own."""
+    prefixes = (settings.kafka_topic_prefix, settings.kafka_type_prefix)
+    kafka = Kafka(servers_of(settings), *prefixes)
+    feed = Feed(("orders.events",), publications)
+    publisher = Publisher({**ENV, **venue.env}, "Orders", feed, kafka)
+    publisher.follow("Orders", venue.market.orders.notification_log)
+    return publisher
+
+
+def set_max_message_bytes(settings: Settings, topic: str, size: int) -> None:
+    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(
+        ResourceType.TOPIC, settings.kafka_topic_prefix + topic, incremental_configs=[entry]
+    )
+    client = admin(settings)
+    [altered] = client.incremental_alter_configs([resource]).values()
+    altered.result()
+
+
+def test_what_is_about_every_asset_goes_to_every_partition(
+    venue: Venue, settings: Settings
+) -> None:
+    def publications(position: int, event: Any) -> Sequence[Publication]:
+        [publication] = FEEDS["Orders"].publications(position, event)
+        return [publication._replace(key=None)]
+
+    publishing(settings, venue.env)
+    venue.buy(100, 5)
+    venue.buy(100, 5)
+    with closing(publisher_of(venue, settings, publications)) as publisher:
+        publisher.process_batch("Orders")
+    messages = on(settings, "orders.events")
+    assert [(m.partition, m.position, m.predecessor, m.key) for m in messages] == [
+        (partition, *rest, None) for partition in range(PARTITIONS) for rest in ((1, 0), (2, 1))
+    ]
+
+
+def test_an_event_that_can_t_be_published_is_not_stepped_over(
+    venue: Venue, settings: Settings
+) -> None:
+    def publications(position: int, event: Any) -> Sequence[Publication]:
+        if position == 3:
+            raise ZeroDivisionError
+        return FEEDS["Orders"].publications(position, event)
+
+    publishing(settings, venue.env)
+    venue.trade_a_little()
+    with closing(publisher_of(venue, settings, publications)) as publisher:
+        for _ in range(2):
+            with pytest.raises(CannotFollow, match="Orders 3 can't be published"):
+                publisher.process_batch("Orders")
+        assert publisher.recorder.max_tracking_id("Orders") is None
+    assert [message.position for message in take(on(settings, "orders.events"))] in (
+        [],
+        [1],
+        [1, 2],
+    )
+
+
+def test_a_message_as_large_as_a_sweep_of_a_whole_book_goes_through(
+    venue: Venue, settings: Settings
+) -> None:
+    def publications(position: int, event: Any) -> Sequence[Publication]:
+        [publication] = FEEDS["Orders"].publications(position, event)
+        return [publication._replace(value=json.dumps("x" * 20_000_000).encode())]
+
+    publishing(settings, venue.env)
+    venue.buy(100, 5)
+    with closing(publisher_of(venue, settings, publications)) as publisher:
+        publisher.process_batch("Orders")
+    assert [len(m.value) for m in take(on(settings, "orders.events"))] == [20_000_002]
+
+
+def test_a_position_does_not_move_for_topics_that_are_others_by_now(
+    venue: Venue, published: dict[str, Publisher]
+) -> None:
+    venue.trade_a_little()
+    publish(published)
+    recorder = published["Orders"].recorder
+    position = recorder.max_tracking_id("Orders")
+    assert position is not None
+    topics = published["Orders"]._topics
+    before = {name: topic._replace(id="another") for name, topic in topics.items()}
+    with pytest.raises(PositionMoved, match="other topics"):
+        recorder.advance(Advance("Orders", position + 1, position), before)
+    assert recorder.max_tracking_id("Orders") == position
