@@ -42,6 +42,7 @@ _CONFIG: Final = {
     **QUIET,
 }
 _LOOK_SECONDS: Final = 0.1
+_NOT_TAKEN: Final = "Kafka does not take what is sent"
 
 
 class Sender:
@@ -97,9 +98,9 @@ class Sender:
         self._wait()
 
     def discard(self) -> None:
-        """Drops what has not been sent, at once; what became of each message is told."""
+        """Drops what has not been sent, at once."""
         self._producer.purge()
-        with suppress(KafkaException):  # it may say here for the first time that it can't go on
+        with suppress(KafkaException):  # it may say again that it can't go on
             self._producer.flush(0)
 
     def _send(
@@ -126,7 +127,7 @@ class Sender:
                 self._wait()
                 self._produce(*message, headers=headers)
             except KafkaException as error:
-                raise KafkaAway.by(error.args[0]) from error
+                raise KafkaAway(_NOT_TAKEN) from error
             positions[partition] = position
 
     def _fix_headers(self, name: str) -> list[Header]:
@@ -145,12 +146,10 @@ class Sender:
             while self._producer.flush(_LOOK_SECONDS) and self._failure is None:
                 if self._interrupted.is_set():
                     raise CannotFollow("told to stop")
-        except KafkaException as error:
-            # That it can't go on at all may come before what became of which message.
-            self.discard()
-            self._failure = self._failure or error.args[0]
+        except KafkaException as error:  # it can't go on at all
+            raise KafkaAway(_NOT_TAKEN) from error
         if self._failure is not None:
-            raise KafkaAway.by(self._failure) from KafkaException(self._failure)
+            raise KafkaAway(_NOT_TAKEN) from KafkaException(self._failure)
 
     def _note_failure(self, error: KafkaError | None, _message: object) -> None:
         self._failure = self._failure or error

@@ -1,6 +1,7 @@
 """Topics: they are made by `ome kafka init` and by nobody else, never by accident."""
 
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,7 @@ _NOBODY_ANSWERS: Final = (
 )
 _SECONDS: Final = 2  # to wait for a broker that doesn't answer
 _MAKING_SECONDS: Final = 30
+_LOOK_SECONDS: Final = 0.1
 _MS_AN_HOUR: Final = 3_600_000
 
 
@@ -99,12 +101,9 @@ def describe(servers: str, names: Sequence[str]) -> dict[str, Found]:
 def create(servers: str, topics: Sequence[Topic]) -> list[str]:
     """Makes the topics that are missing; gives their names. Safe to do again.
 
-    Raises KafkaAway, and before anything is made OtherPartitions.
+    Raises KafkaAway, and OtherPartitions, where it can before anything is made.
     """
-    found = describe(servers, [topic.name for topic in topics])
-    for topic in topics:
-        if topic.name in found and found[topic.name].partitions != topic.partitions:
-            raise OtherPartitions(topic.name, found[topic.name].partitions, topic.partitions)
+    found = _check(servers, topics)
     missing = [_new(topic) for topic in topics if topic.name not in found]
     if not missing:
         return []
@@ -114,7 +113,21 @@ def create(servers: str, topics: Sequence[Topic]) -> list[str]:
     )
     for future in futures.values():
         _result(future, KafkaError.TOPIC_ALREADY_EXISTS)  # somebody else has, this moment
+    deadline = time.monotonic() + _MAKING_SECONDS
+    while len(_check(servers, topics)) < len(topics):
+        if time.monotonic() > deadline:
+            raise KafkaAway("Kafka does not show the topics that it has made")
+        time.sleep(_LOOK_SECONDS)
     return list(futures)
+
+
+def _check(servers: str, topics: Sequence[Topic]) -> dict[str, Found]:
+    """Those of the topics that are there. Raises OtherPartitions."""
+    found = describe(servers, [topic.name for topic in topics])
+    for topic in topics:
+        if topic.name in found and found[topic.name].partitions != topic.partitions:
+            raise OtherPartitions(topic.name, found[topic.name].partitions, topic.partitions)
+    return found
 
 
 def _new(topic: Topic) -> NewTopic:

@@ -1,6 +1,6 @@
 """What stands on a topic, and what a consumer makes of it that keeps to the rule."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -52,8 +52,9 @@ def _sent(message: "Message[bytes, bytes]") -> Sent:
     key, value, partition = message.key(), message.value(), message.partition()
     assert value is not None
     assert partition is not None
-    headers = {name: str(text, "utf-8") for name, text in message.headers() or ()}  # type: ignore[arg-type,misc]
-    return Sent(partition, None if key is None else key.decode(), value, headers)
+    headers: Any = message.headers()
+    texts = {name: text.decode() for name, text in headers}
+    return Sent(partition, None if key is None else key.decode(), value, texts)
 
 
 def take(messages: list[Sent]) -> list[Sent]:
