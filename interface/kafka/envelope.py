@@ -10,11 +10,15 @@ class NotOurs(ValueError):
 
 
 class Envelope(NamedTuple):
-    """``position`` is where the log stands with the message; ``predecessor``, before it."""
+    """``position`` is where the log stands with the message; ``predecessor``, before it.
+
+    ``partitions``: among how many its publisher has divided the log.
+    """
 
     type: str  # without the installation's prefix
     position: int
     predecessor: int
+    partitions: int
 
     @classmethod
     def of(cls, message: Message, source: str, type_prefix: str) -> Self:
@@ -22,7 +26,9 @@ class Envelope(NamedTuple):
         headers = cast("dict[str, bytes | None]", dict(message.headers() or ()))
         try:
             text = {name: (headers[f"ce_{name}"] or b"").decode() for name in _NEEDED}
-            position, predecessor = int(text["position"]), int(text["predecessor"])
+            position, predecessor, partitions = (
+                int(text[name]) for name in ("position", "predecessor", "partitions")
+            )
         except KeyError as missing:
             raise NotOurs(f"it has no header {missing.args[0]}") from None
         except ValueError as fault:
@@ -33,7 +39,10 @@ class Envelope(NamedTuple):
         prefix = f"{type_prefix}."
         if not text["type"].startswith(prefix):
             raise NotOurs(f"its ce_type does not begin with {prefix}")
-        return cls(text["type"].removeprefix(prefix), position, predecessor)
+        if not 0 <= predecessor < position <= _LAST:
+            raise NotOurs(f"its place, {position} after {predecessor}, is none in a log")
+        return cls(text["type"].removeprefix(prefix), position, predecessor, partitions)
 
 
-_NEEDED = ("specversion", "source", "type", "position", "predecessor")
+_NEEDED = ("specversion", "source", "type", "position", "predecessor", "partitions")
+_LAST = 2**63 - 1  # that PostgreSQL can count

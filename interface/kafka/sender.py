@@ -5,6 +5,7 @@ what it has had already, and whether something is missing before it:
 
     ce_position     where the log stands with this message
     ce_predecessor  where it stood with the message before it in the same partition; 0: none
+    ce_partitions   among how many the log was divided: with another number, both are of others
 
 After a batch every partition has been told where the log stands, by a message of its own if
 there was no event for it. So the predecessor of a partition's first message in a batch is
@@ -68,7 +69,7 @@ class Sender:
         self._failure: KafkaError | None = None
         self._partitions = partitions
         self._positions: dict[str, list[int]] = {}
-        self._fixed_headers: dict[str, list[Header]] = {}
+        self._fixed_headers: dict[tuple[str, str], list[Header]] = {}
         self._producer = Producer(
             {"bootstrap.servers": servers, "on_delivery": self._note_failure, **_CONFIG}
         )
@@ -113,7 +114,7 @@ class Sender:
         topic, key, name, time, value = publication
         positions = self._positions[topic]
         headers: list[Header] = [
-            *(self._fixed_headers.get(name) or self._fix_headers(name)),
+            *(self._fixed_headers.get((topic, name)) or self._fix_headers(topic, name)),
             ("ce_id", identifier),
             ("ce_time", _encode(time)[1:-1]),  # ISO 8601 with Z, in a tenth of isoformat's time
             ("ce_position", str(position)),
@@ -134,15 +135,16 @@ class Sender:
                 raise KafkaAway(_NOT_TAKEN) from error
             positions[partition] = position
 
-    def _fix_headers(self, name: str) -> list[Header]:
+    def _fix_headers(self, topic: str, name: str) -> list[Header]:
         """Those that all messages of a type have."""
-        self._fixed_headers[name] = [
+        self._fixed_headers[topic, name] = [
             ("content-type", b"application/json"),
             ("ce_specversion", b"1.0"),
             ("ce_source", f"/{self._source}".encode()),
             ("ce_type", f"{self._type_prefix}.{name}".encode()),
+            ("ce_partitions", str(self._partitions[topic]).encode()),
         ]
-        return self._fixed_headers[name]
+        return self._fixed_headers[topic, name]
 
     def _wait(self) -> None:
         """Until everything has arrived. Raises CannotFollow."""
