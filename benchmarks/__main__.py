@@ -13,6 +13,8 @@ MODULES = {
     "book": "run_book",
     "replay": "replay",
     "growth": "growth",
+    "kafka": "kafka",
+    "shards": "shards",
 }
 
 

@@ -12,6 +12,7 @@ import socket
 import statistics
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,16 @@ _BLOCK = 50  # requests, then as many commits
 class Service:
     """`ome run`, on a database and a port of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, env: Mapping[str, str] | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        self._env = {"DATABASE_URL": url, "PORT": str(self.port), "LOG_LEVEL": "WARNING"}
+        self._env = {
+            "DATABASE_URL": url,
+            "PORT": str(self.port),
+            "LOG_LEVEL": "WARNING",
+            **(env or {}),
+        }
         self.child = Child(["interface.cli", "run"], self._env)
         self._connection = psycopg.connect(url, autocommit=True)
 

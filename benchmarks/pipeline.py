@@ -19,7 +19,7 @@ import psycopg
 from benchmarks import our_pipeline, raw_pipeline, stock_pipeline
 from benchmarks.measuring import Figure, Report, conditions, in_turns, output, publish
 from benchmarks.placing import Placer
-from benchmarks.running import Child, cpu_seconds, fresh_database, postgres
+from benchmarks.running import Child, ProcessorTime, fresh_database, postgres
 from benchmarks.storing import stored_by_copy, stored_by_recorder
 from benchmarks.visible import until_visible
 from interface.database_url import database_env
@@ -87,7 +87,9 @@ def run_in(url: str, server_pid: int, name: str, load: Load) -> Outcome:
     ):
         placer = Placer(placing, load.orders, min(load.batch, _PLACED_AT_ONCE))
         until_visible(connection, placer.warm_up.position, engine.check)
-        used = _Used({"placer": placing.pid, "engine": engine.pid, "PostgreSQL": server_pid})
+        used = ProcessorTime(
+            {"placer": placing.pid, "engine": engine.pid, "PostgreSQL": server_pid}
+        )
         if load.backlog:
             engine.pause()
         placed = placer.place_all()
@@ -99,23 +101,6 @@ def run_in(url: str, server_pid: int, name: str, load: Load) -> Outcome:
         ended = until_visible(connection, placed.position, engine.check)
         cpu = {part: seconds / load.orders * 1e6 for part, seconds in used.seconds().items()}
     return Outcome(load.orders / (ended - begun), cpu)
-
-
-class _Used:
-    """Seconds of the processor that processes have used since the beginning."""
-
-    def __init__(self, pids: Mapping[str, int]) -> None:
-        self._pids = pids
-        self.begin()
-
-    def begin(self) -> None:
-        self._before = self._now()
-
-    def seconds(self) -> dict[str, float]:
-        return {part: now - self._before[part] for part, now in self._now().items()}
-
-    def _now(self) -> dict[str, float]:
-        return {part: cpu_seconds(pid) for part, pid in self._pids.items()}
 
 
 def measure(settings: Settings) -> Report:

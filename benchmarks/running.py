@@ -14,6 +14,7 @@ from typing import Self
 
 import psutil
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.measuring import ROOT
 from interface.postgres import EmbeddedPostgres
@@ -44,11 +45,12 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 
 @contextmanager
-def fresh_database(server_url: str) -> Iterator[str]:
-    """The URL of a new and empty database; it is dropped at the end."""
+def fresh_database(server_url: str, like: str | None = None) -> Iterator[str]:
+    """The URL of a new database, empty or as another is; it is dropped at the end."""
     name = f"bench_{uuid.uuid4().hex}"
+    template = conninfo_to_dict(like)["dbname"] if like else "template1"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield server_url.replace("/ome?", f"/{name}?")
         finally:
@@ -135,3 +137,20 @@ def cpu_seconds(pid: int) -> float:
             times = process.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
     return total
+
+
+class ProcessorTime:
+    """Seconds of the processor that processes have used since the beginning."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._pids = pids
+        self.begin()
+
+    def begin(self) -> None:
+        self._before = self._now()
+
+    def seconds(self) -> dict[str, float]:
+        return {part: now - self._before[part] for part, now in self._now().items()}
+
+    def _now(self) -> dict[str, float]:
+        return {part: cpu_seconds(pid) for part, pid in self._pids.items()}

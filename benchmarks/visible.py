@@ -17,19 +17,20 @@ _VISIBLE: Final = """
             ('matching', 'Orders', %(position)s), ('orders', 'Matching', decided),
             ('order_view', 'Orders', recorded), ('book_view', 'Matching', decided),
             ('trade_view', 'Matching', decided)) AS mark),
-    position (follower, leader, reached) AS (
+    position (follower, part, reached) AS (
         SELECT 'matching', * FROM matching_tracking
         UNION ALL SELECT 'orders', * FROM orders_tracking
         UNION ALL SELECT 'order_view', * FROM order_view.orderview_tracking
         UNION ALL SELECT 'book_view', * FROM book_view.bookview_tracking
         UNION ALL SELECT 'trade_view', * FROM trade_view.tradeview_tracking)
     SELECT bool_and(coalesce(reached >= needed, false))
-    FROM mark LEFT JOIN position USING (follower, leader)"""
+    FROM mark LEFT JOIN position
+    ON mark.follower = position.follower AND split_part(part, '#', 1) = leader"""
 
 # The first of these to happen, and the cheapest to ask for: who waits takes little meanwhile.
 _DECIDED: Final = """
-    SELECT notification_id >= %(position)s
-    FROM matching_tracking WHERE application_name = 'Orders'"""
+    SELECT min(notification_id) >= %(position)s
+    FROM matching_tracking WHERE split_part(application_name, '#', 1) = 'Orders'"""
 
 _LAST_COMMAND: Final = """
     SELECT max(notification_id) FROM orders_events
@@ -39,20 +40,42 @@ _LAST_COMMAND: Final = """
 def until_visible(
     connection: psycopg.Connection,
     position: int,
-    check: Callable[[], None],
+    check: Callable[[], object],
     seconds: float = 300,
 ) -> float:
     """The moment (of the monotonic clock) at which all up to ``position`` was visible.
 
     ``check`` is called meanwhile, to raise where waiting makes no sense. Raises TimeoutError.
     """
+    begun = time.monotonic()
+    until_decided(connection, position, check, seconds)
+    left = seconds - (time.monotonic() - begun)
+    return _until(connection, _VISIBLE, position, check, left)
+
+
+def until_decided(
+    connection: psycopg.Connection,
+    position: int,
+    check: Callable[[], object],
+    seconds: float = 300,
+) -> float:
+    """As ``until_visible``, of Matching alone."""
+    return _until(connection, _DECIDED, position, check, seconds)
+
+
+def _until(
+    connection: psycopg.Connection,
+    question: str,
+    position: int,
+    check: Callable[[], object],
+    seconds: float,
+) -> float:
     deadline = time.monotonic() + seconds
-    for question in (_DECIDED, _VISIBLE):
-        while not _holds(connection, question, position):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"not everything is visible after {seconds} s")
-            check()
-            time.sleep(_POLL_SECONDS)
+    while not _holds(connection, question, position):
+        if time.monotonic() > deadline:
+            raise TimeoutError("not everything has happened in time")
+        check()
+        time.sleep(_POLL_SECONDS)
     return time.monotonic()
 
 

@@ -28,16 +28,16 @@ class NewOrder(NamedTuple):
     quantity: int
 
 
-def orders(count: int, seed: int = 1) -> list[NewOrder]:
+def orders(count: int, seed: int = 1, assets: int = ASSETS) -> list[NewOrder]:
     """Half of them stand away from the middle and rest; half cross it, and trade.
 
     What trades is about as much as what rests, so that one that trades meets one to three
     makers, and the books stay as deep as they are.
     """
-    return list(islice(_orders(Random(seed)), count))
+    return list(islice(_orders(Random(seed), assets), count))
 
 
-def _orders(random: Random) -> Iterator[NewOrder]:
+def _orders(random: Random, assets: int) -> Iterator[NewOrder]:
     while True:
         is_bid = random.random() < 0.5
         crosses = random.random() < 0.5
@@ -45,7 +45,7 @@ def _orders(random: Random) -> Iterator[NewOrder]:
         yield NewOrder(
             order_id=UUID(int=random.getrandbits(128), version=4),
             user_id=f"user-{random.randrange(USERS):04d}",
-            asset=f"ASSET-{random.randrange(ASSETS)}",
+            asset=f"ASSET-{random.randrange(assets)}",
             side="BUY" if is_bid else "SELL",
             price=MIDDLE + away if is_bid else MIDDLE - away,
             quantity=random.randint(1, 100 if crosses else 120) * LOT,
