@@ -2,9 +2,8 @@
 
 ``published``: a stored log, from the moment at which the publisher, which is up, may begin
 until the broker has confirmed everything. ``views``: events of a stored log, until all views
-show all of it; for the one that is fed from Kafka the messages are on the topics already.
-``visible``: POST -> fill visible by GET, with the whole service on one machine, views fed
-from Kafka, open loop.
+show all of it; for the ones that are fed from Kafka the messages are on the topics already.
+``visible``: POST -> fill visible by GET, with the whole service on one machine, open loop.
 """
 
 import statistics
@@ -126,12 +125,14 @@ def _outcome(
     return Outcome(places.events / seconds, cpu)
 
 
-def visible(places: Places, rate: int, seconds: int, partitions: int) -> dict[str, Any]:
-    """What clients of the whole service see."""
+def visible(places: Places, rate: int, seconds: int, partitions: int | None) -> dict[str, Any]:
+    """What clients of the whole service see; without partitions there is no Kafka."""
     with ExitStack() as stack:
         url = stack.enter_context(fresh_database(places.server.url))
-        made = stack.enter_context(topics(places.kafka.servers, partitions))
-        service = Service(url, made.env)
+        env: Mapping[str, str] = {}
+        if partitions is not None:
+            env = stack.enter_context(topics(places.kafka.servers, partitions)).env
+        service = Service(url, env)
         stack.callback(service.close)
         stack.enter_context(service.child)
         service.wait_until_ready()
@@ -149,9 +150,7 @@ def _makers(orders: int) -> int:
     return -(-orders // 1_000) * 1_000
 
 
-def measure(
-    runs: int, count: int, partitions: int, rate: int, seconds: int
-) -> Report:
+def measure(runs: int, count: int, partitions: int, rate: int, seconds: int) -> Report:
     with ExitStack() as stack:
         places = stack.enter_context(_places(count))
         publishing = in_turns(runs, {"publisher": partial(published, places, partitions)})
@@ -170,12 +169,15 @@ def measure(
                     "from Kafka": partial(views, places, made),
                 },
             )
-        seen = in_turns(runs, {"from Kafka": partial(visible, places, rate, seconds, partitions)})[
-            "from Kafka"
-        ]
+        seen = in_turns(
+            runs,
+            {
+                "from the store": partial(visible, places, rate, seconds, None),
+                "from Kafka": partial(visible, places, rate, seconds, partitions),
+            },
+        )
         with psycopg.connect(places.server.url) as connection:
             found = conditions(connection)
-    percentiles = ("p50", "p99", "p99.9")
     return Report(
         "kafka",
         {
@@ -188,23 +190,33 @@ def measure(
         [
             Figure("published", "events/s", _rates(publishing)),
             Figure("views from a stored log", "events/s", _rates(feeding), "from the store"),
-            Figure(
-                f"POST -> fill visible, {rate}/s",
-                "ms",
-                {name: [one["filled"][name] for one in seen] for name in percentiles},
+            *(
+                Figure(
+                    f"POST -> fill visible, {rate}/s, {percent}",
+                    "ms",
+                    {name: [one["filled"][percent] for one in of] for name, of in seen.items()},
+                    "from the store",
+                )
+                for percent in ("p50", "p99")
             ),
         ],
         found,
         {
             "CPU of an event, us": _cpu({**publishing, **feeding}),
-            "open loop": {
-                "orders/s": statistics.median(one["rate"] for one in seen),
-                "refused": sum(one["refused"] for one in seen),
-                "cores of the generator": statistics.median(one["cpu"] for one in seen),
-                "POST p50, ms": statistics.median(one["posted"]["p50"] for one in seen),
-            },
+            "open loop": {name: _load(of) for name, of in seen.items()},
         },
     )
+
+
+def _load(found: list[dict[str, Any]]) -> dict[str, float]:
+    """What the load itself was."""
+    return {
+        "orders/s": statistics.median(one["rate"] for one in found),
+        "refused": sum(one["refused"] for one in found),
+        "looked too early": sum(one["early"] for one in found),
+        "cores of the generator": statistics.median(one["cpu"] for one in found),
+        "POST p50, ms": statistics.median(one["posted"]["p50"] for one in found),
+    }
 
 
 def _rates(outcomes: Mapping[str, list[Outcome]]) -> dict[str, list[float]]:

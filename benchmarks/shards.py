@@ -32,7 +32,7 @@ from benchmarks.measuring import Figure, Report, conditions, in_turns, output, p
 from benchmarks.raw_events import Placed
 from benchmarks.raw_pipeline import placed_row
 from benchmarks.raw_store import append
-from benchmarks.running import ProcessorTime, fresh_database, postgres
+from benchmarks.running import Child, ProcessorTime, fresh_database, postgres
 from benchmarks.visible import last_command, until_decided
 from benchmarks.workload import NewOrder, orders
 from interface.database_url import database_env
@@ -97,7 +97,7 @@ def decided(places: Places, made: Topics | None, workers: int) -> Outcome:
         commits, wal = _written(connection)
         begun = time.monotonic()
         begin()
-        ended = until_decided(connection, last, lambda: [child.check() for child in children])
+        ended = until_decided(connection, last, partial(_check, children))
         took = {part: seconds / places.orders * 1e6 for part, seconds in used.seconds().items()}
         time.sleep(1)  # sessions tell their commits now and then
         commits_after, wal_after = _written(connection)
@@ -108,6 +108,11 @@ def decided(places: Places, made: Topics | None, workers: int) -> Outcome:
         (commits_after - commits) / places.orders,
         (wal_after - wal) / places.orders,
     )
+
+
+def _check(children: Sequence[Child]) -> None:
+    for child in children:
+        child.check()
 
 
 def _written(connection: psycopg.Connection) -> tuple[int, int]:

@@ -40,7 +40,7 @@ _LAST_COMMAND: Final = """
 def until_visible(
     connection: psycopg.Connection,
     position: int,
-    check: Callable[[], object],
+    check: Callable[[], None],
     seconds: float = 300,
 ) -> float:
     """The moment (of the monotonic clock) at which all up to ``position`` was visible.
@@ -56,7 +56,7 @@ def until_visible(
 def until_decided(
     connection: psycopg.Connection,
     position: int,
-    check: Callable[[], object],
+    check: Callable[[], None],
     seconds: float = 300,
 ) -> float:
     """As ``until_visible``, of Matching alone."""
@@ -67,7 +67,7 @@ def _until(
     connection: psycopg.Connection,
     question: str,
     position: int,
-    check: Callable[[], object],
+    check: Callable[[], None],
     seconds: float,
 ) -> float:
     deadline = time.monotonic() + seconds
