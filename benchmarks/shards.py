@@ -3,12 +3,13 @@
 A backlog of commands for many assets waits, on the topic as in the store; the workers are up,
 and begin together. On a machine with fewer cores than processes, orders a second say little;
 the time of the processor that an order takes in each part says what more machines would
-bring. ``alone`` is one process that follows the store, without Kafka.
+bring. ``alone`` is one process that follows the store, without Kafka; ``Orders`` is the one
+that then records the outcomes.
 """
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from benchmarks.kafka_running import (
     role,
     standing_by,
     topics,
+    until,
     until_published,
 )
 from benchmarks.measuring import Figure, Report, conditions, in_turns, output, publish, tell
@@ -33,7 +35,6 @@ from benchmarks.raw_events import Placed
 from benchmarks.raw_pipeline import placed_row
 from benchmarks.raw_store import append
 from benchmarks.running import Child, ProcessorTime, fresh_database, postgres
-from benchmarks.visible import last_command, until_decided
 from benchmarks.workload import NewOrder, orders
 from interface.database_url import database_env
 from interface.postgres import EmbeddedPostgres
@@ -41,6 +42,13 @@ from system import create_tables
 
 _WORKERS: Final = (1, 2, 4)
 _PLACED_AT_ONCE: Final = 1_000
+
+_ALL_DECIDED: Final = """SELECT min(notification_id) >= (
+        SELECT max(notification_id) FROM orders_events WHERE topic = 'order.placed')
+    FROM matching_tracking WHERE split_part(application_name, '#', 1) = 'Orders'"""
+_ALL_RECORDED: Final = """SELECT min(notification_id) >= (
+        SELECT max(notification_id) FROM matching_events)
+    FROM orders_tracking WHERE application_name = 'Matching'"""
 
 _WRITTEN: Final = """SELECT xact_commit, pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint
     FROM pg_stat_database WHERE datname = current_database()"""
@@ -84,35 +92,57 @@ def decided(places: Places, made: Topics | None, workers: int) -> Outcome:
         made.forget_groups()
     # Each role has a core of its own; workers of one role would all be on the same.
     env = {**(made.env if made is not None else {}), "KEEP_TO_ONE_CPU": "false"}
+    with fresh_database(places.server.url, places.placed) as url:
+        return _measured(
+            places,
+            url,
+            Matching.name,
+            lambda: [role("matching", url, env) for _ in range(workers)],
+            _ALL_DECIDED,
+        )
+
+
+def recorded(places: Places) -> Outcome:
+    """What Matching has decided, by the follower of Orders, of which there is one."""
+    with fresh_database(places.server.url, places.placed) as url:
+        for name, question in (("matching", _ALL_DECIDED), ("orders", _ALL_RECORDED)):
+            outcome = _measured(
+                places,
+                url,
+                name.capitalize(),
+                partial(lambda name: [role(name, url, {})], name),
+                question,
+            )
+    return outcome
+
+
+def _measured(
+    places: Places,
+    url: str,
+    follower: str,
+    start: Callable[[], Sequence[Child]],
+    question: str,
+) -> Outcome:
+    """From the moment at which the processes may begin until the answer is yes."""
     with (
-        fresh_database(places.server.url, places.placed) as url,
         psycopg.connect(url, autocommit=True) as connection,
-        standing_by(
-            url, [Matching.name], lambda: [role("matching", url, env) for _ in range(workers)]
-        ) as (children, begin),
+        standing_by(url, [follower], start) as (children, begin),
     ):
-        last = last_command(connection)
         pids = {f"worker {number}": child.pid for number, child in enumerate(children, start=1)}
         used = ProcessorTime({**pids, "PostgreSQL": places.server.pid, **places.kafka.pids})
         commits, wal = _written(connection)
         begun = time.monotonic()
         begin()
-        ended = until_decided(connection, last, partial(_check, children))
+        ended = until(connection, question, children)
         took = {part: seconds / places.orders * 1e6 for part, seconds in used.seconds().items()}
         time.sleep(1)  # sessions tell their commits now and then
         commits_after, wal_after = _written(connection)
-    cpu = {"workers": sum(took.pop(name) for name in pids), **took}
     return Outcome(
         places.orders / (ended - begun),
-        cpu,
+        {"workers": sum(took.pop(name) for name in pids), **took},
         (commits_after - commits) / places.orders,
         (wal_after - wal) / places.orders,
     )
-
-
-def _check(children: Sequence[Child]) -> None:
-    for child in children:
-        child.check()
 
 
 def _written(connection: psycopg.Connection) -> tuple[int, int]:
@@ -140,6 +170,7 @@ def measure(runs: int, count: int, assets: int, partitions: int) -> Report:
                 {
                     "alone": partial(decided, places, None, 1),
                     **{f"{n} of Kafka": partial(decided, places, made, n) for n in _WORKERS},
+                    "Orders": partial(recorded, places),
                 },
             )
         with psycopg.connect(server.url) as connection:

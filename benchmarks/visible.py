@@ -47,35 +47,13 @@ def until_visible(
 
     ``check`` is called meanwhile, to raise where waiting makes no sense. Raises TimeoutError.
     """
-    begun = time.monotonic()
-    until_decided(connection, position, check, seconds)
-    left = seconds - (time.monotonic() - begun)
-    return _until(connection, _VISIBLE, position, check, left)
-
-
-def until_decided(
-    connection: psycopg.Connection,
-    position: int,
-    check: Callable[[], None],
-    seconds: float = 300,
-) -> float:
-    """As ``until_visible``, of Matching alone."""
-    return _until(connection, _DECIDED, position, check, seconds)
-
-
-def _until(
-    connection: psycopg.Connection,
-    question: str,
-    position: int,
-    check: Callable[[], None],
-    seconds: float,
-) -> float:
     deadline = time.monotonic() + seconds
-    while not _holds(connection, question, position):
-        if time.monotonic() > deadline:
-            raise TimeoutError("not everything has happened in time")
-        check()
-        time.sleep(_POLL_SECONDS)
+    for question in (_DECIDED, _VISIBLE):
+        while not _holds(connection, question, position):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not everything is visible after {seconds} s")
+            check()
+            time.sleep(_POLL_SECONDS)
     return time.monotonic()
 
 
