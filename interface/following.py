@@ -153,8 +153,7 @@ def _process_up_to_the_fault(view: View, leader: str, limit: int) -> int:
         if fault is None:  # the view was rebuilt meanwhile
             return limit
         reason = f"{leader} {fault.id}, {fault.topic}: {type(error).__name__}: {error}"
-        if view.recorder.parked() != reason:  # it is tried again and again, and told once
+        if view.recorder.park(reason):  # it is tried again and again, and told once
             log.exception("view parked", extra={"view": view.name, "position": fault.id})
-            view.recorder.park(reason)
         return 0
     return done

@@ -135,6 +135,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             parameters=SQL(", ").join(map(SQL, [*_PARAMETERS, *["json"] * len(steps)])),
             advance=SQL(ADVANCE).format(**named),
             floor=SQL(FLOOR).format(**named, leader=SQL("leader")),
+            parked_in=SQL(_PARKED_IN.replace("%(leader)s", "leader")).format(**named),
             steps=SQL("\n").join(
                 SQL("IF {rows} IS NOT NULL THEN " + step + "; END IF;").format(
                     **named, rows=SQL(f"${place}")
@@ -151,16 +152,25 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             for row in rows:
                 copy.write_row([row[column] for column in types])
 
-    def park(self, reason: str) -> None:
-        """Remembers, for whoever asks whether the view works, what it can't apply, and why."""
+    def park(self, reason: str) -> bool:
+        """Remembers, for whoever asks whether the view works, what it can't apply, and why.
+
+        ``reason`` begins with the leader, or the part of its log that the view stands still in.
+        False: it is known.
+        """
+        leader = reason.split(" ", 1)[0]
         with self.datastore.transaction(commit=True) as cursor:
-            cursor.execute(self.sql("DELETE FROM {schema}.parked"))
+            cursor.execute(self.sql(_IS_PARKED), {"reason": reason})
+            if cursor.fetchone():
+                return False
+            cursor.execute(self.sql(f"DELETE {_PARKED_IN}"), {"leader": leader})
             cursor.execute(self.sql("INSERT INTO {schema}.parked VALUES (%s)"), [reason])
+        return True
 
     def parked(self) -> str | None:
         """What the view stands before and can't apply, and why; None: it works."""
-        rows = self.query(self.sql("SELECT reason FROM {schema}.parked"), {})
-        return rows[0]["reason"] if rows else None
+        rows = self.query(self.sql("SELECT reason FROM {schema}.parked ORDER BY reason"), {})
+        return "; ".join(row["reason"] for row in rows) or None
 
     def max_tracking_id(self, application_name: str) -> int | None:
         """Without the library's retries, see EventRecorder."""
@@ -202,7 +212,7 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     {advance}
     {steps}
-    DELETE FROM {schema}.parked;
+    DELETE {parked_in};
     PERFORM pg_notify({channel}, ':' || ({floor}));
 END $$"""
 
@@ -212,6 +222,14 @@ _INSERT: Final = """INSERT INTO {schema}.{table}
 _POSITION = FLOOR.replace("{leader}", "%(leader)s")
 
 _PARKED_TABLE = "CREATE TABLE IF NOT EXISTS {schema}.parked (reason text NOT NULL)"
+
+_IS_PARKED = "SELECT reason FROM {schema}.parked WHERE reason = %(reason)s"
+
+# In a leader's log, or in a part of it, or in what it is a part of: who comes past it there
+# does not stand still any more.
+_PARKED_IN = """FROM {schema}.parked WHERE
+    starts_with(split_part(reason, ' ', 1) || '#', %(leader)s || '#')
+    OR starts_with(%(leader)s || '#', split_part(reason, ' ', 1) || '#')"""
 
 
 class View(BatchFollower):

@@ -9,8 +9,9 @@ from application.publishing import FEEDS
 from application.reading import event_of
 from interface.engine import Followings, MakeFollowing, Others
 from interface.following import Following
-from interface.kafka.consuming import Consuming, Source
+from interface.kafka.consuming import Consuming
 from interface.kafka.publisher import Kafka, Publisher
+from interface.kafka.reading import Source
 from interface.kafka.topics import DEAD_LETTERS
 from interface.settings import Settings
 from system import ENV, Market
@@ -39,24 +40,30 @@ def publishing(settings: Settings, env: Mapping[str, str]) -> Others:
 
 def consuming(settings: Settings, names: Collection[str]) -> MakeFollowing:
     """Gives what has the followers of these names take their leader's log from its topic."""
-    assert settings.kafka_bootstrap_servers is not None  # noqa: S101 - the caller has looked
-    servers, prefix = settings.kafka_bootstrap_servers, settings.kafka_topic_prefix
 
     def make(
         follower: BatchFollower, leader: str, batch_size: int, stopping: threading.Event
     ) -> Following:
         if follower.name not in names:
             return Following(follower, leader, batch_size, stopping)
-        log_topic, *_ = FEEDS[leader].topics
-        source = Source(
-            servers=servers,
-            topic=prefix + log_topic,
-            group=prefix + follower.name,
-            type_prefix=settings.kafka_type_prefix,
-            dead_letters=prefix + DEAD_LETTERS,
-            session_seconds=settings.kafka_session_seconds,
-            event_of=event_of,
-        )
-        return Consuming(follower, leader, batch_size, stopping, source)
+        source = source_of(settings, leader, follower.name)
+        return Consuming(follower, batch_size, stopping, source)
 
     return make
+
+
+def source_of(settings: Settings, leader: str, consumer: str) -> Source:
+    """Where a consumer finds the log of a leader."""
+    assert settings.kafka_bootstrap_servers is not None  # noqa: S101 - the caller has looked
+    prefix = settings.kafka_topic_prefix
+    log_topic, *_ = FEEDS[leader].topics
+    return Source(
+        servers=settings.kafka_bootstrap_servers,
+        topic=prefix + log_topic,
+        group=prefix + consumer,
+        leader=leader,
+        type_prefix=settings.kafka_type_prefix,
+        dead_letters=prefix + DEAD_LETTERS,
+        event_of=event_of,
+        session_ms=int(settings.kafka_session_seconds * 1000),
+    )

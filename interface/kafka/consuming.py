@@ -9,47 +9,37 @@ the group of consumers, and joins it again from what is stored.
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, cast
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
-from eventsourcing.persistence import IntegrityError
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from application.persistence.connection import AWAY
 from application.persistence.following import BatchFollower, CannotFollow
 from application.persistence.log import Entry
+from application.persistence.partitions import part
+from application.persistence.position import PositionMoved
 from application.views.view import View
 from interface.following import Following
 from interface.kafka.dead_letters import DeadLetters
-from interface.kafka.envelope import Envelope, NotOurs
-from interface.kafka.sender import PROGRESS
-from interface.kafka.topics import QUIET, KafkaAway
+from interface.kafka.reading import Gap, Source, Taken, take
+from interface.kafka.topics import KafkaAway
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.2  # how soon a stop is noticed
-_HANGING_MS: Final = 60_000  # after which they get those of one that hangs
+_ASK_SECONDS: Final = 2
+_HANGING_MS: Final = 60_000  # after which others get the partitions of a worker that hangs
 _PARKED_SECONDS: Final = 5.0
+_BACK: Final = 10_000  # messages, at first
 
 # What has nothing to do with the message at hand.
-_ELSEWHERE: Final = (*AWAY, IntegrityError, CannotFollow, KafkaException)
+_ELSEWHERE: Final = (*AWAY, PositionMoved, CannotFollow, KafkaException)
 
 
-class Source(NamedTuple):
-    """Where a leader's log is read, and how."""
-
-    servers: str
-    topic: str
-    group: str
-    type_prefix: str
-    dead_letters: str
-    session_seconds: float  # of silence, after which others get its partitions
-    event_of: Callable[[str, bytes], Any]  # of a message's type and value; raises ValueError
-
-
-class Gap(Exception):
-    """Messages are missing: nobody knows what they said, so nothing after them is taken."""
+class Standstill(Exception):
+    """Why a partition can't be followed any further; the text begins with its name."""
 
 
 class Consuming(Following):
@@ -58,19 +48,14 @@ class Consuming(Following):
     shares_its_turn = True
 
     def __init__(
-        self,
-        follower: BatchFollower,
-        leader: str,
-        batch_size: int,
-        stopping: threading.Event,
-        source: Source,
+        self, follower: BatchFollower, batch_size: int, stopping: threading.Event, source: Source
     ) -> None:
-        super().__init__(follower, leader, batch_size, stopping)
+        super().__init__(follower, source.leader, batch_size, stopping)
         self._source = source
-        self._dead_letters = DeadLetters(source.servers, source.dead_letters)
+        self._dead_letters = DeadLetters(source.servers, source.dead_letters, source.group)
         self._partitions = 0
         self._mine: dict[int, int] = {}  # partition -> position
-        self._rewound: set[int] = set()  # partitions that are read from the beginning
+        self._begun: dict[int, int] = {}  # partition -> offset that was gone back to
 
     def work(self) -> None:
         """Takes part in the group until it is told to stop."""
@@ -82,42 +67,38 @@ class Consuming(Following):
             raise KafkaAway.by(error.args[0]) from error
         except _ELSEWHERE:
             raise
+        except Standstill as error:
+            if not isinstance(self.follower, View):
+                raise CannotFollow(str(error)) from error
+            self._park(self.follower, str(error), error)
         except Exception as error:
             if not isinstance(self.follower, View):
                 raise
-            self._park(self.follower, error)
+            self._park(self.follower, f"{self.leader} {type(error).__name__}: {error}", error)
 
-    def _park(self, view: View, error: Exception) -> None:
+    def _park(self, view: View, reason: str, error: Exception) -> None:
         """Says that the view stands still, and why, until it is made anew or comes past it."""
-        reason = f"{self._source.topic}: {type(error).__name__}: {error}"
-        if view.recorder.parked() != reason:
+        if view.recorder.park(reason):  # it is tried again and again, and told once
             log.error("view parked", extra={"view": view.name, "reason": reason}, exc_info=error)
-            view.recorder.park(reason)
         self._stopping.wait(_PARKED_SECONDS)
 
     @contextmanager
     def _joined(self) -> Iterator[Consumer]:
+        session_ms = self._source.session_ms
         consumer = Consumer(
             {
-                "bootstrap.servers": self._source.servers,
-                "group.id": self._source.group,
+                **self._source.config,
                 "partition.assignment.strategy": "cooperative-sticky",
-                "auto.offset.reset": "earliest",
-                "enable.auto.offset.store": False,
-                "allow.auto.create.topics": False,
-                "session.timeout.ms": int(self._source.session_seconds * 1000),
+                "session.timeout.ms": session_ms,
+                "heartbeat.interval.ms": session_ms // 3,
                 "max.poll.interval.ms": _HANGING_MS,
-                **QUIET,
+                "error_cb": _raise_if_away,
             }
         )
         try:
-            topic = self._source.topic
-            found = consumer.list_topics(topic, timeout=_POLL_SECONDS * 10).topics[topic]
-            if found.error is not None:
-                raise KafkaAway(f"the topic {topic} is not there: ome kafka init makes it")
-            self._partitions = len(found.partitions)
+            self._partitions = count_partitions(consumer, self._source.topic)
             consumer.subscribe(
-                [topic],
+                [self._source.topic],
                 on_assign=self._forget,
                 on_revoke=self._forget,
                 on_lost=self._forget,
@@ -131,7 +112,7 @@ class Consuming(Following):
         """Others may have been at work on what is ours now: what is stored is read again."""
         self.follower.forget()
         self._mine.clear()
-        self._rewound.clear()
+        self._begun.clear()
 
     def _take(self, consumer: Consumer) -> None:
         """What has come, or nothing if nothing comes for a moment."""
@@ -140,55 +121,41 @@ class Consuming(Following):
             return
         received: dict[int, list[Message]] = defaultdict(list)
         for message in (first, *consumer.consume(self._batch_size - 1, timeout=0)):
-            if message.error() is not None:
-                raise KafkaException(message.error())
+            if (error := message.error()) is not None:
+                raise KafkaException(error)
             received[cast("int", message.partition())].append(message)
         if not self._mine:
             self._mine = dict(enumerate(self.follower.take_parts(self.leader, self._partitions)))
-        for partition, messages in received.items():
-            if self._process(consumer, partition, messages):
-                consumer.store_offsets(message=messages[-1])
+        # Some may have been taken from us since the first message came.
+        for partition in {each.partition for each in consumer.assignment()} & received.keys():
+            self._process(consumer, partition, received[partition])
+        self.works_again()
 
-    def _process(self, consumer: Consumer, partition: int, messages: Sequence[Message]) -> bool:
-        """False where the partition has to be read from its beginning."""
-        position = self._mine[partition]
-        entries: list[Entry] = []
-        for message in messages:
-            envelope = self._open(message)
-            if envelope is None or envelope.position <= position:
-                continue
-            if envelope.predecessor > position:
-                self._apply(partition, entries, position)
-                self._rewind(consumer, partition, envelope)
-                return False
-            if envelope.type != PROGRESS:
-                try:
-                    event = self._source.event_of(envelope.type, message.value() or b"")
-                except ValueError:
-                    self._apply(partition, entries, position)  # all that comes before
-                    raise
-                entries.append((envelope.position, event))
-            position = envelope.position
-        self._apply(partition, entries, position)
+    def _process(self, consumer: Consumer, partition: int, messages: Sequence[Message]) -> None:
+        position, not_ours = self._mine[partition], self._dead_letters.send
+        taken = take(self._source, messages, position, self._partitions, not_ours)
+        self._apply(partition, taken.entries, taken.upto)
+        if taken.fault is None:
+            consumer.store_offsets(message=messages[-1])
+        elif not isinstance(taken.fault, Gap) or not self._go_back(consumer, taken):
+            raise Standstill(f"{self._part(partition)} {taken.fault}") from taken.fault
+
+    def _go_back(self, consumer: Consumer, taken: Taken) -> bool:
+        """What is missing may stand before where Kafka began; False: it does not.
+
+        Kafka may be ahead of PostgreSQL after a crash, by little: it goes back by ever more.
+        """
+        message = cast("Message", taken.message)
+        partition, offset = cast("int", message.partition()), cast("int", message.offset())
+        place = TopicPartition(self._source.topic, partition)
+        first, _ = consumer.get_watermark_offsets(place, timeout=_ASK_SECONDS)
+        begun = self._begun.get(partition, offset)
+        if begun <= first:
+            return False
+        place.offset = max(first, offset - max(_BACK, 10 * (offset - begun)))
+        consumer.seek(place)
+        self._begun[partition] = place.offset
         return True
-
-    def _open(self, message: Message) -> Envelope | None:
-        try:
-            return Envelope.of(message, f"/{self.leader}", self._source.type_prefix)
-        except NotOurs as fault:
-            self._dead_letters.send(message, str(fault))
-            return None
-
-    def _rewind(self, consumer: Consumer, partition: int, envelope: Envelope) -> None:
-        """What is missing may stand before where Kafka began. Raises Gap where it does not."""
-        if partition in self._rewound:
-            raise Gap(
-                f"{self._source.topic}, partition {partition}: nothing between"
-                f" {self._mine[partition]} and {envelope.position}, which comes after"
-                f" {envelope.predecessor}"
-            )
-        self._rewound.add(partition)
-        consumer.seek(TopicPartition(self._source.topic, partition, OFFSET_BEGINNING))
 
     def _apply(self, partition: int, entries: Sequence[Entry], upto: int) -> None:
         if upto == self._mine[partition]:
@@ -200,11 +167,40 @@ class Consuming(Following):
         except _ELSEWHERE:
             raise
         except Exception:
-            if not isinstance(self.follower, View) or len(wanted) == 1:
+            if not isinstance(self.follower, View):
                 raise
-            self.follower.take_parts(self.leader, self._partitions)
-            for entry in wanted:  # up to the one that it can't apply
-                self.follower.process_part(self.leader, partition, [entry], entry[0])
-            self.follower.process_part(self.leader, partition, [], upto)
+            self._apply_up_to_the_fault(partition, wanted, upto)
         self._mine[partition] = upto
-        self._rewound.discard(partition)
+        self._begun.pop(partition, None)
+
+    def _apply_up_to_the_fault(self, partition: int, entries: Sequence[Entry], upto: int) -> None:
+        """Event by event, up to the one that can't be applied. Raises Standstill there."""
+        stored = self.follower.take_parts(self.leader, self._partitions)
+        if stored[partition] != self._mine[partition]:
+            raise PositionMoved(f"{self._part(partition)} is at {stored[partition]} already")
+        for position, event in entries:
+            try:
+                self.follower.process_part(self.leader, partition, [(position, event)], position)
+            except _ELSEWHERE:
+                raise
+            except Exception as error:
+                reason = f"{position}, {event.TOPIC}: {type(error).__name__}: {error}"
+                raise Standstill(f"{self._part(partition)} {reason}") from error
+        self.follower.process_part(self.leader, partition, [], upto)
+
+    def _part(self, partition: int) -> str:
+        return part(self.leader, partition)
+
+
+def count_partitions(consumer: Consumer, topic: str) -> int:
+    """Of a topic, at least one. Raises CannotFollow where it is not there."""
+    found = consumer.list_topics(topic, timeout=_ASK_SECONDS).topics[topic]
+    if not found.partitions:
+        raise CannotFollow(f"the topic {topic} is not there: `ome kafka init` makes it")
+    return len(found.partitions)
+
+
+def _raise_if_away(error: KafkaError) -> None:
+    """Once joined, a consumer waits without a word for a broker that is gone."""
+    if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - its public name
+        raise KafkaException(error)

@@ -6,7 +6,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from interface.kafka.topics import QUIET
+from interface.kafka.topics import MAX_MESSAGE_BYTES, QUIET
 
 log = logging.getLogger(__name__)
 
@@ -16,9 +16,11 @@ _SECONDS: Final = 10  # for the broker to confirm
 class DeadLetters:
     """A topic for them; ``count`` is how many this process has sent there."""
 
-    def __init__(self, servers: str, topic: str) -> None:
+    def __init__(self, servers: str, topic: str, consumer: str) -> None:
+        """``consumer``: who sends them; each who meets a message does."""
         self._servers = servers
         self._topic = topic
+        self._consumer = consumer
         self.count = 0
 
     def send(self, message: Message, reason: str) -> None:
@@ -30,6 +32,7 @@ class DeadLetters:
             value=message.value(),
             headers={
                 "reason": reason,
+                "consumer": self._consumer,
                 "topic": message.topic(),
                 "partition": str(message.partition()),
                 "offset": str(message.offset()),
@@ -60,6 +63,7 @@ class DeadLetters:
                 "bootstrap.servers": self._servers,
                 "enable.idempotence": True,
                 "allow.auto.create.topics": False,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
                 **QUIET,
             }
         )

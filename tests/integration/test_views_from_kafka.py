@@ -1,53 +1,158 @@
-"""Read models that are fed from Kafka."""
+"""Read models that are fed from Kafka: any number of consumers, which come and go."""
 
-from uuid import uuid4
+import signal
 
 import pytest
 
 from application.matching import Matching
+from application.persistence.partitions import Reach
+from application.reading import event_of
 from interface.engine import Engine
 from interface.kafka import consuming, publishing
+from interface.kafka.envelope import Envelope
+from interface.kafka.sender import PROGRESS
 from interface.kafka.topics import create, topics_of
 from interface.settings import Settings
-from system import FOLLOWERS, VIEWS
+from system import FOLLOWERS, followings
 from tests.integration.conftest import Venue, at_work, has_followed_all
+from tests.integration.feeding import (
+    SECONDS,
+    VIEW_NAMES,
+    market,
+    messages,
+    partition,
+    settled,
+    trade,
+    views,
+    views_of_the_store,
+    worker,
+)
 from tests.integration.service import eventually
-from tests.kafka.broker import Broker
-
-_VIEWS = tuple(view.name for view in VIEWS.values())
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    with Broker(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
+from tests.kafka.sharing import Kafka
 
 
 @pytest.fixture
-def settings(broker):
+def settings(kafka: Kafka, topic_prefix: str) -> Settings:
     settings = Settings(
-        kafka_bootstrap_servers=broker.bootstrap_servers,
-        kafka_topic_prefix=f"{uuid4().hex}.",
+        kafka_bootstrap_servers=kafka.bootstrap_servers,
+        kafka_topic_prefix=topic_prefix,
         kafka_partitions=3,
+        kafka_session_seconds=1.5,
     )
-    create(broker.bootstrap_servers, topics_of(settings))
+    create(kafka.bootstrap_servers, topics_of(settings))
     return settings
 
 
-def engine(venue: Venue, settings: Settings, names=_VIEWS) -> Engine:
-    return Engine(
-        venue.env,
-        others=publishing(settings, venue.env),
-        make=consuming(settings, names),
+def test_views_are_fed_from_kafka(venue: Venue, settings: Settings) -> None:
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        settled(venue)
+    assert len(venue.market.trade_view.recorder.trades(limit=100)) == 20
+    for view, leader in [pair for pair in followings(venue.market) if pair[0].name in VIEW_NAMES]:
+        assert Reach.read(view.recorder, leader).is_by_partition
+
+
+def test_consumers_of_a_view_come_and_go(venue: Venue, settings: Settings) -> None:
+    first, second, third = (views(venue, settings) for _ in range(3))
+    with at_work(market(venue, settings), first, second):
+        trade(venue)
+        with at_work(third):
+            trade(venue)
+            first.stop()
+            trade(venue)
+        settled(venue)
+
+
+def test_a_consumer_is_killed_and_another_goes_on(venue: Venue, settings: Settings) -> None:
+    with at_work(market(venue, settings)), worker(venue, settings) as process:
+        trade(venue)
+        eventually(lambda: venue.market.trade_view.recorder.trades(limit=1) != [], SECONDS)
+        trade(venue)
+        process.kill()
+        with at_work(views(venue, settings)):
+            trade(venue)
+            settled(venue)
+
+
+def test_a_consumer_that_stood_still_for_too_long_finds_that_others_went_on(
+    venue: Venue, settings: Settings
+) -> None:
+    with at_work(market(venue, settings)), worker(venue, settings) as process:
+        trade(venue)
+        eventually(lambda: venue.market.trade_view.recorder.trades(limit=1) != [], SECONDS)
+        trade(venue)
+        process.send_signal(signal.SIGSTOP)
+        other = views(venue, settings)
+        with at_work(other):
+            trade(venue)
+            settled(venue)
+            process.send_signal(signal.SIGCONT)
+            trade(venue)
+            settled(venue)
+        trade(venue)
+        settled(venue)  # by the one that stood still
+
+
+def test_kafka_is_switched_on_and_off(venue: Venue, settings: Settings) -> None:
+    with at_work(market(venue, settings)):
+        for feed in (views, lambda venue, _: views_of_the_store(venue), views):
+            with at_work(feed(venue, settings)):
+                trade(venue)
+                settled(venue)
+            trade(venue)  # with no views at work
+        with at_work(views_of_the_store(venue)):
+            settled(venue)
+
+
+def test_what_is_published_is_the_store(venue: Venue, settings: Settings) -> None:
+    """Once what is there twice is dropped, by position."""
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        settled(venue)
+    venue.execute("DELETE FROM publisher.orderspublisher_tracking")
+    venue.execute("DELETE FROM publisher.matchingpublisher_tracking")
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        settled(venue)
+        eventually(lambda: all_is_published(venue, settings), SECONDS)
+    for leader in (venue.market.orders, venue.market.matching):
+        published, repeated = had(settings, leader.name)
+        assert repeated > 0
+        log = leader.notification_log
+        stored = log.after(0, 10_000, (), at_hand=False)
+        assert sorted(published, key=lambda entry: entry[0]) == stored
+        assets = {event.asset for _, event in stored}
+        for asset in assets:  # as they stand on the topic
+            assert [each for each in published if each[1].asset == asset] == [
+                each for each in stored if each[1].asset == asset
+            ]
+
+
+def all_is_published(venue: Venue, settings: Settings) -> bool:
+    leaders = (venue.market.orders, venue.market.matching)
+    return all(
+        len(had(settings, leader.name)[0]) == leader.recorder.max_notification_id()
+        for leader in leaders
     )
 
 
-def test_views_are_fed_from_kafka(venue: Venue, settings: Settings) -> None:
-    with at_work(engine(venue, settings)):
-        trade(venue)
-        eventually(lambda: has_followed_all(venue.market), 20)
-        assert venue.difference() is None
-        assert venue.market.trade_view.recorder.trades(limit=100)
+def had(settings: Settings, leader: str) -> tuple[list, int]:
+    """The events that a consumer of the log takes from its topic, and what it drops."""
+    topic = {"Orders": "orders.events", "Matching": "book.events"}[leader]
+    prefix = settings.kafka_topic_prefix
+    mine: dict[int, int] = {}
+    taken, dropped = [], 0
+    for message in messages(settings.kafka_bootstrap_servers, prefix + topic):
+        envelope = Envelope.of(message, f"/{leader}", settings.kafka_type_prefix)
+        position = mine.get(partition(message), 0)
+        if envelope.position <= position:
+            dropped += 1
+            continue
+        assert envelope.predecessor <= position
+        mine[partition(message)] = envelope.position
+        if envelope.type != PROGRESS:
+            taken.append((envelope.position, event_of(envelope.type, message.value())))
+    return taken, dropped
 
 
 def test_matching_in_shards_decides_every_command_once(venue: Venue, settings: Settings) -> None:
@@ -58,7 +163,7 @@ def test_matching_in_shards_decides_every_command_once(venue: Venue, settings: S
         venue.env,
         names=rest,
         others=publishing(settings, venue.env),
-        make=consuming(settings, _VIEWS),
+        make=consuming(settings, VIEW_NAMES),
     )
     with at_work(others, first, second):
         trade(venue)
@@ -67,17 +172,9 @@ def test_matching_in_shards_decides_every_command_once(venue: Venue, settings: S
             trade(venue)
         first.stop()
         trade(venue)
-        eventually(lambda: has_followed_all(venue.market), 30)
-    assert venue.difference() is None
+        settled(venue)
 
 
 def matching(venue: Venue, settings: Settings) -> Engine:
     names = [Matching.name]
     return Engine(venue.env, names=names, make=consuming(settings, names))
-
-
-def trade(venue: Venue) -> None:
-    for asset in ("BTC-USD", "ETH-USD", "SOL-USD", "DOGE-USD"):
-        for _ in range(10):
-            venue.buy(100, 2, asset=asset)
-            venue.sell(100, 1, asset=asset)

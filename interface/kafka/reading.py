@@ -1,0 +1,103 @@
+"""What the messages of one partition say of a log, from a position on."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Message
+
+from application.persistence.following import CannotFollow
+from application.persistence.log import Entry
+from interface.kafka.envelope import Envelope, NotOurs
+from interface.kafka.sender import PROGRESS
+from interface.kafka.topics import QUIET
+
+_ANSWER_MS: Final = 3_000  # for a broker: who leaves the group, as at the end, waits for it
+
+
+class Source(NamedTuple):
+    """Where a leader's log is read, and how."""
+
+    servers: str
+    topic: str
+    group: str
+    leader: str
+    type_prefix: str
+    dead_letters: str
+    event_of: Callable[[str, bytes], Any]  # of a message's type and value; raises ValueError
+    session_ms: int  # of silence, after which others get its partitions
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What every consumer of it is made with."""
+        return {
+            "bootstrap.servers": self.servers,
+            "group.id": self.group,
+            "enable.auto.offset.store": False,
+            "allow.auto.create.topics": False,
+            "auto.offset.reset": "earliest",
+            "socket.timeout.ms": _ANSWER_MS,
+            **QUIET,
+        }
+
+
+class Gap(Exception):
+    """Messages are missing: nobody knows what they said, so nothing after them is taken."""
+
+
+class Unreadable(Exception):
+    """A message of ours that can't be read."""
+
+
+class Taken(NamedTuple):
+    """Events with their places in the log, and where it stands with them.
+
+    ``fault`` is what is the matter with ``message``, which comes next and can't be taken.
+    """
+
+    entries: list[Entry]
+    upto: int
+    fault: Exception | None = None
+    message: Message | None = None
+
+
+def take(
+    source: Source,
+    messages: Iterable[Message],
+    position: int,
+    partitions: int,
+    not_ours: Callable[[Message, str], None],
+) -> Taken:
+    """What messages of a partition add to what is had up to ``position``, as far as it goes.
+
+    ``not_ours`` gets those of others, and why. Raises CannotFollow where one was published to
+    another number of partitions: what is had in this one is something else then.
+    """
+    entries: list[Entry] = []
+    for message in messages:
+        try:
+            envelope = Envelope.of(message, f"/{source.leader}", source.type_prefix)
+        except NotOurs as fault:
+            not_ours(message, str(fault))
+            continue
+        if envelope.partitions != partitions:
+            raise CannotFollow(
+                f"the topic {source.topic} has {partitions} partitions, and messages for"
+                f" {envelope.partitions}"
+            )
+        if envelope.position <= position:
+            continue
+        if envelope.predecessor > position:
+            gap = Gap(
+                f"nothing is there after {position} and up to {envelope.predecessor}: the rest"
+                " can be had from the store, by `ome rebuild`"
+            )
+            return Taken(entries, position, gap, message)
+        if envelope.type != PROGRESS:
+            try:
+                event = source.event_of(envelope.type, message.value() or b"")
+            except Exception as error:  # noqa: BLE001 - it is told
+                unreadable = Unreadable(f"{envelope.position}, {envelope.type}: {error}")
+                return Taken(entries, position, unreadable, message)
+            entries.append((envelope.position, event))
+        position = envelope.position
+    return Taken(entries, position)

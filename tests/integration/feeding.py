@@ -1,0 +1,114 @@
+"""What tests of views that are fed from Kafka share: engines, and messages by hand."""
+
+import json
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from subprocess import DEVNULL, PIPE, Popen
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer
+from confluent_kafka import TopicPartition as Place
+
+from interface.engine import Engine, MakeFollowing
+from interface.following import Following
+from interface.kafka import consuming, publishing
+from interface.settings import Settings
+from system import FOLLOWERS, VIEWS, Market, followings
+from tests.integration.conftest import Venue, has_followed_all
+from tests.integration.service import eventually
+
+VIEW_NAMES = tuple(view.name for view in VIEWS.values())
+MARKET = [name for name in FOLLOWERS if name not in VIEW_NAMES]
+SECONDS = 30
+
+
+def market(venue: Venue, settings: Settings) -> Engine:
+    """Matching, Orders, and the publishers."""
+    return Engine(venue.env, names=MARKET, others=publishing(settings, venue.env))
+
+
+def views(venue: Venue, settings: Settings, names: Collection[str] = VIEW_NAMES) -> Engine:
+    """Views that are fed from Kafka."""
+    return Engine(venue.env, names=names, make=consuming(settings, names), batch_size=50)
+
+
+def views_of_the_store(venue: Venue, make: MakeFollowing = Following) -> Engine:
+    return Engine(venue.env, names=VIEW_NAMES, make=make)
+
+
+def trade(venue: Venue, times: int = 5) -> None:
+    for _ in range(times):
+        for asset in ("BTC-USD", "ETH-USD", "SOL-USD", "DOGE-USD"):
+            venue.buy(100, 2, asset=asset)
+            venue.sell(100, 1, asset=asset)
+
+
+def settled(venue: Venue) -> None:
+    """Waits until everybody has followed everything, and everything is right."""
+    eventually(lambda: has_followed_all(venue.market), SECONDS, lambda: _behind(venue.market))
+    assert venue.difference() is None
+
+
+def _behind(market: Market) -> str:
+    return str({app.name: app.pending(leader, 1) for app, leader in followings(market)})
+
+
+def messages(servers: str, topic: str) -> list[Message]:
+    """All that is on a topic, partition by partition, in order."""
+    consumer = Consumer(
+        {"bootstrap.servers": servers, "group.id": "any", "enable.partition.eof": True}
+    )
+    try:
+        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        consumer.assign([Place(topic, number, OFFSET_BEGINNING) for number in numbers])
+        found: dict[int, list[Message]] = {number: [] for number in numbers}
+        ends = 0
+        while ends < len(numbers):
+            message = consumer.poll(10)
+            assert message is not None
+            if (error := message.error()) is None:
+                found[partition(message)].append(message)
+            else:
+                assert error.code() == KafkaError._PARTITION_EOF
+                ends += 1
+        return [message for number in numbers for message in found[number]]
+    finally:
+        consumer.close()
+
+
+def partition(message: Message) -> int:
+    number = message.partition()
+    assert number is not None
+    return number
+
+
+def headers(message: Message) -> dict[str, str]:
+    return {name: value.decode() for name, value in message.headers() or []}  # type: ignore[union-attr]
+
+
+def send(servers: str, topic: str, number: int, value: bytes, heads: dict[str, str]) -> None:
+    """A message by somebody's hand."""
+    producer = Producer({"bootstrap.servers": servers})
+    producer.produce(topic, value, partition=number, headers=dict(heads))
+    assert producer.flush(10) == 0
+
+
+@contextmanager
+def worker(
+    venue: Venue, settings: Settings, names: Collection[str] = VIEW_NAMES
+) -> "Iterator[Popen[str]]":
+    """A process that runs followers which are fed from Kafka; see feeder.py."""
+    what = {"env": venue.env, "settings": settings.model_dump(mode="json"), "names": [*names]}
+    with Popen(
+        [sys.executable, "-m", "tests.integration.feeder", json.dumps(what)],
+        stdin=DEVNULL,
+        stdout=PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "started\n"
+            yield process
+        finally:
+            process.kill()
