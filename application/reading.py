@@ -4,7 +4,7 @@ An event comes back as it was stored. What a message does not carry is the same 
 event of its type, or follows from what it does carry.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, get_type_hints
 
@@ -36,6 +36,15 @@ def event_of(message_type: str, value: bytes) -> Any:
         return read(value)
     except (ValueError, RecursionError) as error:
         raise NotAMessage(f"{message_type} can't be read: {error}") from error
+
+
+def types_beside(topics: Collection[str]) -> frozenset[str]:
+    """The types of messages of events that have none of these topics; no topics: none."""
+    return frozenset(
+        versioned(form.name)
+        for event, form in FORMS.items()
+        if topics and event.TOPIC not in topics  # type: ignore[attr-defined]
+    )
 
 
 def units(number: Amount) -> int:

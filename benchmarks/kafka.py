@@ -182,6 +182,7 @@ def measure(runs: int, count: int, partitions: int, rate: int, seconds: int) -> 
         "kafka",
         {
             "runs": runs,
+            "orders": count,
             "events": places.events,
             "partitions": partitions,
             "rate": rate,

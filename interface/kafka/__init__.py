@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from application.persistence.following import BatchFollower
 from application.persistence.locks import alone
 from application.publishing import FEEDS
-from application.reading import event_of
+from application.reading import event_of, types_beside
 from interface.engine import Followings, MakeFollowing, Others
 from interface.following import Following
 from interface.kafka.consuming import Consuming
@@ -46,24 +46,25 @@ def consuming(settings: Settings, names: Collection[str]) -> MakeFollowing:
     ) -> Following:
         if follower.name not in names:
             return Following(follower, leader, batch_size, stopping)
-        source = source_of(settings, leader, follower.name)
+        source = source_of(settings, leader, follower)
         return Consuming(follower, batch_size, stopping, source)
 
     return make
 
 
-def source_of(settings: Settings, leader: str, consumer: str) -> Source:
-    """Where a consumer finds the log of a leader."""
+def source_of(settings: Settings, leader: str, follower: BatchFollower) -> Source:
+    """Where a follower finds the log of a leader."""
     assert settings.kafka_bootstrap_servers is not None  # noqa: S101 - the caller has looked
     prefix = settings.kafka_topic_prefix
     log_topic, *_ = FEEDS[leader].topics
     return Source(
         servers=settings.kafka_bootstrap_servers,
         topic=prefix + log_topic,
-        group=prefix + consumer,
+        group=prefix + follower.name,
         leader=leader,
         type_prefix=settings.kafka_type_prefix,
         dead_letters=prefix + DEAD_LETTERS,
         event_of=event_of,
+        passed_over=types_beside(follower.topics),
         session_ms=int(settings.kafka_session_seconds * 1000),
     )

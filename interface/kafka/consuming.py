@@ -160,16 +160,14 @@ class Consuming(Following):
     def _apply(self, partition: int, entries: Sequence[Entry], upto: int) -> None:
         if upto == self._mine[partition]:
             return
-        topics = self.follower.topics
-        wanted = [entry for entry in entries if not topics or entry[1].TOPIC in topics]
         try:
-            self.follower.process_part(self.leader, partition, wanted, upto)
+            self.follower.process_part(self.leader, partition, entries, upto)
         except _ELSEWHERE:
             raise
         except Exception:
             if not isinstance(self.follower, View):
                 raise
-            self._apply_up_to_the_fault(partition, wanted, upto)
+            self._apply_up_to_the_fault(partition, entries, upto)
         self._mine[partition] = upto
         self._begun.pop(partition, None)
 

@@ -1,6 +1,6 @@
 """What the messages of one partition say of a log, from a position on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Message
@@ -24,6 +24,7 @@ class Source(NamedTuple):
     type_prefix: str
     dead_letters: str
     event_of: Callable[[str, bytes], Any]  # of a message's type and value; raises ValueError
+    passed_over: Collection[str]  # types of messages that the follower has no use for
     session_ms: int  # of silence, after which others get its partitions
 
     @property
@@ -92,7 +93,7 @@ def take(
                 " can be had from the store, by `ome rebuild`"
             )
             return Taken(entries, position, gap, message)
-        if envelope.type != PROGRESS:
+        if envelope.type != PROGRESS and envelope.type not in source.passed_over:
             try:
                 event = source.event_of(envelope.type, message.value() or b"")
             except Exception as error:  # noqa: BLE001 - it is told
