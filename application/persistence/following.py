@@ -6,7 +6,7 @@ With nothing waiting, a batch is one event.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -27,7 +27,14 @@ from eventsourcing.utils import Environment, EnvType
 from application.persistence.connection import KEEP_ALIVE
 from application.persistence.log import Entry, SharedLog
 from application.persistence.mapper import JSONMapper
-from application.persistence.partitions import Reach, merge, part, partition_of, split
+from application.persistence.partitions import (
+    Reach,
+    merge,
+    part,
+    partition_of,
+    pass_over,
+    split,
+)
 from application.persistence.position import Advance
 from application.persistence.recorder import EventRecorder
 
@@ -133,6 +140,23 @@ class BatchFollower(Follower[UUID]):
             except BaseException:
                 self.forget()
                 raise
+
+    def pass_parts(self, leader_name: str, upto: Mapping[int, int]) -> None:
+        """Goes on, in one transaction, where partitions had nothing for it up to there.
+
+        A partition is told of all that happens in the others: one transaction for each would
+        be most of the work. Raises as ``process_part`` does.
+        """
+        names = {part(leader_name, number): position for number, position in upto.items()}
+        with self.processing_lock:
+            try:
+                moves = [Advance(name, to, self._positions[name]) for name, to in names.items()]
+                pass_over(self.recorder, moves)
+                self._positions.update(names)
+            except BaseException:
+                self.forget()
+                raise
+        cast("Any", self.recorder).wake(leader=next(iter(names)))
 
     def take_parts(self, leader_name: str, partitions: int) -> Sequence[int]:
         """Has it go on by partition; gives its position in each.

@@ -6,14 +6,14 @@ assets is done up to there. The smallest is how far it has come as a whole.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import living_connection
-from application.persistence.position import PositionMoved
+from application.persistence.position import Advance, PositionMoved
 
 _MARK: Final = "#"
 
@@ -21,6 +21,11 @@ _MARK: Final = "#"
 # part of that.
 FLOOR: Final = """SELECT min(notification_id) FROM {tracking}
     WHERE split_part(application_name, '#', 1) = split_part({leader}, '#', 1)"""
+
+
+_MOVES: Final = """UPDATE {} SET notification_id = upto
+    FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS move (name, since, upto)
+    WHERE application_name = name AND notification_id = since"""
 
 
 def partition_of(key: str, partitions: int) -> int:
@@ -88,6 +93,22 @@ def merge(recorder: Any, leader: str) -> None:
         if len(set(reach.positions)) != 1:
             raise PositionMoved(f"{leader} is still being followed by partition")
         _replace(cursor, table, leader, {leader: reach.positions[0]})
+
+
+def pass_over(recorder: Any, moves: Sequence[Advance]) -> None:
+    """Moves a follower on, over what is nothing to it, in all of its parts or none.
+
+    The commit does not wait for the disk: what is lost is passed over again. Raises
+    PositionMoved.
+    """
+    arguments = list(map(list, zip(*(move.arguments for move in moves), strict=True)))
+    with living_connection(recorder.datastore) as connection, connection.transaction():
+        connection.execute("SET LOCAL synchronous_commit TO off")
+        moved = connection.execute(SQL(_MOVES).format(_table(recorder)), arguments).rowcount
+        if moved != len(moves):
+            raise PositionMoved(
+                f"{len(moves) - moved} of {len(moves)} parts are not there any more"
+            )
 
 
 def _table(recorder: Any) -> Identifier:

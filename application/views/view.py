@@ -104,6 +104,11 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             if copied:
                 cursor.execute("COMMIT")
 
+    def wake(self, *, leader: str) -> None:
+        """Tells who listens how far the view has come."""
+        statement = self.sql(_WAKE)
+        self.query(statement, {"channel": self.channel_name, "leader": leader})
+
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         """What events do to the rows, by the names of steps and tables.
 
@@ -220,6 +225,7 @@ _INSERT: Final = """INSERT INTO {schema}.{table}
     SELECT * FROM json_populate_recordset(NULL::{schema}.{table}, {rows})"""
 
 _POSITION = FLOOR.replace("{leader}", "%(leader)s")
+_WAKE = "SELECT pg_notify(%(channel)s, ':' || ({position}))".replace("{position}", _POSITION)
 
 _PARKED_TABLE = "CREATE TABLE IF NOT EXISTS {schema}.parked (reason text NOT NULL)"
 

@@ -55,6 +55,7 @@ class Consuming(Following):
         self._dead_letters = DeadLetters(source.servers, source.dead_letters, source.group)
         self._partitions = 0
         self._mine: dict[int, int] = {}  # partition -> position
+        self._passed: dict[int, int] = {}  # where there is nothing for it, up to a position
         self._begun: dict[int, int] = {}  # partition -> offset that was gone back to
 
     def work(self) -> None:
@@ -127,18 +128,26 @@ class Consuming(Following):
         if not self._mine:
             self._mine = dict(enumerate(self.follower.take_parts(self.leader, self._partitions)))
         # Some may have been taken from us since the first message came.
-        for partition in {each.partition for each in consumer.assignment()} & received.keys():
-            self._process(consumer, partition, received[partition])
+        ours = {each.partition for each in consumer.assignment()} & received.keys()
+        self._passed.clear()
+        done = [number for number in ours if self._process(consumer, number, received[number])]
+        if self._passed:
+            self.follower.pass_parts(self.leader, self._passed)
+            self._mine.update(self._passed)
+        for partition in done:
+            consumer.store_offsets(message=received[partition][-1])
         self.works_again()
 
-    def _process(self, consumer: Consumer, partition: int, messages: Sequence[Message]) -> None:
+    def _process(self, consumer: Consumer, partition: int, messages: Sequence[Message]) -> bool:
+        """False where what is missing has to be read before. Raises Standstill."""
         position, not_ours = self._mine[partition], self._dead_letters.send
         taken = take(self._source, messages, position, self._partitions, not_ours)
         self._apply(partition, taken.entries, taken.upto)
         if taken.fault is None:
-            consumer.store_offsets(message=messages[-1])
-        elif not isinstance(taken.fault, Gap) or not self._go_back(consumer, taken):
+            return True
+        if not isinstance(taken.fault, Gap) or not self._go_back(consumer, taken):
             raise Standstill(f"{self._part(partition)} {taken.fault}") from taken.fault
+        return False
 
     def _go_back(self, consumer: Consumer, taken: Taken) -> bool:
         """What is missing may stand before where Kafka began; False: it does not.
@@ -160,6 +169,10 @@ class Consuming(Following):
     def _apply(self, partition: int, entries: Sequence[Entry], upto: int) -> None:
         if upto == self._mine[partition]:
             return
+        self._begun.pop(partition, None)
+        if not entries:
+            self._passed[partition] = upto
+            return
         try:
             self.follower.process_part(self.leader, partition, entries, upto)
         except _ELSEWHERE:
@@ -169,7 +182,6 @@ class Consuming(Following):
                 raise
             self._apply_up_to_the_fault(partition, entries, upto)
         self._mine[partition] = upto
-        self._begun.pop(partition, None)
 
     def _apply_up_to_the_fault(self, partition: int, entries: Sequence[Entry], upto: int) -> None:
         """Event by event, up to the one that can't be applied. Raises Standstill there."""

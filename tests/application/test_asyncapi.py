@@ -77,6 +77,7 @@ HEADERS = {
     "ce_time": "2024-02-09T12:00:00.000001Z",
     "ce_position": "17",
     "ce_predecessor": "0",
+    "ce_partitions": "8",
 }
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from subprocess import DEVNULL, PIPE, Popen
-from typing import Any
+from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer
 from confluent_kafka import TopicPartition as Place
@@ -84,7 +84,8 @@ def partition(message: Message) -> int:
 
 
 def headers(message: Message) -> dict[str, str]:
-    return {name: value.decode() for name, value in message.headers() or []}  # type: ignore[union-attr]
+    found = cast("dict[str, bytes]", dict(message.headers() or ()))
+    return {name: value.decode() for name, value in found.items()}
 
 
 def send(servers: str, topic: str, number: int, value: bytes, heads: dict[str, str]) -> None:

@@ -141,6 +141,7 @@ def test_a_message_is_a_cloudevent_with_its_place_in_the_log(
         "ce_time": "2024-02-09T12:00:01Z",
         "ce_position": str(position),
         "ce_predecessor": "0",
+        "ce_partitions": "3",
     }
     for partition, message in messages.items():
         assert message.key is None

@@ -4,17 +4,14 @@ import signal
 
 import pytest
 
-from application.matching import Matching
 from application.persistence.partitions import Reach
 from application.reading import event_of
-from interface.engine import Engine
-from interface.kafka import consuming, publishing
 from interface.kafka.envelope import Envelope
 from interface.kafka.sender import PROGRESS
 from interface.kafka.topics import create, topics_of
 from interface.settings import Settings
-from system import FOLLOWERS, followings
-from tests.integration.conftest import Venue, at_work, has_followed_all
+from system import followings
+from tests.integration.conftest import Venue, at_work
 from tests.integration.feeding import (
     SECONDS,
     VIEW_NAMES,
@@ -142,7 +139,7 @@ def had(settings: Settings, leader: str) -> tuple[list, int]:
     prefix = settings.kafka_topic_prefix
     mine: dict[int, int] = {}
     taken, dropped = [], 0
-    for message in messages(settings.kafka_bootstrap_servers, prefix + topic):
+    for message in messages(str(settings.kafka_bootstrap_servers), prefix + topic):
         envelope = Envelope.of(message, f"/{leader}", settings.kafka_type_prefix)
         position = mine.get(partition(message), 0)
         if envelope.position <= position:
@@ -151,30 +148,5 @@ def had(settings: Settings, leader: str) -> tuple[list, int]:
         assert envelope.predecessor <= position
         mine[partition(message)] = envelope.position
         if envelope.type != PROGRESS:
-            taken.append((envelope.position, event_of(envelope.type, message.value())))
+            taken.append((envelope.position, event_of(envelope.type, message.value() or b"")))
     return taken, dropped
-
-
-def test_matching_in_shards_decides_every_command_once(venue: Venue, settings: Settings) -> None:
-    """Three workers, of which one joins later, and one leaves."""
-    rest = [name for name in FOLLOWERS if name != Matching.name]
-    first, second, third = (matching(venue, settings) for _ in range(3))
-    others = Engine(
-        venue.env,
-        names=rest,
-        others=publishing(settings, venue.env),
-        make=consuming(settings, VIEW_NAMES),
-    )
-    with at_work(others, first, second):
-        trade(venue)
-        eventually(lambda: has_followed_all(venue.market), 30)
-        with at_work(third):
-            trade(venue)
-        first.stop()
-        trade(venue)
-        settled(venue)
-
-
-def matching(venue: Venue, settings: Settings) -> Engine:
-    names = [Matching.name]
-    return Engine(venue.env, names=names, make=consuming(settings, names))

@@ -52,6 +52,10 @@ class Cluster:
     ) -> None:
         self.kill()
 
+    @property
+    def pids(self) -> list[int]:
+        return [program.pid for program in self._programs]
+
     def start(self) -> None:
         """Start, or start again, and wait until every partition is served.
 

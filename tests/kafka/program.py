@@ -55,6 +55,12 @@ class Program:
             )
         self.wait_until(self._answers)
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Wait for it; raise RuntimeError with what the program said when it ends before."""
         deadline = time.monotonic() + _START_SECONDS
