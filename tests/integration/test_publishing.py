@@ -190,7 +190,7 @@ def test_two_publishers_at_once_say_the_same_and_nothing_twice(
     venue: Venue, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the lock is of no use: positions that move by compare-and-set are enough."""
-    monkeypatch.setattr(engines, "try_lock", lambda *_: True)
+    monkeypatch.setattr(engines, "try_lock", lambda *_, **__: True)
     others = publishing(settings, venue.env)
     pair = [Engine(venue.env, batch_size=2, names=(), others=others) for _ in range(2)]
     with at_work(*pair):
