@@ -66,9 +66,10 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     env = database_env(url)
     _when_postgres_answers(lambda: create_tables(env))
     if role in ENGINES:
-        if settings.keep_to_one_cpu:
-            # HTTP workers count from the other end. Of the parts there may be any number.
-            keep_to_one_cpu(-1 if role == "engine" else os.getpid())
+        if settings.keep_to_one_cpu and role == "engine":
+            # HTTP workers count from the other end. Of the parts there may be any number on a
+            # machine, which know nothing of each other.
+            keep_to_one_cpu(-1)
         return _run_engine(settings, env, role)
     if role == "snapshots":
         _run_snapshots(settings, env)

@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     )
     keep_to_one_cpu: bool = Field(
         default=True,
-        description="Whether each process of ours runs on one core only, which is faster.",
+        description="Whether each HTTP worker, and the engine, runs on one core, which is faster.",
     )
     batch_size: int = Field(
         default=500,
