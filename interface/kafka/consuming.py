@@ -8,9 +8,10 @@ the group of consumers, and joins it again from what is stored.
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -24,12 +25,13 @@ from application.views.view import View
 from interface.following import Following
 from interface.kafka.dead_letters import DeadLetters
 from interface.kafka.reading import Gap, Source, Taken, take
-from interface.kafka.topics import KafkaAway
+from interface.kafka.topics import Found, KafkaAway
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.2  # how soon a stop is noticed
 _ASK_SECONDS: Final = 2
+_LOOK_SECONDS: Final = 5.0  # from look to look whether the topic is still the same
 _HANGING_MS: Final = 60_000  # after which others get the partitions of a worker that hangs
 _PARKED_SECONDS: Final = 5.0
 _BACK: Final = 10_000  # messages, at first
@@ -53,7 +55,8 @@ class Consuming(Following):
         super().__init__(follower, source.leader, batch_size, stopping)
         self._source = source
         self._dead_letters = DeadLetters(source.servers, source.dead_letters, source.group)
-        self._partitions = 0
+        self._topic = Found("", 0)
+        self._looked = 0.0
         self._mine: dict[int, int] = {}  # partition -> position
         self._passed: dict[int, int] = {}  # where there is nothing for it, up to a position
         self._begun: dict[int, int] = {}  # partition -> offset that was gone back to
@@ -97,7 +100,8 @@ class Consuming(Following):
             }
         )
         try:
-            self._partitions = count_partitions(consumer, self._source.topic)
+            self._topic = self._source.find()
+            self._looked = time.monotonic()
             consumer.subscribe(
                 [self._source.topic],
                 on_assign=self._forget,
@@ -117,6 +121,7 @@ class Consuming(Following):
 
     def _take(self, consumer: Consumer) -> None:
         """What has come, or nothing if nothing comes for a moment."""
+        self._look_at_topic()
         first = consumer.poll(_POLL_SECONDS)
         if first is None:
             return
@@ -126,7 +131,9 @@ class Consuming(Following):
                 raise KafkaException(error)
             received[cast("int", message.partition())].append(message)
         if not self._mine:
-            self._mine = dict(enumerate(self.follower.take_parts(self.leader, self._partitions)))
+            self._mine = dict(
+                enumerate(self.follower.take_parts(self.leader, self._topic.partitions))
+            )
         # Some may have been taken from us since the first message came.
         ours = {each.partition for each in consumer.assignment()} & received.keys()
         self._passed.clear()
@@ -138,10 +145,23 @@ class Consuming(Following):
             consumer.store_offsets(message=received[partition][-1])
         self.works_again()
 
+    def _look_at_topic(self) -> None:
+        """Of a topic that is made anew a consumer notices nothing, or reads some partitions only.
+
+        Raises CannotFollow: who joins anew has no part in what the old one was.
+        """
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        with suppress(KafkaAway):  # which the consumer finds out as well
+            if self._source.find() == self._topic:
+                return
+            raise CannotFollow(f"the topic {self._source.topic} is another than it was")
+
     def _process(self, consumer: Consumer, partition: int, messages: Sequence[Message]) -> bool:
         """False where what is missing has to be read before. Raises Standstill."""
         position, not_ours = self._mine[partition], self._dead_letters.send
-        taken = take(self._source, messages, position, self._partitions, not_ours)
+        taken = take(self._source, messages, position, self._topic.partitions, not_ours)
         self._apply(partition, taken.entries, taken.upto)
         if taken.fault is None:
             return True
@@ -185,7 +205,7 @@ class Consuming(Following):
 
     def _apply_up_to_the_fault(self, partition: int, entries: Sequence[Entry], upto: int) -> None:
         """Event by event, up to the one that can't be applied. Raises Standstill there."""
-        stored = self.follower.take_parts(self.leader, self._partitions)
+        stored = self.follower.take_parts(self.leader, self._topic.partitions)
         if stored[partition] != self._mine[partition]:
             raise PositionMoved(f"{self._part(partition)} is at {stored[partition]} already")
         for position, event in entries:
@@ -200,14 +220,6 @@ class Consuming(Following):
 
     def _part(self, partition: int) -> str:
         return part(self.leader, partition)
-
-
-def count_partitions(consumer: Consumer, topic: str) -> int:
-    """Of a topic, at least one. Raises CannotFollow where it is not there."""
-    found = consumer.list_topics(topic, timeout=_ASK_SECONDS).topics[topic]
-    if not found.partitions:
-        raise CannotFollow(f"the topic {topic} is not there: `ome kafka init` makes it")
-    return len(found.partitions)
 
 
 def _raise_if_away(error: KafkaError) -> None:

@@ -9,7 +9,7 @@ from application.persistence.following import CannotFollow
 from application.persistence.log import Entry
 from interface.kafka.envelope import Envelope, NotOurs
 from interface.kafka.sender import PROGRESS
-from interface.kafka.topics import QUIET
+from interface.kafka.topics import QUIET, Found, describe
 
 _ANSWER_MS: Final = 3_000  # for a broker: who leaves the group, as at the end, waits for it
 
@@ -26,6 +26,13 @@ class Source(NamedTuple):
     event_of: Callable[[str, bytes], Any]  # of a message's type and value; raises ValueError
     passed_over: Collection[str]  # types of messages that the follower has no use for
     session_ms: int  # of silence, after which others get its partitions
+
+    def find(self) -> Found:
+        """The topic as it is. Raises CannotFollow where it is not there, or Kafka is away."""
+        found = describe(self.servers, [self.topic])
+        if self.topic not in found:
+            raise CannotFollow(f"the topic {self.topic} is not there: `ome kafka init` makes it")
+        return found[self.topic]
 
     @property
     def config(self) -> dict[str, Any]:

@@ -37,6 +37,11 @@ def views_of_the_store(venue: Venue, make: MakeFollowing = Following) -> Engine:
     return Engine(venue.env, names=VIEW_NAMES, make=make)
 
 
+def servers(settings: Settings) -> str:
+    assert settings.kafka_bootstrap_servers is not None
+    return settings.kafka_bootstrap_servers
+
+
 def trade(venue: Venue, times: int = 5) -> None:
     for _ in range(times):
         for asset in ("BTC-USD", "ETH-USD", "SOL-USD", "DOGE-USD"):
@@ -84,8 +89,8 @@ def partition(message: Message) -> int:
 
 
 def headers(message: Message) -> dict[str, str]:
-    found = cast("dict[str, bytes]", dict(message.headers() or ()))
-    return {name: value.decode() for name, value in found.items()}
+    found = cast("list[tuple[str, bytes]]", message.headers())
+    return {name: value.decode() for name, value in found}
 
 
 def send(servers: str, topic: str, number: int, value: bytes, heads: dict[str, str]) -> None:

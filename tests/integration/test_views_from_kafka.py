@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from application.persistence.log import Entry
 from application.persistence.partitions import Reach
 from application.reading import event_of
 from interface.kafka.envelope import Envelope
@@ -18,6 +19,7 @@ from tests.integration.feeding import (
     market,
     messages,
     partition,
+    servers,
     settled,
     trade,
     views,
@@ -133,13 +135,13 @@ def all_is_published(venue: Venue, settings: Settings) -> bool:
     )
 
 
-def had(settings: Settings, leader: str) -> tuple[list, int]:
+def had(settings: Settings, leader: str) -> tuple[list[Entry], int]:
     """The events that a consumer of the log takes from its topic, and what it drops."""
     topic = {"Orders": "orders.events", "Matching": "book.events"}[leader]
     prefix = settings.kafka_topic_prefix
     mine: dict[int, int] = {}
     taken, dropped = [], 0
-    for message in messages(str(settings.kafka_bootstrap_servers), prefix + topic):
+    for message in messages(servers(settings), prefix + topic):
         envelope = Envelope.of(message, f"/{leader}", settings.kafka_type_prefix)
         position = mine.get(partition(message), 0)
         if envelope.position <= position:

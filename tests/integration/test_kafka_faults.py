@@ -1,0 +1,309 @@
+"""What goes wrong around views that are fed from Kafka: nothing is lost, nothing comes twice."""
+
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import AdminClient
+
+from application.persistence.partitions import partition_of
+from interface.kafka.topics import create, topics_of
+from interface.settings import Settings
+from system import VIEWS
+from tests.integration.conftest import Venue, at_work
+from tests.integration.feeding import (
+    SECONDS,
+    headers,
+    market,
+    messages,
+    partition,
+    send,
+    servers,
+    settled,
+    trade,
+    views,
+)
+from tests.integration.service import eventually
+from tests.integration.test_rebuilding import rebuild_now
+from tests.kafka.broker import Broker
+from tests.kafka.sharing import Kafka
+
+PREFIX = "com.ordermatchingengine"
+
+
+def on(servers: str, prefix: str, partitions: int = 3) -> Settings:
+    settings = Settings(
+        kafka_bootstrap_servers=servers,
+        kafka_topic_prefix=prefix,
+        kafka_partitions=partitions,
+    )
+    create(servers, topics_of(settings))
+    return settings
+
+
+@pytest.fixture
+def settings(kafka: Kafka, topic_prefix: str) -> Settings:
+    return on(kafka.bootstrap_servers, topic_prefix)
+
+
+def delete(settings: Settings, *names: str) -> None:
+    admin = AdminClient({"bootstrap.servers": servers(settings)})
+    topics = [settings.kafka_topic_prefix + name for name in names]
+    for deleted in admin.delete_topics(topics).values():
+        deleted.result()
+
+
+LOGS = ("orders.events", "book.events", "trades")
+
+
+def test_what_is_not_ours_is_put_aside_with_its_reason(venue: Venue, settings: Settings) -> None:
+    orders = settings.kafka_topic_prefix + "orders.events"
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        send(servers(settings), orders, 1, b"hello", {})
+        trade(venue)
+        settled(venue)
+        letters = settings.kafka_topic_prefix + "dead-letters"
+        eventually(lambda: messages(servers(settings), letters) != [], SECONDS)
+    [letter] = messages(servers(settings), letters)
+    assert letter.value() == b"hello"
+    said = headers(letter)
+    assert said.pop("offset").isdigit()
+    assert said == {
+        "reason": "it has no header ce_specversion",
+        "consumer": settings.kafka_topic_prefix + "OrderView",
+        "topic": orders,
+        "partition": "1",
+    }
+
+
+def place_of(venue: Venue, settings: Settings, asset: str) -> tuple[int, int]:
+    """An asset's partition, and the position that all partitions of Orders' log have."""
+    last = venue.market.orders.recorder.max_notification_id()
+    assert last is not None
+    return partition_of(asset, settings.kafka_partitions), last
+
+
+def test_a_view_stands_before_what_it_cannot_read_until_it_is_made_anew(
+    venue: Venue, settings: Settings
+) -> None:
+    """The publisher has lost its way: what it sends next says less than it should."""
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        settled(venue)
+    number, last = place_of(venue, settings, "BTC-USD")
+    fake = {
+        "ce_specversion": "1.0",
+        "ce_source": "/Orders",
+        "ce_type": f"{PREFIX}.order.placed.v1",
+        "ce_position": str(last + 1),
+        "ce_predecessor": str(last),
+        "ce_partitions": "3",
+    }
+    send(servers(settings), settings.kafka_topic_prefix + "orders.events", number, b"{", fake)
+    view = venue.market.order_view.recorder
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        eventually(lambda: view.parked() is not None, SECONDS)
+        reason = view.parked()
+        assert reason is not None
+        assert reason.startswith(f"Orders#{number} {last + 1}, order.placed.v1: ")
+        others = (venue.market.book_view, venue.market.trade_view)
+        eventually(lambda: not any(each.pending("Matching", 1) for each in others), SECONDS)
+        assert view.parked() == reason  # whatever comes in other partitions
+        assert venue.difference() is None
+        rebuild_now(venue, "orders")
+        trade(venue)
+        settled(venue)
+        assert view.parked() is None
+
+
+def test_a_view_stands_before_what_it_cannot_apply_and_what_comes_before_is_applied(
+    venue: Venue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = VIEWS["orders"].recorder_class.changes
+
+    def fail(recorder: Any, entries: Any) -> Any:
+        if any(getattr(event, "user_id", "") == "poison" for _, event in entries):
+            raise ArithmeticError("no")
+        return changes(recorder, entries)
+
+    monkeypatch.setattr(VIEWS["orders"].recorder_class, "changes", fail)
+    first, poison, last = [venue.buy(100, 1, user_id=user) for user in ("a", "poison", "b")]
+    view = venue.market.order_view.recorder
+    with at_work(market(venue, settings), views(venue, settings)):
+        eventually(lambda: view.parked() is not None, SECONDS)
+        number, _ = place_of(venue, settings, "BTC-USD")
+        assert view.parked() == f"Orders#{number} 2, order.placed: ArithmeticError: no"
+        assert view.order(first) is not None
+        assert view.order(poison) is None
+        monkeypatch.undo()
+        settled(venue)
+        assert view.parked() is None
+        assert view.order(last) is not None
+
+
+def test_positions_that_were_lost_in_a_crash_are_read_again(
+    venue: Venue, settings: Settings
+) -> None:
+    """Kafka's offsets are ahead of PostgreSQL then."""
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        settled(venue)
+        before = rows(venue)
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        settled(venue)
+    put_back(venue, before)
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        settled(venue)
+
+
+_TABLES = ("trades", "tradeview_tracking")
+
+
+def rows(venue: Venue) -> dict[str, list[dict[str, Any]]]:
+    with venue.connect() as connection:
+        return {
+            table: connection.execute(f"SELECT * FROM trade_view.{table}").fetchall()
+            for table in _TABLES
+        }
+
+
+def put_back(venue: Venue, before: dict[str, list[dict[str, Any]]]) -> None:
+    with venue.connect() as connection, connection.cursor() as cursor:
+        for table, found in before.items():
+            cursor.execute(f"DELETE FROM trade_view.{table}")
+            places = ", ".join(["%s"] * len(found[0]))
+            cursor.executemany(
+                f"INSERT INTO trade_view.{table} VALUES ({places})",
+                [list(row.values()) for row in found],
+            )
+
+
+def test_a_view_stands_where_the_beginning_is_gone_until_it_is_made_anew(
+    venue: Venue, settings: Settings
+) -> None:
+    with at_work(market(venue, settings)):
+        trade(venue)
+        name = settings.kafka_topic_prefix + "book.events"
+        eventually(lambda: published(venue, settings), SECONDS)
+        cut_all(settings, name)
+        trade(venue)
+        with at_work(views(venue, settings)):
+            parked = venue.market.trade_view.recorder.parked
+            eventually(lambda: parked() is not None, SECONDS)
+            assert "Matching#" in str(parked())
+            assert "nothing is there after 0 and up to" in str(parked())
+            for view in ("trades", "books"):
+                rebuild_now(venue, view)
+            trade(venue)
+            settled(venue)
+            assert parked() is None
+
+
+def published(venue: Venue, settings: Settings) -> bool:
+    """Whether the publishers have followed everything, and Matching too."""
+    with venue.connect() as connection:
+        positions = connection.execute(
+            "SELECT (SELECT max(notification_id) FROM publisher.matchingpublisher_tracking) AS a,"
+            " (SELECT max(notification_id) FROM matching_events) AS b"
+        ).fetchone()
+    assert positions is not None
+    done = not venue.market.matching.pending("Orders", 1)
+    return done and positions["a"] is not None and positions["a"] == positions["b"]
+
+
+def cut_all(settings: Settings, topic: str) -> None:
+    """As retention does."""
+    admin = AdminClient({"bootstrap.servers": servers(settings)})
+    ends = [
+        Place(topic, number, max((each.offset() or 0) + 1 for each in messages_))
+        for number, messages_ in by_partition(settings, topic).items()
+    ]
+    for deleted in admin.delete_records(ends).values():
+        deleted.result()
+
+
+def by_partition(settings: Settings, topic: str) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for message in messages(servers(settings), topic):
+        found.setdefault(partition(message), []).append(message)
+    return found
+
+
+@pytest.mark.parametrize("partitions", [3, 2, 5])
+def test_topics_are_made_anew_while_all_are_at_work(
+    venue: Venue, settings: Settings, partitions: int
+) -> None:
+    with at_work(market(venue, settings), views(venue, settings), views(venue, settings)):
+        trade(venue)
+        settled(venue)
+        delete(settings, *LOGS)
+        trade(venue)
+        eventually(lambda: made(settings, partitions), SECONDS)
+        trade(venue)
+        settled(venue)
+
+
+def made(settings: Settings, partitions: int) -> bool:
+    """The names of topics that are deleted are taken for a moment."""
+    anew = settings.model_copy(update={"kafka_partitions": partitions})
+    return set(create(servers(settings), topics_of(anew))) != set()
+
+
+def test_postgres_ends_all_sessions(venue: Venue, settings: Settings) -> None:
+    with at_work(market(venue, settings), views(venue, settings)):
+        for _ in range(3):
+            trade(venue, 2)
+            venue.end_all_sessions()
+        trade_when_it_is_back(venue)
+        settled(venue)
+
+
+def trade_when_it_is_back(venue: Venue) -> None:
+    def trades() -> bool:
+        try:
+            trade(venue, 1)
+        except Exception:  # noqa: BLE001 - whatever says that it is away
+            return False
+        return True
+
+    eventually(trades, SECONDS)
+
+
+def test_the_broker_is_away_and_back(
+    venue: Venue, own_broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = on(own_broker.bootstrap_servers, "away.")
+    caplog.set_level("INFO", "interface.following")
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        settled(venue)
+        for leave, come_back in (
+            (own_broker.pause, own_broker.resume),
+            (own_broker.kill, own_broker.start),
+        ):
+            caplog.clear()
+            with at_work(views(venue, settings)):  # who ends meanwhile
+                time.sleep(1)
+                leave()
+            trade(venue)
+            eventually(lambda: len(told(caplog)) >= 3, SECONDS)
+            time.sleep(2)
+            come_back()
+            trade(venue)
+            settled(venue)
+            assert max(Counter(told(caplog)).values()) <= 2  # once by each consumer
+            eventually(lambda: caplog.text.count("following again") >= 3, SECONDS)
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        str(getattr(record, "follower", ""))
+        for record in caplog.records
+        if record.message == "Kafka is away" and getattr(record, "follower", "").endswith("View")
+    ]
