@@ -38,6 +38,7 @@ def on(servers: str, prefix: str, partitions: int = 3) -> Settings:
         kafka_bootstrap_servers=servers,
         kafka_topic_prefix=prefix,
         kafka_partitions=partitions,
+        kafka_session_seconds=1.5,
     )
     create(servers, topics_of(settings))
     return settings
