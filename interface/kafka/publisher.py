@@ -6,6 +6,7 @@ its position tells, and never a gap.
 """
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from threading import Event
 from typing import Any, ClassVar, Final, NamedTuple, cast
@@ -133,6 +134,9 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
         raise NotImplementedError
 
 
+_LOOK_SECONDS: Final = 1.0  # between looks at whether the topics are still the same
+
+
 class Publisher(BatchFollower):
     """Publishes what a feed makes of one leader's log."""
 
@@ -145,7 +149,9 @@ class Publisher(BatchFollower):
         self._leader = leader
         self._feed = feed
         self._kafka = kafka
+        self._names = [kafka.topic_prefix + topic for topic in feed.topics]
         self._topics: dict[str, Found] = {}
+        self._looked = 0.0
         self._sender: Sender | None = None
         self._interrupted = Event()
 
@@ -155,6 +161,8 @@ class Publisher(BatchFollower):
 
     def process_batch(self, leader_name: str, limit: int | None = None) -> int:
         """As its base class's. Raises CannotFollow where Kafka is not as it must be."""
+        if self._sender is not None and time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._look_at_topics()
         if self._sender is None:
             self._sender = self._connect()
         return super().process_batch(leader_name, limit)
@@ -186,11 +194,17 @@ class Publisher(BatchFollower):
         self.forget()
         super().close()
 
+    def _look_at_topics(self) -> None:
+        """Of topics that are made anew a producer notices nothing: all has to be sent again."""
+        self._looked = time.monotonic()
+        if describe(self._kafka.servers, self._names) != self._topics:
+            self.forget()
+
     def _connect(self) -> Sender:
         servers, topic_prefix, type_prefix = self._kafka
-        names = [topic_prefix + topic for topic in self._feed.topics]
-        self._topics = describe(servers, names)
-        for name in names:
+        self._topics = describe(servers, self._names)
+        self._looked = time.monotonic()
+        for name in self._names:
             if name not in self._topics:
                 raise CannotFollow(f"there is no topic {name}: `ome kafka init` makes it")
         if self.recorder.adopt(self._leader, self._topics):

@@ -77,10 +77,10 @@ def take(
 ) -> Taken:
     """What messages of a partition add to what is had up to ``position``, as far as it goes.
 
-    ``not_ours`` gets those of others, and why. Raises CannotFollow where one was published to
-    another number of partitions: what is had in this one is something else then.
+    ``not_ours`` gets those of others, and why.
     """
     entries: list[Entry] = []
+    gap: tuple[Gap, Message] | None = None
     for message in messages:
         try:
             envelope = Envelope.of(message, f"/{source.leader}", source.type_prefix)
@@ -88,18 +88,18 @@ def take(
             not_ours(message, str(fault))
             continue
         if envelope.partitions != partitions:
-            raise CannotFollow(
-                f"the topic {source.topic} has {partitions} partitions, and messages for"
-                f" {envelope.partitions}"
-            )
+            # What is had in this partition is something else then.
+            gap = gap or (_other_partitions(envelope.partitions, partitions), message)
+            continue
         if envelope.position <= position:
+            gap = None if envelope.position == position else gap
             continue
         if envelope.predecessor > position:
-            gap = Gap(
-                f"nothing is there after {position} and up to {envelope.predecessor}: the rest"
-                " can be had from the store, by `ome rebuild`"
-            )
-            return Taken(entries, position, gap, message)
+            # Not the end yet: where a topic was made anew, all is sent again from the beginning,
+            # and may come after what was sent before that was noticed.
+            gap = gap or (_gap(position, envelope.predecessor), message)
+            continue
+        gap = None
         if envelope.type != PROGRESS and envelope.type not in source.passed_over:
             try:
                 event = source.event_of(envelope.type, message.value() or b"")
@@ -108,4 +108,15 @@ def take(
                 return Taken(entries, position, unreadable, message)
             entries.append((envelope.position, event))
         position = envelope.position
-    return Taken(entries, position)
+    return Taken(entries, position, *(gap or ()))
+
+
+def _other_partitions(found: int, partitions: int) -> Gap:
+    return Gap(f"the log was divided among {found} partitions, and the topic has {partitions}")
+
+
+def _gap(position: int, predecessor: int) -> Gap:
+    return Gap(
+        f"nothing is there after {position} and up to {predecessor}: the rest can be had from"
+        " the store, by `ome rebuild`"
+    )
