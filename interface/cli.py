@@ -153,18 +153,42 @@ def events(settings: Settings, order_or_asset: str, *, as_json: bool) -> None:
 
 @main.command()
 @click.argument("view", type=click.Choice(["orders", "books", "trades"]))
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["store", "kafka"]),
+    default="store",
+    help="Where the events are read; what Kafka does not have yet comes from the store.",
+)
 @click.pass_obj
-def rebuild(settings: Settings, view: str) -> None:
+def rebuild(settings: Settings, view: str, source: str) -> None:
     """Build a read model anew from the events, beside the one that serves, and swap."""
     from application.persistence.locks import Busy  # noqa: PLC0415
     from interface import maintenance  # noqa: PLC0415
 
     with _database(settings) as env:
         try:
-            maintenance.rebuild_view(env, view, _progress)
+            if source == "store":
+                maintenance.rebuild_view(env, view, _progress)
+            else:
+                _rebuild_from_kafka(settings, env, view)
         except Busy as error:
             raise UserError(str(error)) from None
     click.echo(f"{view}: rebuilt")
+
+
+def _rebuild_from_kafka(settings: Settings, env: dict[str, str], view: str) -> None:
+    from application.persistence.following import CannotFollow  # noqa: PLC0415
+    from interface import maintenance  # noqa: PLC0415
+    from interface.kafka import filling  # noqa: PLC0415 - only where there is Kafka
+    from interface.kafka.reading import Fault  # noqa: PLC0415
+
+    if settings.kafka_bootstrap_servers is None:
+        raise UserError("KAFKA_BOOTSTRAP_SERVERS is not set")
+    try:
+        maintenance.rebuild_view(env, view, _progress, filling(settings))
+    except (CannotFollow, Fault) as error:
+        raise UserError(f"{view} can't be rebuilt from Kafka: {error}") from None
 
 
 @main.command()

@@ -14,7 +14,7 @@ from application.messages import message
 from application.persistence.snapshot import Snapshot
 from application.verify import Verifier
 from application.verify_snapshots import RecentVerifier
-from application.views.rebuild import rebuild
+from application.views.rebuild import Fill, nothing, rebuild
 from domain.values import book_id
 from interface.database_url import database_env, libpq_env
 from interface.postgres import database
@@ -51,15 +51,15 @@ def book_events(env: Mapping[str, str], asset: str) -> list[str]:
         return [_readable(event) for event in market.matching.events.get(book_id(asset))]
 
 
-def rebuild_view(env: Mapping[str, str], name: str, bar: Bar) -> None:
-    """Raises Busy where the view is being rebuilt already."""
+def rebuild_view(env: Mapping[str, str], name: str, bar: Bar, fill: Fill = nothing) -> None:
+    """Raises Busy where the view is being rebuilt already, and what ``fill`` raises."""
     view_class = VIEWS[name]
     with closing(build(env)) as market:
         leader = market.orders if name == "orders" else market.matching
         with Snapshot.take(env) as snapshot:
             length = snapshot.count(leader.recorder)
         with bar(f"Rebuilding {name}", length) as progress:
-            rebuild(view_class, leader, progress.update)
+            rebuild(view_class, leader, progress.update, fill)
 
 
 def verify_all(env: Mapping[str, str], bar: Bar) -> str | None:

@@ -19,13 +19,23 @@ _LOCK_MILLISECONDS = 100  # who reads waits behind us for no longer than this
 _PAUSE_SECONDS = 0.5
 _BATCH = 4_000  # events: more are hardly quicker, and who serves has to share the disk
 
+Progress = Callable[[int], None]  # told how many events were done
+Fill = Callable[[View, str, Progress], None]  # fills a view with what there is of a leader's log
+
+
+def nothing(_view: View, _leader_name: str, _progress: Progress) -> None:
+    """All comes from the leader."""
+
 
 def rebuild(
     view_class: type[View],
     leader: Application[UUID],
-    progress: Callable[[int], None],
+    progress: Progress,
+    fill: Fill = nothing,
 ) -> None:
     """Replaces a view's schema by one made from all of the leader's events.
+
+    ``fill`` may bring what there is of them elsewhere; what it does not have the leader does.
 
     The living view goes on meanwhile, and whoever reads it notices nothing: it stands
     still only for the last events and the renaming. Its follower then finds the position
@@ -43,6 +53,7 @@ def rebuild(
         with closing(view_class(own_env)) as view:
             view.follow(leader.name, leader.notification_log)
             view.is_handed_events = False
+            fill(view, leader.name, progress)
             _catch_up(view, leader.name, progress)
             while not _swap(connection, view, leader.name, progress):
                 time.sleep(_PAUSE_SECONDS)  # let those through who waited behind us
@@ -53,7 +64,7 @@ def _swap(
     connection: psycopg.Connection[Any],
     view: View,
     leader_name: str,
-    progress: Callable[[int], None],
+    progress: Progress,
 ) -> bool:
     """Puts the new schema in the old one's place; False where a long reader is in the way."""
     schema = view.env["POSTGRES_SCHEMA"].removesuffix(_NEW)
@@ -78,6 +89,6 @@ def _swap(
     return True
 
 
-def _catch_up(view: View, leader_name: str, progress: Callable[[int], None]) -> None:
+def _catch_up(view: View, leader_name: str, progress: Progress) -> None:
     while done := view.process_batch(leader_name, _BATCH):
         progress(done)

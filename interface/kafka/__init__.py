@@ -1,15 +1,18 @@
 """Kafka: what happens is published there, and what is published is put together here."""
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from application.persistence.following import BatchFollower
 from application.persistence.locks import alone
 from application.publishing import FEEDS
 from application.reading import event_of, types_beside
+from application.views.rebuild import Fill
+from application.views.view import View
 from interface.engine import Followings, MakeFollowing, Others
 from interface.following import Following
 from interface.kafka.consuming import Consuming
+from interface.kafka.filling import fill
 from interface.kafka.publisher import Kafka, Publisher
 from interface.kafka.reading import Source
 from interface.kafka.topics import DEAD_LETTERS
@@ -50,6 +53,15 @@ def consuming(settings: Settings, names: Collection[str]) -> MakeFollowing:
         return Consuming(follower, batch_size, stopping, source)
 
     return make
+
+
+def filling(settings: Settings) -> Fill:
+    """Gives what fills a view that is built anew from its leader's topic."""
+
+    def fill_from_topic(view: View, leader: str, progress: Callable[[int], None]) -> None:
+        fill(source_of(settings, leader, view), view, progress)
+
+    return fill_from_topic
 
 
 def source_of(settings: Settings, leader: str, follower: BatchFollower) -> Source:

@@ -48,12 +48,16 @@ class Source(NamedTuple):
         }
 
 
-class Gap(Exception):
-    """Messages are missing: nobody knows what they said, so nothing after them is taken."""
+class Fault(Exception):
+    """Why a message of ours can't be taken, nor anything after it."""
 
 
-class Unreadable(Exception):
-    """A message of ours that can't be read."""
+class Gap(Fault):
+    """Messages are missing, and nobody knows what they said."""
+
+
+class Unreadable(Fault):
+    """Nobody knows what it says."""
 
 
 class Taken(NamedTuple):
@@ -64,7 +68,7 @@ class Taken(NamedTuple):
 
     entries: list[Entry]
     upto: int
-    fault: Exception | None = None
+    fault: Fault | None = None
     message: Message | None = None
 
 

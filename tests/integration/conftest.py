@@ -19,7 +19,9 @@ from application.persistence.snapshot import Snapshot
 from application.verify import Verifier
 from domain.values import Side, Terms
 from interface.engine import Engine
+from interface.settings import Settings
 from system import Market, build, create_tables, followings
+from tests.kafka.sharing import Kafka
 
 
 @dataclass
@@ -131,3 +133,11 @@ def venue(library_env: dict[str, str]) -> Iterator[Venue]:
     create_tables(library_env)
     with closing(build(library_env)) as market:
         yield Venue(market, library_env)
+
+
+@pytest.fixture
+def settings(kafka: Kafka, topic_prefix: str) -> Settings:
+    """Of a service whose topics are there, in three partitions."""
+    from tests.integration.feeding import on  # noqa: PLC0415 - it imports this module
+
+    return on(kafka.bootstrap_servers, topic_prefix)

@@ -9,10 +9,12 @@ from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer
 from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import AdminClient
 
 from interface.engine import Engine, MakeFollowing
 from interface.following import Following
 from interface.kafka import consuming, publishing
+from interface.kafka.topics import create, topics_of
 from interface.settings import Settings
 from system import FOLLOWERS, VIEWS, Market, followings
 from tests.integration.conftest import Venue, has_followed_all
@@ -42,6 +44,23 @@ def servers(settings: Settings) -> str:
     return settings.kafka_bootstrap_servers
 
 
+def on(servers: str, prefix: str, partitions: int = 3) -> Settings:
+    settings = Settings(
+        kafka_bootstrap_servers=servers,
+        kafka_topic_prefix=prefix,
+        kafka_partitions=partitions,
+    )
+    create(servers, topics_of(settings))
+    return settings
+
+
+def delete(settings: Settings, *names: str) -> None:
+    admin = AdminClient({"bootstrap.servers": servers(settings)})
+    topics = [settings.kafka_topic_prefix + name for name in names]
+    for deleted in admin.delete_topics(topics).values():
+        deleted.result()
+
+
 def trade(venue: Venue, times: int = 5) -> None:
     for _ in range(times):
         for asset in ("BTC-USD", "ETH-USD", "SOL-USD", "DOGE-USD"):
@@ -53,6 +72,20 @@ def settled(venue: Venue) -> None:
     """Waits until everybody has followed everything, and everything is right."""
     eventually(lambda: has_followed_all(venue.market), SECONDS, lambda: _behind(venue.market))
     assert venue.difference() is None
+
+
+def is_published(venue: Venue) -> bool:
+    """Whether Matching has followed everything, and both publishers."""
+    if any(app.pending(leader, 1) for app, leader in followings(venue.market)[:2]):
+        return False
+    with venue.connect() as connection:
+        return all(
+            connection.execute(
+                f"SELECT FROM publisher.{leader}publisher_tracking WHERE notification_id ="
+                f" (SELECT max(notification_id) FROM {leader}_events)"
+            ).rowcount
+            for leader in ("orders", "matching")
+        )
 
 
 def _behind(market: Market) -> str:
@@ -98,6 +131,24 @@ def send(servers: str, topic: str, number: int, value: bytes, heads: dict[str, s
     producer = Producer({"bootstrap.servers": servers})
     producer.produce(topic, value, partition=number, headers=dict(heads))
     assert producer.flush(10) == 0
+
+
+def cut(settings: Settings, topic: str) -> None:
+    """As retention does."""
+    admin = AdminClient({"bootstrap.servers": servers(settings)})
+    ends = [
+        Place(topic, number, max((each.offset() or 0) + 1 for each in messages_))
+        for number, messages_ in by_partition(settings, topic).items()
+    ]
+    for deleted in admin.delete_records(ends).values():
+        deleted.result()
+
+
+def by_partition(settings: Settings, topic: str) -> dict[int, list[Message]]:
+    found: dict[int, list[Message]] = {}
+    for message in messages(servers(settings), topic):
+        found.setdefault(partition(message), []).append(message)
+    return found
 
 
 @contextmanager

@@ -5,8 +5,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import AdminClient
 
 from application.persistence.partitions import partition_of
 from interface.kafka.topics import create, topics_of
@@ -15,10 +13,13 @@ from system import VIEWS
 from tests.integration.conftest import Venue, at_work
 from tests.integration.feeding import (
     SECONDS,
+    cut,
+    delete,
     headers,
+    is_published,
     market,
     messages,
-    partition,
+    on,
     send,
     servers,
     settled,
@@ -28,32 +29,8 @@ from tests.integration.feeding import (
 from tests.integration.service import eventually
 from tests.integration.test_rebuilding import rebuild_now
 from tests.kafka.broker import Broker
-from tests.kafka.sharing import Kafka
 
 PREFIX = "com.ordermatchingengine"
-
-
-def on(servers: str, prefix: str, partitions: int = 3) -> Settings:
-    settings = Settings(
-        kafka_bootstrap_servers=servers,
-        kafka_topic_prefix=prefix,
-        kafka_partitions=partitions,
-        kafka_session_seconds=1.5,
-    )
-    create(servers, topics_of(settings))
-    return settings
-
-
-@pytest.fixture
-def settings(kafka: Kafka, topic_prefix: str) -> Settings:
-    return on(kafka.bootstrap_servers, topic_prefix)
-
-
-def delete(settings: Settings, *names: str) -> None:
-    admin = AdminClient({"bootstrap.servers": servers(settings)})
-    topics = [settings.kafka_topic_prefix + name for name in names]
-    for deleted in admin.delete_topics(topics).values():
-        deleted.result()
 
 
 LOGS = ("orders.events", "book.events", "trades")
@@ -191,8 +168,8 @@ def test_a_view_stands_where_the_beginning_is_gone_until_it_is_made_anew(
     with at_work(market(venue, settings)):
         trade(venue)
         name = settings.kafka_topic_prefix + "book.events"
-        eventually(lambda: published(venue, settings), SECONDS)
-        cut_all(settings, name)
+        eventually(lambda: is_published(venue), SECONDS)
+        cut(settings, name)
         trade(venue)
         with at_work(views(venue, settings)):
             parked = venue.market.trade_view.recorder.parked
@@ -204,36 +181,6 @@ def test_a_view_stands_where_the_beginning_is_gone_until_it_is_made_anew(
             trade(venue)
             settled(venue)
             assert parked() is None
-
-
-def published(venue: Venue, settings: Settings) -> bool:
-    """Whether the publishers have followed everything, and Matching too."""
-    with venue.connect() as connection:
-        positions = connection.execute(
-            "SELECT (SELECT max(notification_id) FROM publisher.matchingpublisher_tracking) AS a,"
-            " (SELECT max(notification_id) FROM matching_events) AS b"
-        ).fetchone()
-    assert positions is not None
-    done = not venue.market.matching.pending("Orders", 1)
-    return done and positions["a"] is not None and positions["a"] == positions["b"]
-
-
-def cut_all(settings: Settings, topic: str) -> None:
-    """As retention does."""
-    admin = AdminClient({"bootstrap.servers": servers(settings)})
-    ends = [
-        Place(topic, number, max((each.offset() or 0) + 1 for each in messages_))
-        for number, messages_ in by_partition(settings, topic).items()
-    ]
-    for deleted in admin.delete_records(ends).values():
-        deleted.result()
-
-
-def by_partition(settings: Settings, topic: str) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = {}
-    for message in messages(servers(settings), topic):
-        found.setdefault(partition(message), []).append(message)
-    return found
 
 
 @pytest.mark.parametrize("partitions", [3, 2, 5])

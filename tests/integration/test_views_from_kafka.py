@@ -2,14 +2,11 @@
 
 import signal
 
-import pytest
-
 from application.persistence.log import Entry
 from application.persistence.partitions import Reach
 from application.reading import event_of
 from interface.kafka.envelope import Envelope
 from interface.kafka.sender import PROGRESS
-from interface.kafka.topics import create, topics_of
 from interface.settings import Settings
 from system import followings
 from tests.integration.conftest import Venue, at_work
@@ -27,19 +24,6 @@ from tests.integration.feeding import (
     worker,
 )
 from tests.integration.service import eventually
-from tests.kafka.sharing import Kafka
-
-
-@pytest.fixture
-def settings(kafka: Kafka, topic_prefix: str) -> Settings:
-    settings = Settings(
-        kafka_bootstrap_servers=kafka.bootstrap_servers,
-        kafka_topic_prefix=topic_prefix,
-        kafka_partitions=3,
-        kafka_session_seconds=1.5,
-    )
-    create(kafka.bootstrap_servers, topics_of(settings))
-    return settings
 
 
 def test_views_are_fed_from_kafka(venue: Venue, settings: Settings) -> None:
