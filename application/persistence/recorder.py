@@ -192,7 +192,8 @@ class EventRecorder(PostgresProcessRecorder):
 
     def _record_and_wake(self, stored_events: Sequence[StoredEvent]) -> Sequence[int]:
         ids = self._record(stored_events)
-        self.wake(recorded=ids[-1])
+        if ids:
+            self.wake(recorded=ids[-1])
         return ids
 
     def _record(
