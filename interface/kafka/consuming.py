@@ -88,10 +88,14 @@ class Consuming(Following):
 
     @contextmanager
     def _joined(self) -> Iterator[Consumer]:
+        self._topic = self._source.find()
+        self._looked = time.monotonic()
         session_ms = self._source.session_ms
         consumer = Consumer(
             {
                 **self._source.config,
+                # With the topic's own id: offsets in another of the same name are none in it.
+                "group.id": f"{self._source.group}.{self._topic.id}",
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": session_ms,
                 "heartbeat.interval.ms": session_ms // 3,
@@ -100,8 +104,6 @@ class Consuming(Following):
             }
         )
         try:
-            self._topic = self._source.find()
-            self._looked = time.monotonic()
             consumer.subscribe(
                 [self._source.topic],
                 on_assign=self._forget,
@@ -141,8 +143,12 @@ class Consuming(Following):
         if self._passed:
             self.follower.pass_parts(self.leader, self._passed)
             self._mine.update(self._passed)
-        for partition in done:
-            consumer.store_offsets(message=received[partition][-1])
+        # Who goes on from here reads the last one again, and so sees at once if PostgreSQL does
+        # not have it, as after a crash, also where nothing comes any more.
+        lasts = [(number, cast("int", received[number][-1].offset())) for number in done]
+        consumer.store_offsets(
+            offsets=[TopicPartition(self._source.topic, number, last) for number, last in lasts]
+        )
         self.works_again()
 
     def _look_at_topic(self) -> None:
