@@ -24,9 +24,11 @@ _encode = msgspec.json.Encoder().encode
 class Publication(NamedTuple):
     """A message: the topic without the installation's prefix, and the type without its own.
 
-    ``key`` is the asset; None: it is about all of them. ``value`` is JSON.
+    ``id`` is one that no other message has, of all that are made of the log. ``key`` is the
+    asset; None: it is about all of them. ``value`` is JSON.
     """
 
+    id: str
     topic: str
     key: str | None
     type: str
@@ -50,32 +52,42 @@ _TYPES: Final[Mapping[type, str]] = {event: versioned(name) for event, name in T
 _TRADES_EXECUTED: Final = versioned("trades.executed")
 
 
-def of_orders(_position: int, event: Any) -> Sequence[Publication]:
+def of_orders(position: int, event: Any) -> Sequence[Publication]:
     """The event itself."""
-    return (_event(ORDERS_TOPIC, event),)
+    return (_event(ORDERS_TOPIC, position, event),)
 
 
-def of_matching(_position: int, event: Any) -> Sequence[Publication]:
+def of_matching(position: int, event: Any) -> Sequence[Publication]:
     """The event itself, and the trades of a decision that has some."""
     if getattr(event, "fills", ()):
-        return (_event(BOOKS_TOPIC, event), _trades(event))
-    return (_event(BOOKS_TOPIC, event),)
+        return (_event(BOOKS_TOPIC, position, event), _trades(position, event))
+    return (_event(BOOKS_TOPIC, position, event),)
 
 
-def _event(topic: str, event: Any) -> Publication:
+def _event(topic: str, position: int, event: Any) -> Publication:
     return Publication(
-        topic, event.asset, _TYPES[type(event)], event.timestamp, _encode(content(event))
+        str(position),
+        topic,
+        event.asset,
+        _TYPES[type(event)],
+        event.timestamp,
+        _encode(content(event)),
     )
 
 
-def _trades(event: OrderBook.Matched | OrderBook.Replaced) -> Publication:
+def _trades(position: int, event: OrderBook.Matched | OrderBook.Replaced) -> Publication:
     trades = [
         Trade(fill.trade_id, amount(fill.price), amount(fill.quantity), fill.maker_order_id)
         for fill in event.fills
     ]
     executed = TradesExecuted(event.asset, event.order_id, event.side, event.timestamp, trades)
     return Publication(
-        TRADES_TOPIC, event.asset, _TRADES_EXECUTED, event.timestamp, _encode(executed)
+        f"{position}-trades",
+        TRADES_TOPIC,
+        event.asset,
+        _TRADES_EXECUTED,
+        event.timestamp,
+        _encode(executed),
     )
 
 

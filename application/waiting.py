@@ -14,46 +14,55 @@ from application.views.view import View
 
 
 class Mark(NamedTuple):
-    """A position that an application has yet to reach in the log that it follows."""
+    """Where an application has yet to come, in the log that it follows, with an asset's events.
+
+    ``asset`` None: with all of them.
+    """
 
     name: str
     position: int
-
-
-class Reached(NamedTuple):
-    """How far an application has come at least; 0: nowhere yet."""
-
-    followed: int  # its position in the log that it follows
-    recorded: int  # the end of its own log, all that came of ``followed`` included
+    asset: str | None
 
 
 class Progress(Protocol):
     """What is known at a moment of how far each application has come."""
 
-    def reached(self, name: str) -> Reached: ...
+    def has_reached(self, mark: Mark) -> bool: ...
+
+    @property
+    def is_by_partition(self) -> bool:
+        """Whether some follow the log of their leader in partitions, each asset in one of them."""
+        ...
+
+    def recorded(self, name: str) -> int:
+        """The end of an application's log, all that came of what it has followed included."""
+        ...
 
 
-def until_decided(progress: Progress, position: int) -> Generator[Mark, None, int]:
+def until_decided(
+    progress: Progress, position: int, asset: str | None
+) -> Generator[Mark, None, int]:
     """Until Matching has decided the command at ``position``; where its log ends then."""
-    matching = yield from _until(progress, Mark(Matching.name, position))
-    return matching.recorded
+    mark = Mark(Matching.name, position, asset)
+    while not progress.has_reached(mark):
+        yield mark
+    return progress.recorded(Matching.name)
 
 
-def until_shown(progress: Progress, view: View, position: int) -> Generator[Mark, None, None]:
+def until_shown(
+    progress: Progress, view: View, position: int, asset: str | None
+) -> Generator[Mark, None, None]:
     """Until the view shows all that the command at ``position`` caused.
 
     What it caused is followed from log to log: each log's end, when the one before it was
     reached, is the mark that the next has to reach.
     """
-    matching = yield from _until(progress, Mark(Matching.name, position))
-    if Matching.name in view.readers:
-        yield from _until(progress, Mark(view.name, matching.recorded))
-        return
-    orders = yield from _until(progress, Mark(Orders.name, matching.recorded))
-    yield from _until(progress, Mark(view.name, orders.recorded))
-
-
-def _until(progress: Progress, mark: Mark) -> Generator[Mark, None, Reached]:
-    while (reached := progress.reached(mark.name)).followed < mark.position:
+    decided = yield from until_decided(progress, position, asset)
+    mark = Mark(view.name, decided, asset)
+    if Matching.name not in view.readers:
+        outcomes = Mark(Orders.name, decided, asset)
+        while not progress.has_reached(outcomes):
+            yield outcomes
+        mark = mark._replace(position=progress.recorded(Orders.name))
+    while not progress.has_reached(mark):
         yield mark
-    return reached

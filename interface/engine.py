@@ -20,10 +20,10 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import connect
-from application.persistence.following import BatchFollower, BatchProcess
+from application.persistence.following import LOOK_ANYWAY_SECONDS, BatchFollower, BatchProcess
 from application.persistence.locks import try_lock
 from interface.following import Following
-from interface.listening import LOOK_ANYWAY_SECONDS, News
+from interface.listening import News
 from system import FOLLOWERS, Market, build, followings
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,14 @@ from eventsourcing.persistence import IntegrityError
 from eventsourcing.system import RecordingEvent, RecordingEventReceiver
 
 from application.persistence.connection import AWAY
-from application.persistence.following import BatchFollower, BatchProcess, CannotFollow
+from application.persistence.following import (
+    LOOK_ANYWAY_SECONDS,
+    BatchFollower,
+    BatchProcess,
+    CannotFollow,
+)
 from application.persistence.position import PositionMoved
 from application.views.view import View
-from interface.listening import LOOK_ANYWAY_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +77,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
     def run(self) -> None:
         try:
             while not self._stopping.is_set():
-                self._prompted.wait(LOOK_ANYWAY_SECONDS)
+                self._prompted.wait(self.follower.idle_seconds)
                 self._prompted.clear()
                 if self._begins.is_set():
                     self._begins.clear()

@@ -3,20 +3,19 @@
 import logging
 import threading
 import time
-from collections.abc import Generator, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import AWAY, connect
-from application.persistence.following import BatchProcess
-from application.waiting import Mark, Reached
+from application.persistence.following import LOOK_ANYWAY_SECONDS, BatchProcess
+from application.persistence.partitions import NOTHING, Published, Reach
+from application.waiting import Mark
 from system import Market, followings
 
 log = logging.getLogger(__name__)
-
-LOOK_ANYWAY_SECONDS = 1.0  # a notification may be lost with its sender: look this often
 
 T = TypeVar("T")
 
@@ -26,21 +25,34 @@ class News(NamedTuple):
 
     channel: str
     recorded: int | None  # the last id in its own log
-    followed: int | None  # the position in its leader's log; None: what users asked
+    followed: Sequence[int]  # its positions in its leader's log; none: it is what users asked
 
     @classmethod
-    def of(cls, notify: psycopg.Notify) -> "News":
+    def of(cls, notify: psycopg.Notify) -> Self:
         recorded, _, followed = notify.payload.partition(":")
-        return cls(notify.channel, _number(recorded), _number(followed))
+        positions = [_number(text) for text in followed.split(",")]
+        known = [each for each in positions if each is not None]
+        return cls(notify.channel, _number(recorded), known if len(known) == len(positions) else ())
 
     @property
     def is_command(self) -> bool:
-        return self.followed is None
+        return not self.followed
 
 
 def _number(text: str) -> int | None:
     """None also for what is none of ours: anybody may say something on a channel."""
     return int(text) if text.isascii() and text.isdigit() else None
+
+
+class PublishedLog(Protocol):
+    """What tells how far a leader's log is published."""
+
+    leader: str
+
+    @property
+    def channel(self) -> str: ...
+
+    def published(self) -> Published: ...
 
 
 def listen(env: Mapping[str, str], channels: Iterable[str]) -> psycopg.Connection[Any]:
@@ -58,12 +70,22 @@ class Bell:
     soon as it listens, and from then on each second while somebody waits.
     """
 
-    def __init__(self, env: Mapping[str, str], market: Market) -> None:
+    def __init__(
+        self, env: Mapping[str, str], market: Market, published: Sequence[PublishedLog] = ()
+    ) -> None:
+        """``published``: what is published of the logs, where followers are fed from that."""
         self._env = env
         self._market = market
+        self._published_logs = published
+        self._followings = followings(market)
         self._names = {app.recorder.channel_name: app.name for app in market}
-        self._reached = {app.name: Reached(0, 0) for app in market}
-        self._waiting: dict[str, list[_Waiter]] = {app.name: [] for app in market}
+        self._leaders = {each.channel: each.leader for each in published}
+        # What is known; of followers, and of leaders, by their names.
+        self._followed: dict[str, Sequence[int]] = {}
+        self._recorded: dict[str, int] = {}
+        self._published: dict[str, Published] = {}
+        self._forget()
+        self._waiting: list[_Waiter] = []
         self._mutex = threading.Lock()
         self._stopping = False
         self.is_informed = False  # whether what is known is as new as can be
@@ -77,9 +99,18 @@ class Bell:
         self._stopping = True
         self._thread.join()
 
-    def reached(self, name: str) -> Reached:
-        """How far an application has come, at least."""
-        return self._reached[name]
+    def has_reached(self, mark: Mark) -> bool:
+        [leader] = [leader for each, leader in self._followings if each.name == mark.name]
+        reach = Reach(self._followed[mark.name], is_by_partition=True)
+        published = self._published.get(leader, NOTHING)
+        return reach.covers(mark.position, mark.asset, published)
+
+    @property
+    def is_by_partition(self) -> bool:
+        return any(len(positions) > 1 for positions in self._followed.values())
+
+    def recorded(self, name: str) -> int:
+        return self._recorded[name]
 
     def drive(self, steps: Generator[Mark, None, T], seconds: float) -> T:
         """Takes the steps of a wait to their result.
@@ -92,8 +123,8 @@ class Bell:
             self._step(waiter)
         if not waiter.lock.acquire(timeout=max(seconds, 0)):
             with self._mutex:
-                if waiter in self._waiting[waiter.mark.name]:
-                    self._waiting[waiter.mark.name].remove(waiter)
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
                     raise TimeoutError
         result: T = waiter.result
         return result
@@ -106,20 +137,20 @@ class Bell:
             waiter.result = end.value
             waiter.lock.release()
         else:
-            self._waiting[waiter.mark.name].append(waiter)
+            self._waiting.append(waiter)
 
     def _run(self) -> None:
         while not self._stopping:
             try:
-                with listen(self._env, self._names) as connection:
-                    self._look(anew=True)
+                with listen(self._env, [*self._names, *self._leaders]) as connection:
+                    with self._mutex:
+                        self._forget()
+                    self._look()
                     self.is_informed = True
                     while not self._stopping:
                         for notify in connection.notifies(timeout=LOOK_ANYWAY_SECONDS):
-                            news = News.of(notify)
-                            name = self._names[news.channel]
-                            self._reach(name, Reached(news.followed or 0, news.recorded or 0))
-                        if any(self._waiting.values()):
+                            self._hear(News.of(notify))
+                        if self._waiting:
                             self._look()
             except Exception as error:  # whatever it is, others wait for this thread
                 self.is_informed = False
@@ -131,30 +162,60 @@ class Bell:
                 )
                 time.sleep(LOOK_ANYWAY_SECONDS)
 
-    def _look(self, *, anew: bool = False) -> None:
-        """``anew``: forgets what was known; a crash may have taken what a view had not flushed."""
-        for follower, leader in followings(self._market):
+    def _forget(self) -> None:
+        """A crash may have taken what a view had not flushed, and what a publisher had."""
+        self._followed = dict.fromkeys(self._names.values(), (0,))
+        self._recorded = dict.fromkeys(self._names.values(), 0)
+        self._published = {}
+
+    def _hear(self, news: News) -> None:
+        with self._mutex:
+            if news.channel in self._leaders:
+                published = Published(news.recorded or 0, news.followed)
+                self._publish(self._leaders[news.channel], published)
+            else:
+                self._reach(self._names[news.channel], news.followed, news.recorded or 0)
+            self._go_on()
+
+    def _look(self) -> None:
+        for follower, leader in self._followings:
             # In this order: what came of a position is recorded when the position is.
-            followed = follower.recorder.max_tracking_id(leader) or 0
+            positions = Reach.read(follower.recorder, leader).positions
             recorded = 0
             if isinstance(follower, BatchProcess):
                 recorded = follower.recorder.max_notification_id() or 0
-            self._reach(follower.name, Reached(followed, recorded), anew=anew)
-
-    def _reach(self, name: str, news: Reached, *, anew: bool = False) -> None:
-        """Both only ever grow, whatever comes in which order."""
+            with self._mutex:
+                self._reach(follower.name, positions, recorded)
+        for each in self._published_logs:
+            published = each.published()
+            with self._mutex:
+                self._publish(each.leader, published)
         with self._mutex:
-            known = Reached(0, 0) if anew else self._reached[name]
-            reached = Reached(
-                max(known.followed, news.followed), max(known.recorded, news.recorded)
-            )
-            self._reached[name] = reached
-            waiting, self._waiting[name] = self._waiting[name], []
-            for waiter in waiting:
-                if waiter.mark.position <= reached.followed:
-                    self._step(waiter)
-                else:
-                    self._waiting[name].append(waiter)
+            self._go_on()
+
+    def _reach(self, name: str, positions: Sequence[int], recorded: int) -> None:
+        """All only ever grow, whatever comes in which order. Under the mutex."""
+        known = self._followed[name]
+        if len(positions) == len(known):
+            self._followed[name] = [*map(max, known, positions)]
+        elif positions:
+            self._followed[name] = positions
+        self._recorded[name] = max(self._recorded[name], recorded)
+
+    def _publish(self, leader: str, published: Published) -> None:
+        """As ``_reach``. What was published once stays true, whatever becomes of the topics."""
+        known = self._published.get(leader, NOTHING)
+        if published.upto > known.upto or len(published.ends) > len(known.ends):
+            self._published[leader] = published
+
+    def _go_on(self) -> None:
+        """Has all go on whose mark is reached. Under the mutex."""
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if self.has_reached(waiter.mark):
+                self._step(waiter)
+            else:
+                self._waiting.append(waiter)
 
 
 class _Waiter:

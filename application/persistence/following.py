@@ -32,13 +32,13 @@ from application.persistence.partitions import (
     merge,
     part,
     partition_of,
-    pass_over,
     split,
 )
-from application.persistence.position import Advance
+from application.persistence.position import Advance, Move
 from application.persistence.recorder import EventRecorder
 
 _RECONNECT_SECONDS = 1.0
+LOOK_ANYWAY_SECONDS = 1.0  # a notification may be lost with its sender: look this often
 
 
 class CannotFollow(Exception):
@@ -67,6 +67,7 @@ class BatchFollower(Follower[UUID]):
         self._positions: dict[str, int | None] = {}  # as this process has left them
         self._at_most = self.log_section_size
         self.may_have_more = False  # whether the last batch was as large as it may be
+        self.idle_seconds = LOOK_ANYWAY_SECONDS  # after which it looks again, unless prompted
 
     def construct_mapper(self) -> Mapper[UUID]:
         return self.factory.mapper(transcoder=JSONTranscoder(), mapper_class=JSONMapper)
@@ -115,7 +116,8 @@ class BatchFollower(Follower[UUID]):
             last, _ = entries[-1]
             begun = time.monotonic()
             try:
-                self.process_entries(entries, Advance(leader_name, last, since))
+                move = Advance.of(leader_name, [Move(leader_name, since, last)])
+                self.process_entries(entries, move)
                 self._positions[leader_name] = last
             except BaseException:
                 self.forget()
@@ -125,38 +127,26 @@ class BatchFollower(Follower[UUID]):
             self._at_most = max(limit // 2, 1) if took_long else max(2 * limit, self._at_most)
             return len(entries)
 
-    def process_part(
-        self, leader_name: str, partition: int, entries: Sequence[Entry], upto: int
+    def process_parts(
+        self, leader_name: str, taken: Mapping[int, tuple[Sequence[Entry], int]]
     ) -> None:
-        """Processes what a partition of the log has up to ``upto``, from where it was.
+        """Processes, of partitions, the entries that each has up to a position: all or none.
 
         ``take_parts`` comes first. Raises IntegrityError as ``process_batch`` does.
         """
-        name = part(leader_name, partition)
         with self.processing_lock:
             try:
-                self.process_entries(entries, Advance(name, upto, self._positions[name]))
-                self._positions[name] = upto
+                moves = [
+                    Move(name, self._positions[name], upto)
+                    for number, (_, upto) in taken.items()
+                    for name in [part(leader_name, number)]
+                ]
+                entries = [entry for of_partition, _ in taken.values() for entry in of_partition]
+                self.process_entries(entries, Advance.of(leader_name, moves))
+                self._positions.update((move.name, move.upto) for move in moves)
             except BaseException:
                 self.forget()
                 raise
-
-    def pass_parts(self, leader_name: str, upto: Mapping[int, int]) -> None:
-        """Goes on, in one transaction, where partitions had nothing for it up to there.
-
-        A partition is told of all that happens in the others: one transaction for each would
-        be most of the work. Raises as ``process_part`` does.
-        """
-        names = {part(leader_name, number): position for number, position in upto.items()}
-        with self.processing_lock:
-            try:
-                moves = [Advance(name, to, self._positions[name]) for name, to in names.items()]
-                pass_over(self.recorder, moves)
-                self._positions.update(names)
-            except BaseException:
-                self.forget()
-                raise
-        cast("Any", self.recorder).wake(leader=next(iter(names)))
 
     def take_parts(self, leader_name: str, partitions: int) -> Sequence[int]:
         """Has it go on by partition; gives its position in each.
@@ -179,7 +169,7 @@ class BatchFollower(Follower[UUID]):
         reach = Reach.read(self.recorder, leader_name)
         if not reach.is_by_partition:
             return
-        positions, last = reach.positions, max(reach.positions)
+        positions, last = list(reach.positions), max(reach.positions)
         log = cast("SharedLog", self.readers[leader_name].notification_log)
         while (since := min(positions)) < last:
             entries = log.after(since, self.pull_section_size, self.topics, at_hand=False)
@@ -192,7 +182,8 @@ class BatchFollower(Follower[UUID]):
                     and partition_of(event.asset, len(positions)) == number
                 ]
                 if position < upto:
-                    self.process_entries(mine, Advance(part(leader_name, number), upto, position))
+                    move = Move(part(leader_name, number), position, upto)
+                    self.process_entries(mine, Advance.of(leader_name, [move]))
                     positions[number] = upto
         merge(self.recorder, leader_name)
 

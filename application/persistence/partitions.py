@@ -7,25 +7,23 @@ assets is done up to there. The smallest is how far it has come as a whole.
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import living_connection
-from application.persistence.position import Advance, PositionMoved
+from application.persistence.position import PositionMoved
 
 _MARK: Final = "#"
 
-# How far a follower has come as a whole; {tracking} is its table, {leader} whom it follows, or a
-# part of that.
-FLOOR: Final = """SELECT min(notification_id) FROM {tracking}
-    WHERE split_part(application_name, '#', 1) = split_part({leader}, '#', 1)"""
-
-
-_MOVES: Final = """UPDATE {} SET notification_id = upto
-    FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS move (name, since, upto)
-    WHERE application_name = name AND notification_id = since"""
+_WHERE: Final = """FROM {tracking} WHERE split_part(application_name, '#', 1) = {leader}"""
+# How far a follower has come as a whole; {tracking} is its table, {leader} whom it follows.
+FLOOR: Final = f"SELECT min(notification_id) {_WHERE}"
+# How far it has come in each partition, "120,117,123"; the floor alone where there are more of
+# them than fit into a NOTIFY, which has 8 000 bytes. A longer name has a larger number.
+REACH: Final = f"""SELECT CASE WHEN count(*) > 380 THEN min(notification_id)::text ELSE string_agg(
+    notification_id::text, ',' ORDER BY length(application_name), application_name) END {_WHERE}"""
 
 
 def partition_of(key: str, partitions: int) -> int:
@@ -38,25 +36,50 @@ def part(leader: str, partition: int) -> str:
     return f"{leader}{_MARK}{partition}"
 
 
-class Reach:
+class Published(NamedTuple):
+    """Up to where a log is sent to partitions, and the last that each has got of that."""
+
+    upto: int
+    ends: Sequence[int]
+
+
+NOTHING: Final = Published(0, ())
+
+
+class Reach(NamedTuple):
     """How far a follower has come, perhaps in each partition by itself."""
 
-    def __init__(self, leader: str, rows: Mapping[str, int]) -> None:
+    positions: Sequence[int]
+    is_by_partition: bool
+
+    def covers(self, position: int, asset: str | None, published: Published = NOTHING) -> bool:
+        """Whether all up to ``position`` that concerns the asset (None: any) is done.
+
+        Who has the last that was published to a partition has all of it, up to where the whole
+        log was published, though there was nothing for it to move its position by.
+        """
+        count = len(self.positions)
+        if len(published.ends) != count or published.upto < position:
+            published = NOTHING
+        numbers = range(count) if asset is None else (partition_of(asset, count),)
+        return all(
+            self.positions[number] >= position
+            or (published is not NOTHING and self.positions[number] >= published.ends[number])
+            for number in numbers
+        )
+
+    @classmethod
+    def of(cls, leader: str, rows: Mapping[str, int]) -> Self:
         """``rows``: notification ids by the names under which they are kept."""
         count = sum(name.startswith(leader + _MARK) for name in rows)
         parts = [rows[part(leader, number)] for number in range(count)]
-        self.is_by_partition = bool(parts)
-        self.positions: list[int] = parts or [rows.get(leader, 0)]
-
-    def covers(self, position: int, asset: str) -> bool:
-        """Whether what stands at ``position``, and concerns the asset, is done."""
-        return position <= self.positions[partition_of(asset, len(self.positions))]
+        return cls(parts or [rows.get(leader, 0)], bool(parts))
 
     @classmethod
-    def read(cls, recorder: Any, leader: str) -> "Reach":
+    def read(cls, recorder: Any, leader: str) -> Self:
         with living_connection(recorder.datastore) as connection:
             cursor = connection.cursor(row_factory=tuple_row)
-            return cls(leader, _rows(cursor, _table(recorder), leader))
+            return cls.of(leader, _rows(cursor, _table(recorder), leader))
 
 
 def split(recorder: Any, leader: str, partitions: int) -> Reach:
@@ -69,13 +92,12 @@ def split(recorder: Any, leader: str, partitions: int) -> Reach:
         cursor = connection.cursor(row_factory=tuple_row)
         # Who follows, and whoever else is about to do this, waits or has been before.
         cursor.execute(SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(table))
-        reach = Reach(leader, _rows(cursor, table, leader))
+        reach = Reach.of(leader, _rows(cursor, table, leader))
         if not reach.is_by_partition:
             [position] = reach.positions
-            _replace(
-                cursor, table, leader, {part(leader, each): position for each in range(partitions)}
-            )
-            return Reach(leader, {part(leader, each): position for each in range(partitions)})
+            rows = {part(leader, each): position for each in range(partitions)}
+            _replace(cursor, table, leader, rows)
+            return Reach.of(leader, rows)
     if len(reach.positions) != partitions:
         raise PositionMoved(
             f"{leader} is followed in {len(reach.positions)} partitions, not {partitions}"
@@ -89,26 +111,10 @@ def merge(recorder: Any, leader: str) -> None:
     with living_connection(recorder.datastore) as connection, connection.transaction():
         cursor = connection.cursor(row_factory=tuple_row)
         cursor.execute(SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(table))
-        reach = Reach(leader, _rows(cursor, table, leader))
+        reach = Reach.of(leader, _rows(cursor, table, leader))
         if len(set(reach.positions)) != 1:
             raise PositionMoved(f"{leader} is still being followed by partition")
         _replace(cursor, table, leader, {leader: reach.positions[0]})
-
-
-def pass_over(recorder: Any, moves: Sequence[Advance]) -> None:
-    """Moves a follower on, over what is nothing to it, in all of its parts or none.
-
-    The commit does not wait for the disk: what is lost is passed over again. Raises
-    PositionMoved.
-    """
-    arguments = list(map(list, zip(*(move.arguments for move in moves), strict=True)))
-    with living_connection(recorder.datastore) as connection, connection.transaction():
-        connection.execute("SET LOCAL synchronous_commit TO off")
-        moved = connection.execute(SQL(_MOVES).format(_table(recorder)), arguments).rowcount
-        if moved != len(moves):
-            raise PositionMoved(
-                f"{len(moves) - moved} of {len(moves)} parts are not there any more"
-            )
 
 
 def _table(recorder: Any) -> Identifier:

@@ -76,6 +76,9 @@ class EventRecorder(PostgresProcessRecorder):
             return self._group.record(stored_events)
         if not isinstance(tracking, Advance):
             raise TypeError("a position is moved from where it was seen: see Advance")
+        if not stored_events:
+            self._pass_over(tracking)
+            return []
         return self._record(stored_events, tracking)
 
     def wake(self, *, recorded: int | None = None, leader: str = "") -> None:
@@ -206,6 +209,13 @@ class EventRecorder(PostgresProcessRecorder):
             except psycopg.errors.IntegrityConstraintViolation as error:
                 raise PositionMoved(str(error)) from error
 
+    def _pass_over(self, move: Advance) -> None:
+        with living_connection(self.datastore) as connection:
+            try:
+                connection.execute(self._statements["pass over"], move.arguments, prepare=True)
+            except psycopg.errors.IntegrityConstraintViolation as error:
+                raise PositionMoved(str(error)) from error
+
     def _record_few(
         self,
         connection: psycopg.Connection[Any],
@@ -264,6 +274,7 @@ class EventRecorder(PostgresProcessRecorder):
             tracking=Identifier(schema, self.tracking_table_name),
             begin=Identifier(schema, f"{events}_begin"),
             record=Identifier(schema, f"{events}_record"),
+            pass_over=Identifier(schema, f"{events}_pass_over"),
             lock_timeout=Literal(f"{self.datastore.lock_timeout}s"),
         )
 
@@ -284,7 +295,7 @@ def _notifications(rows: list[Any]) -> list[Notification]:
     ]
 
 
-def _arguments(move: Advance | None) -> tuple[str | None, int | None, int | None]:
+def _arguments(move: Advance | None) -> Sequence[object]:
     return move.arguments if move else (None, None, None)
 
 

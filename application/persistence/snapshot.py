@@ -43,7 +43,7 @@ class Snapshot:
         """How far a follower has come in its leader's log. It follows no other log."""
         table = Identifier(recorder.datastore.schema, recorder.tracking_table_name)
         rows = self.rows(SQL("SELECT * FROM {}").format(table))
-        return Reach(leader, {row["application_name"]: row["notification_id"] for row in rows})
+        return Reach.of(leader, {row["application_name"]: row["notification_id"] for row in rows})
 
     def log(
         self, recorder: EventRecorder, mapper: Mapper[UUID], topics: tuple[str, ...] = ()

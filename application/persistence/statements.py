@@ -2,18 +2,17 @@
 
 from typing import Final
 
-from application.persistence.partitions import FLOOR
-from application.persistence.position import ADVANCE
-
-_FLOOR: Final = FLOOR.replace("{leader}", "%(leader)s")
+from application.persistence.partitions import FLOOR, REACH
+from application.persistence.position import ADVANCE, ADVANCE_PARAMETERS
 
 # Without statistics of a table, as when a hundred thousand events have just come, the planner
 # takes few to match a topic, or an upper bound, and reads and sorts all the rest of the log
 # (70 ms) instead of following the index (0.3 ms). It expects of array_position that nearly
 # all match, and of a lower bound alone a third.
 STATEMENTS: Final = {
-    "record": "SELECT {record}(%s::text, %s::bigint, %s::bigint, %s::json)",
-    "begin": """BEGIN; SELECT {begin}({{}}, {{}}, {{}});
+    "record": "SELECT {record}(%s::text[], %s::bigint[], %s::bigint[], %s::json)",
+    "pass over": "SELECT {pass_over}(%s::text[], %s::bigint[], %s::bigint[])",
+    "begin": """BEGIN; SELECT {begin}({{}}::text[], {{}}::bigint[], {{}}::bigint[]);
         SELECT max(notification_id) FROM {events}""",
     "copy": """COPY {events} (originator_id, originator_version, topic, state)
         FROM STDIN (FORMAT BINARY)""",
@@ -31,11 +30,11 @@ STATEMENTS: Final = {
         AND array_position(%(topics)s::text[], topic) IS NOT NULL
         ORDER BY notification_id LIMIT %(limit)s""",
     "last": "SELECT max(notification_id) FROM {events}",
-    "position": _FLOOR,
+    "position": FLOOR.replace("{leader}", "%(leader)s"),
     # Of one moment: what came of ``followed`` is among what is recorded.
     "wake follower": """SELECT pg_notify(%(channel)s,
-        (SELECT max(notification_id) FROM {events}) || ':' || ({floor}))""".replace(
-        "{floor}", _FLOOR
+        (SELECT max(notification_id) FROM {events}) || ':' || ({reach}))""".replace(
+        "{reach}", REACH.replace("{leader}", "%(leader)s")
     ),
     "wake": "SELECT pg_notify(%(channel)s, %(recorded)s || ':')",
     "ids": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
@@ -78,24 +77,31 @@ FUNCTIONS: Final = (
     # The position first: who has been overtaken need not wait for the lock. The lock keeps
     # commits in the order of their ids: nobody who reads the log ever passes over a gap that
     # is filled later.
-    f"""CREATE OR REPLACE FUNCTION {{begin}}(leader text, since bigint, upto bigint)
+    f"""CREATE OR REPLACE FUNCTION {{begin}}({ADVANCE_PARAMETERS})
         RETURNS void LANGUAGE plpgsql SET lock_timeout = {{lock_timeout}} AS $$
     BEGIN
-        IF leader IS NOT NULL THEN {ADVANCE}
+        IF names IS NOT NULL THEN {ADVANCE}
         END IF;
         LOCK TABLE {{events}} IN EXCLUSIVE MODE;
     END $$""",
     # json, not jsonb: a state is stored as it was written, to the byte. First comes the last
     # id before these events, see Recorded.
-    """CREATE OR REPLACE FUNCTION {record}(leader text, since bigint, upto bigint, events json)
+    """CREATE OR REPLACE FUNCTION {record}({parameters}, events json)
         RETURNS SETOF bigint LANGUAGE plpgsql AS $$
     BEGIN
-        PERFORM {begin}(leader, since, upto);
+        PERFORM {begin}(names, since, upto);
         RETURN QUERY SELECT coalesce(max(notification_id), 0) FROM {events};
         RETURN QUERY
             INSERT INTO {events} (originator_id, originator_version, topic, state)
             SELECT (e->>0)::uuid, (e->>1)::bigint, e->>2, convert_to((e->3)::text, 'UTF8')
             FROM json_array_elements(events) AS e
             RETURNING notification_id;
+    END $$""".replace("{parameters}", ADVANCE_PARAMETERS),
+    # Over what led to no event. The commit does not wait for the disk: what a crash takes is
+    # passed over again.
+    f"""CREATE OR REPLACE FUNCTION {{pass_over}}({ADVANCE_PARAMETERS})
+        RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM set_config('synchronous_commit', 'off', true); {ADVANCE}
     END $$""",
 )

@@ -18,8 +18,13 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from application.persistence.connection import living_connection
 from application.persistence.following import BatchFollower
 from application.persistence.log import Entry
-from application.persistence.partitions import FLOOR
-from application.persistence.position import ADVANCE, Advance, PositionMoved
+from application.persistence.partitions import FLOOR, REACH
+from application.persistence.position import (
+    ADVANCE,
+    ADVANCE_PARAMETERS,
+    Advance,
+    PositionMoved,
+)
 
 Rows = Sequence[dict[str, Any]]
 
@@ -49,7 +54,8 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         )
         self.sql_create_statements.append(self.write_function(self.datastore.schema))
         self._names = (*self.steps, *self.inserts)
-        places = ", ".join(["%s::text, %s::bigint, %s::bigint", *["%s::json"] * len(self._names)])
+        arrays = ["%s::text[]", "%s::bigint[]", "%s::bigint[]"]
+        places = ", ".join([*arrays, *["%s::json"] * len(self._names)])
         self._call = self.sql(f"SELECT {{schema}}.write({places})")
 
     @property
@@ -104,11 +110,6 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             if copied:
                 cursor.execute("COMMIT")
 
-    def wake(self, *, leader: str) -> None:
-        """Tells who listens how far the view has come."""
-        statement = self.sql(_WAKE)
-        self.query(statement, {"channel": self.channel_name, "leader": leader})
-
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         """What events do to the rows, by the names of steps and tables.
 
@@ -139,8 +140,8 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             channel=Literal(self._channel_name(schema)),
             parameters=SQL(", ").join(map(SQL, [*_PARAMETERS, *["json"] * len(steps)])),
             advance=SQL(ADVANCE).format(**named),
-            floor=SQL(FLOOR).format(**named, leader=SQL("leader")),
-            parked_in=SQL(_PARKED_IN.replace("%(leader)s", "leader")).format(**named),
+            reach=SQL(REACH).format(**named, leader=SQL("split_part(names[1], '#', 1)")),
+            parked_in=SQL(_PARKED_IN.replace("%(names)s", "names")).format(**named),
             steps=SQL("\n").join(
                 SQL("IF {rows} IS NOT NULL THEN " + step + "; END IF;").format(
                     **named, rows=SQL(f"${place}")
@@ -168,7 +169,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             cursor.execute(self.sql(_IS_PARKED), {"reason": reason})
             if cursor.fetchone():
                 return False
-            cursor.execute(self.sql(f"DELETE {_PARKED_IN}"), {"leader": leader})
+            cursor.execute(self.sql(f"DELETE {_PARKED_IN}"), {"names": [leader]})
             cursor.execute(self.sql("INSERT INTO {schema}.parked VALUES (%s)"), [reason])
         return True
 
@@ -208,7 +209,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         raise NotImplementedError
 
 
-_PARAMETERS: Final = ("leader text", "since bigint", "upto bigint")
+_PARAMETERS: Final = ADVANCE_PARAMETERS.split(", ")
 
 _FUNCTION: Final = """CREATE OR REPLACE FUNCTION {schema}.write({parameters})
     RETURNS void LANGUAGE plpgsql
@@ -218,14 +219,13 @@ BEGIN
     {advance}
     {steps}
     DELETE {parked_in};
-    PERFORM pg_notify({channel}, ':' || ({floor}));
+    PERFORM pg_notify({channel}, ':' || ({reach}));
 END $$"""
 
 _INSERT: Final = """INSERT INTO {schema}.{table}
     SELECT * FROM json_populate_recordset(NULL::{schema}.{table}, {rows})"""
 
 _POSITION = FLOOR.replace("{leader}", "%(leader)s")
-_WAKE = "SELECT pg_notify(%(channel)s, ':' || ({position}))".replace("{position}", _POSITION)
 
 _PARKED_TABLE = "CREATE TABLE IF NOT EXISTS {schema}.parked (reason text NOT NULL)"
 
@@ -233,9 +233,10 @@ _IS_PARKED = "SELECT reason FROM {schema}.parked WHERE reason = %(reason)s"
 
 # In a leader's log, or in a part of it, or in what it is a part of: who comes past it there
 # does not stand still any more.
-_PARKED_IN = """FROM {schema}.parked WHERE
-    starts_with(split_part(reason, ' ', 1) || '#', %(leader)s || '#')
-    OR starts_with(%(leader)s || '#', split_part(reason, ' ', 1) || '#')"""
+_PARKED_IN = """FROM {schema}.parked WHERE EXISTS (
+    SELECT FROM unnest(%(names)s::text[]) AS name
+    WHERE starts_with(split_part(reason, ' ', 1) || '#', name || '#')
+    OR starts_with(name || '#', split_part(reason, ' ', 1) || '#'))"""
 
 
 class View(BatchFollower):

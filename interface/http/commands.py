@@ -139,7 +139,7 @@ class Commands:
         order = receipt.order
         if request_id is None and order.status is not OrderStatus.PENDING:
             return Reply(order, None)  # it was placed before
-        steps = until_decided(self._waiting.progress, receipt.position)
+        steps = until_decided(self._waiting.progress, receipt.position, order.terms.asset)
         try:
             upto = self._waiting.decided(steps, seconds)
             return self._orders.reply_to(order, request_id, since, upto)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Final, TypeVar
+from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError
 from flask import Response, request
@@ -41,7 +42,7 @@ class Queries:
     def order(self, order_id: str) -> Response:
         identifier = path_order_id(order_id)
         Fields.of_query(request).check()
-        self._show(self._market.order_view)
+        self._show_order(identifier)
         row = self._market.order_view.recorder.order(identifier)
         if row is None:
             # An order that was acknowledged is found, also before the view has it.
@@ -57,7 +58,7 @@ class Queries:
         limit = _limit(fields)
         cursor = fields.optional("cursor", _orders_cursor)
         fields.check()
-        self._show(self._market.order_view)
+        self._show(self._market.order_view, asset)
         rows = self._market.order_view.recorder.orders(
             user_id=user_id, asset=asset, status=status, before=cursor, limit=limit + 1
         )
@@ -71,7 +72,7 @@ class Queries:
         """The audit trail, numbered from 1 in the order of the log."""
         identifier = path_order_id(order_id)
         Fields.of_query(request).check()
-        self._show(self._market.order_view)
+        self._show_order(identifier)
         requests = self._market.order_view.recorder.request_ids(identifier)
         trail = self._market.orders.trail(identifier, requests)
         events = [
@@ -87,7 +88,7 @@ class Queries:
         limit = _limit(fields)
         cursor = fields.optional("cursor", _trades_cursor)
         fields.check()
-        self._show(self._market.trade_view)
+        self._show(self._market.trade_view, asset)
         rows = self._market.trade_view.recorder.trades(
             asset=asset, order_id=order_id, before=cursor, limit=limit + 1
         )
@@ -105,7 +106,7 @@ class Queries:
         level = fields.optional("level", whole(2, _BY_ORDER))
         version = fields.optional("version", whole(0, _MAX_VERSION))
         fields.check()
-        self._show(self._market.book_view)
+        self._show(self._market.book_view, asset)
         rows = self._book(asset, version, depth, by_order=level == _BY_ORDER)
         return presenting.answer(200, presenting.book(asset, rows))
 
@@ -126,11 +127,21 @@ class Queries:
             raise Problem(404, f"The book of {asset} has no version {version}") from None
         return resting_of(book, depth) if by_order else levels_of(book, depth or DEFAULT_DEPTH)
 
-    def _show(self, view: View) -> None:
-        """Waits until the view shows what the request's Position stands for, if it has one."""
+    def _show(self, view: View, asset: str | None) -> None:
+        """Waits until the view shows what the request's Position stands for, if it has one.
+
+        ``asset``: whose it is to show; None: of all.
+        """
         position = awaited_position(request)
         if position is not None:
-            self._waiting.shown(until_shown(self._waiting.progress, view, position))
+            self._waiting.shown(until_shown(self._waiting.progress, view, position, asset))
+
+    def _show_order(self, order_id: UUID) -> None:
+        view, asset = self._market.order_view, None
+        if awaited_position(request) is not None and self._waiting.progress.is_by_partition:
+            known = view.recorder.order(order_id) or OrderRow.of(self._market.orders.get(order_id))
+            asset = known.asset
+        self._show(view, asset)
 
 
 def _limit(fields: Fields) -> int:

@@ -5,7 +5,7 @@ Nothing that lives (a thread, a connection, a pool) is made before the workers a
 
 import os
 import resource
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
 from interface.http import create_app
-from interface.listening import Bell
+from interface.listening import Bell, PublishedLog
 from interface.process import die_with_parent, keep_to_one_cpu
 from interface.settings import Settings
 from system import build
@@ -79,6 +79,14 @@ def _connections(settings: Settings) -> int:
     )
 
 
+def _published_logs(settings: Settings, env: Mapping[str, str]) -> Sequence[PublishedLog]:
+    if settings.kafka_bootstrap_servers is None:
+        return ()
+    from interface.kafka import publishers  # noqa: PLC0415 - only where there is Kafka
+
+    return publishers(settings, env)
+
+
 def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
     """Makes the application in a worker, which would outlive a parent that is killed."""
     die_with_parent(parent)
@@ -86,7 +94,7 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
         # Engines count from the other end. Several workers get different cores, as a rule.
         keep_to_one_cpu(os.getpid() if settings.http_workers > 1 else 0)
     market = build({**env, "POSTGRES_MAX_OVERFLOW": str(_connections(settings) - 1)})
-    bell = Bell(env, market)
+    bell = Bell(env, market, _published_logs(settings, env))
     bell.start()
     return create_app(
         market,

@@ -39,7 +39,7 @@ class Waiting:
         """How far an application's log goes, at least."""
         if not self._bell.is_informed:  # a long log is not read from its beginning for that
             return application.recorder.max_notification_id() or 0
-        return self.progress.reached(application.name).recorded
+        return self.progress.recorded(application.name)
 
     def decided(self, steps: Generator[Mark, None, T], seconds: float) -> T:
         """The result of the steps. Raises TimeoutError: too late, or no place was free."""

@@ -20,8 +20,8 @@ from interface.settings import Settings
 from system import ENV, Market
 
 
-def publishing(settings: Settings, env: Mapping[str, str]) -> Others:
-    """Makes the publishers' tables; gives what makes the publishers of a market's logs."""
+def publishers(settings: Settings, env: Mapping[str, str]) -> list[Publisher]:
+    """Makes the publishers' tables, and those who publish the logs or tell how far that is."""
     assert settings.kafka_bootstrap_servers is not None  # noqa: S101 - the caller has looked
     kafka = Kafka(
         settings.kafka_bootstrap_servers,
@@ -31,14 +31,20 @@ def publishing(settings: Settings, env: Mapping[str, str]) -> Others:
     with alone(env, "create tables"):
         for leader, feed in FEEDS.items():
             Publisher({**ENV, **env, "CREATE_TABLE": "y"}, leader, feed, kafka).close()
+    return [Publisher({**ENV, **env}, leader, feed, kafka) for leader, feed in FEEDS.items()]
 
-    def publishers(market: Market) -> Followings:
-        for leader in (market.orders, market.matching):
-            publisher = Publisher({**ENV, **env}, leader.name, FEEDS[leader.name], kafka)
+
+def publishing(settings: Settings, env: Mapping[str, str]) -> Others:
+    """Gives what makes publishers that follow a market's logs."""
+
+    def follow(market: Market) -> Followings:
+        leaders = {app.name: app for app in (market.orders, market.matching)}
+        for publisher in publishers(settings, env):
+            leader = leaders[publisher.leader]
             publisher.follow(leader.name, leader.notification_log)
             yield publisher, leader.name
 
-    return publishers
+    return follow
 
 
 def consuming(settings: Settings, names: Collection[str]) -> MakeFollowing:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, cast
 
@@ -18,7 +18,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from application.persistence.connection import AWAY
 from application.persistence.following import BatchFollower, CannotFollow
-from application.persistence.log import Entry
 from application.persistence.partitions import part
 from application.persistence.position import PositionMoved
 from application.views.view import View
@@ -58,7 +57,6 @@ class Consuming(Following):
         self._topic = Found("", 0)
         self._looked = 0.0
         self._mine: dict[int, int] = {}  # partition -> position
-        self._passed: dict[int, int] = {}  # where there is nothing for it, up to a position
         self._begun: dict[int, int] = {}  # partition -> offset that was gone back to
 
     def work(self) -> None:
@@ -138,17 +136,25 @@ class Consuming(Following):
             )
         # Some may have been taken from us since the first message came.
         ours = {each.partition for each in consumer.assignment()} & received.keys()
-        self._passed.clear()
-        done = [number for number in ours if self._process(consumer, number, received[number])]
-        if self._passed:
-            self.follower.pass_parts(self.leader, self._passed)
-            self._mine.update(self._passed)
+        taken = {number: self._read(number, received[number]) for number in ours}
+        self._apply({number: each for number, each in taken.items() if self._is_new(number, each)})
+        faults = {
+            number: each
+            for number, each in taken.items()
+            if each.fault is not None and not self._go_back(consumer, each)
+        }
         # Who goes on from here reads the last one again, and so sees at once if PostgreSQL does
         # not have it, as after a crash, also where nothing comes any more.
-        lasts = [(number, cast("int", received[number][-1].offset())) for number in done]
+        lasts = [
+            (number, cast("int", received[number][-1].offset()))
+            for number, each in taken.items()
+            if each.fault is None
+        ]
         consumer.store_offsets(
             offsets=[TopicPartition(self._source.topic, number, last) for number, last in lasts]
         )
+        for number, each in faults.items():
+            raise Standstill(f"{self._part(number)} {each.fault}") from each.fault
         self.works_again()
 
     def _look_at_topic(self) -> None:
@@ -164,22 +170,20 @@ class Consuming(Following):
                 return
             raise CannotFollow(f"the topic {self._source.topic} is another than it was")
 
-    def _process(self, consumer: Consumer, partition: int, messages: Sequence[Message]) -> bool:
-        """False where what is missing has to be read before. Raises Standstill."""
+    def _read(self, partition: int, messages: Sequence[Message]) -> Taken:
         position, not_ours = self._mine[partition], self._dead_letters.send
-        taken = take(self._source, messages, position, self._topic.partitions, not_ours)
-        self._apply(partition, taken.entries, taken.upto)
-        if taken.fault is None:
-            return True
-        if not isinstance(taken.fault, Gap) or not self._go_back(consumer, taken):
-            raise Standstill(f"{self._part(partition)} {taken.fault}") from taken.fault
-        return False
+        return take(self._source, messages, position, self._topic.partitions, not_ours)
+
+    def _is_new(self, partition: int, taken: Taken) -> bool:
+        return taken.upto > self._mine[partition]
 
     def _go_back(self, consumer: Consumer, taken: Taken) -> bool:
         """What is missing may stand before where Kafka began; False: it does not.
 
         Kafka may be ahead of PostgreSQL after a crash, by little: it goes back by ever more.
         """
+        if not isinstance(taken.fault, Gap):
+            return False
         message = cast("Message", taken.message)
         partition, offset = cast("int", message.partition()), cast("int", message.offset())
         place = TopicPartition(self._source.topic, partition)
@@ -192,37 +196,54 @@ class Consuming(Following):
         self._begun[partition] = place.offset
         return True
 
-    def _apply(self, partition: int, entries: Sequence[Entry], upto: int) -> None:
-        if upto == self._mine[partition]:
+    def _apply(self, taken: Mapping[int, Taken]) -> None:
+        """What is new in all partitions, in one transaction. Raises Standstill."""
+        if not taken:
             return
-        self._begun.pop(partition, None)
-        if not entries:
-            self._passed[partition] = upto
-            return
+        for number in taken:
+            self._begun.pop(number, None)
         try:
-            self.follower.process_part(self.leader, partition, entries, upto)
+            parts = {number: (each.entries, each.upto) for number, each in taken.items()}
+            self.follower.process_parts(self.leader, parts)
         except _ELSEWHERE:
             raise
         except Exception:
             if not isinstance(self.follower, View):
                 raise
-            self._apply_up_to_the_fault(partition, entries, upto)
-        self._mine[partition] = upto
+            self._apply_up_to_the_fault(taken)
+        self._mine.update((number, each.upto) for number, each in taken.items())
 
-    def _apply_up_to_the_fault(self, partition: int, entries: Sequence[Entry], upto: int) -> None:
-        """Event by event, up to the one that can't be applied. Raises Standstill there."""
+    def _apply_up_to_the_fault(self, taken: Mapping[int, Taken]) -> None:
+        """Event by event, of each partition up to the one that can't be applied.
+
+        Raises Standstill there.
+        """
         stored = self.follower.take_parts(self.leader, self._topic.partitions)
-        if stored[partition] != self._mine[partition]:
-            raise PositionMoved(f"{self._part(partition)} is at {stored[partition]} already")
-        for position, event in entries:
+        for number in taken:
+            if stored[number] != self._mine[number]:
+                raise PositionMoved(f"{self._part(number)} is at {stored[number]} already")
+        faults = [
+            fault for number, each in taken.items() if (fault := self._apply_singly(number, each))
+        ]
+        if faults:
+            raise faults[0] from faults[0].__cause__
+
+    def _apply_singly(self, partition: int, taken: Taken) -> Standstill | None:
+        for position, event in taken.entries:
             try:
-                self.follower.process_part(self.leader, partition, [(position, event)], position)
+                one = {partition: ([(position, event)], position)}
+                self.follower.process_parts(self.leader, one)
             except _ELSEWHERE:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it is told
+                # The follower has dropped what it knew.
+                self.follower.take_parts(self.leader, self._topic.partitions)
                 reason = f"{position}, {event.TOPIC}: {type(error).__name__}: {error}"
-                raise Standstill(f"{self._part(partition)} {reason}") from error
-        self.follower.process_part(self.leader, partition, [], upto)
+                fault = Standstill(f"{self._part(partition)} {reason}")
+                fault.__cause__ = error
+                return fault
+        self.follower.process_parts(self.leader, {partition: ([], taken.upto)})
+        return None
 
     def _part(self, partition: int) -> str:
         return part(self.leader, partition)

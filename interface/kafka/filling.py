@@ -89,7 +89,7 @@ class _Filling:
         if taken.fault is not None:
             raise taken.fault
         if taken.upto > position:
-            self._view.process_part(source.leader, partition, taken.entries, taken.upto)
+            self._view.process_parts(source.leader, {partition: (taken.entries, taken.upto)})
             self._positions[partition] = taken.upto
         return len(taken.entries)
 

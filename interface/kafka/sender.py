@@ -4,15 +4,13 @@ A message is a CloudEvent in Kafka's binary mode. From the headers alone a consu
 what it has had already, and whether something is missing before it:
 
     ce_position     where the log stands with this message
-    ce_predecessor  where it stood with the message before it in the same partition; 0: none
+    ce_predecessor  where it stood with the event before it in the same partition; 0: none
     ce_partitions   among how many the log was divided: with another number, both are of others
 
-After a batch every partition has been told where the log stands, by a message of its own if
-there was no event for it. So the predecessor of a partition's first message in a batch is
-the position of the batch before it, and nothing else has to be remembered.
+A partition that got no event for a while is told where the log stands, by a message of its own
+that is nobody's predecessor.
 """
 
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
@@ -57,97 +55,49 @@ class Sender:
         self,
         servers: str,
         source: str,
-        partitions: Mapping[str, int],
+        ends: dict[str, list[int]],
         prefixes: tuple[str, str],
         interrupted: Event,
     ) -> None:
-        """``partitions`` of each topic; ``prefixes`` of the names of topics and of types."""
+        """``ends``: of each topic, the position of the last event in each of its partitions.
+
+        ``prefixes`` of the names of topics and of types.
+        """
         self._source = source
         topic_prefix, self._type_prefix = prefixes
-        self._topics = {topic: topic_prefix + topic for topic in partitions}
+        self._topics = {topic: topic_prefix + topic for topic in ends}
         self._interrupted = interrupted
         self._failure: KafkaError | None = None
-        self._partitions = partitions
-        self._positions: dict[str, list[int]] = {}
+        self.ends = ends
         self._fixed_headers: dict[tuple[str, str], list[Header]] = {}
         self._producer = Producer(
             {"bootstrap.servers": servers, "on_delivery": self._note_failure, **_CONFIG}
         )
         self._produce = self._producer.produce
 
-    def begin(self, since: int) -> None:
-        """A batch begins; everything up to ``since`` has been sent."""
-        self._positions = {topic: [since] * count for topic, count in self._partitions.items()}
-
     def send(self, position: int, publication: Publication) -> None:
         """Hands over a message; whether it arrives, ``finish`` tells. Raises CannotFollow."""
-        topic, key, *_ = publication
-        positions = self._positions[topic]
-        if key is None:
-            partitions: Sequence[int] = range(len(positions))
-        else:
-            partitions = (partition_of(key, len(positions)),)
-        self._send(position, str(position), publication, partitions)
-
-    def finish(self, position: int) -> None:
-        """Tells every partition that the log stands at ``position``, and waits for the broker.
-
-        Raises CannotFollow unless everything has arrived.
-        """
-        now = datetime.now(UTC)
-        for topic, positions in self._positions.items():
-            progress = Publication(topic, None, PROGRESS, now, b"{}")
-            for partition, previous in enumerate(positions):
-                if previous != position:
-                    self._send(position, f"{position}-{partition}", progress, (partition,))
-        self._wait()
-
-    def discard(self) -> None:
-        """Drops what has not been sent, at once."""
-        self._producer.purge()
-        with suppress(KafkaException):  # it may say again that it can't go on
-            self._producer.flush(0)
-
-    def _send(
-        self, position: int, identifier: str, publication: Publication, partitions: Sequence[int]
-    ) -> None:
-        topic, key, name, time, value = publication
-        positions = self._positions[topic]
-        headers: list[Header] = [
-            *(self._fixed_headers.get((topic, name)) or self._fix_headers(topic, name)),
-            ("ce_id", identifier),
-            ("ce_time", _encode(time)[1:-1]),  # ISO 8601 with Z, in a tenth of isoformat's time
-            ("ce_position", str(position)),
-            ("ce_predecessor", ""),
-        ]
+        ends = self.ends[publication.topic]
+        key = publication.key
+        partitions = range(len(ends)) if key is None else (partition_of(key, len(ends)),)
         for partition in partitions:
-            previous = positions[partition]
-            if previous >= position:
-                raise ValueError(f"two messages of {position} in partition {partition} of {topic}")
-            headers[-1] = ("ce_predecessor", str(previous))
-            message = (self._topics[topic], value, key, partition)
-            try:
-                self._produce(*message, headers=headers)
-            except BufferError:  # as much as it takes at a time
-                self._wait()
-                self._produce(*message, headers=headers)
-            except KafkaException as error:
-                raise KafkaAway(_NOT_TAKEN) from error
-            positions[partition] = position
+            if ends[partition] >= position:
+                raise ValueError(f"two messages of {position} in partition {partition}")
+            self._send(position, publication, partition)
+            ends[partition] = position
 
-    def _fix_headers(self, topic: str, name: str) -> list[Header]:
-        """Those that all messages of a type have."""
-        self._fixed_headers[topic, name] = [
-            ("content-type", b"application/json"),
-            ("ce_specversion", b"1.0"),
-            ("ce_source", f"/{self._source}".encode()),
-            ("ce_type", f"{self._type_prefix}.{name}".encode()),
-            ("ce_partitions", str(self._partitions[topic]).encode()),
-        ]
-        return self._fixed_headers[topic, name]
+    def tell(self, position: int) -> None:
+        """Tells all partitions in which there is nothing of it that the log stands there."""
+        now = datetime.now(UTC)
+        for topic, ends in self.ends.items():
+            for partition, end in enumerate(ends):
+                if end < position:
+                    identifier = f"{position}-{topic}-{partition}"
+                    progress = Publication(identifier, topic, None, PROGRESS, now, b"{}")
+                    self._send(position, progress, partition)
 
-    def _wait(self) -> None:
-        """Until everything has arrived. Raises CannotFollow."""
+    def finish(self) -> None:
+        """Waits for the broker. Raises CannotFollow unless everything has arrived."""
         try:
             while self._producer.flush(_LOOK_SECONDS) and self._failure is None:
                 if self._interrupted.is_set():
@@ -156,6 +106,41 @@ class Sender:
             raise KafkaAway(_NOT_TAKEN) from error
         if self._failure is not None:
             raise KafkaAway(_NOT_TAKEN) from KafkaException(self._failure)
+
+    def discard(self) -> None:
+        """Drops what has not been sent, at once."""
+        self._producer.purge()
+        with suppress(KafkaException):  # it may say again that it can't go on
+            self._producer.flush(0)
+
+    def _send(self, position: int, publication: Publication, partition: int) -> None:
+        identifier, topic, key, name, time, value = publication
+        headers: list[Header] = [
+            *(self._fixed_headers.get((topic, name)) or self._fix_headers(topic, name)),
+            ("ce_id", identifier),
+            ("ce_time", _encode(time)[1:-1]),  # ISO 8601 with Z, in a tenth of isoformat's time
+            ("ce_position", str(position)),
+            ("ce_predecessor", str(self.ends[topic][partition])),
+        ]
+        message = (self._topics[topic], value, key, partition)
+        try:
+            self._produce(*message, headers=headers)
+        except BufferError:  # as much as it takes at a time
+            self.finish()
+            self._produce(*message, headers=headers)
+        except KafkaException as error:
+            raise KafkaAway(_NOT_TAKEN) from error
+
+    def _fix_headers(self, topic: str, name: str) -> list[Header]:
+        """Those that all messages of a type have."""
+        self._fixed_headers[topic, name] = [
+            ("content-type", b"application/json"),
+            ("ce_specversion", b"1.0"),
+            ("ce_source", f"/{self._source}".encode()),
+            ("ce_type", f"{self._type_prefix}.{name}".encode()),
+            ("ce_partitions", str(len(self.ends[topic])).encode()),
+        ]
+        return self._fixed_headers[topic, name]
 
     def _note_failure(self, error: KafkaError | None, _message: object) -> None:
         self._failure = self._failure or error

@@ -35,7 +35,7 @@ def test_an_order_that_was_placed() -> None:
         '"orderType":"LIMIT","timeInForce":"GTC","clientOrderId":null}'
     )
     assert of_orders(placed) == [
-        Publication("orders.events", "BTC-USD", "order.placed.v1", seconds(1), value.encode())
+        Publication("7", "orders.events", "BTC-USD", "order.placed.v1", seconds(1), value.encode())
     ]
 
 
@@ -68,8 +68,8 @@ def test_a_decision_that_traded_and_its_trades() -> None:
     )
     time = seconds(2)
     assert of_matching(matched) == [
-        Publication("book.events", "BTC-USD", "book.matched.v1", time, decided.encode()),
-        Publication("trades", "BTC-USD", "trades.executed.v1", time, executed.encode()),
+        Publication("7", "book.events", "BTC-USD", "book.matched.v1", time, decided.encode()),
+        Publication("7-trades", "trades", "BTC-USD", "trades.executed.v1", time, executed.encode()),
     ]
 
 

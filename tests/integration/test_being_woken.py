@@ -7,6 +7,7 @@ import pytest
 from application.matching import Matching
 from application.orders import Orders
 from application.views.trades import TradeView
+from application.waiting import Mark
 from interface import following
 from interface.engine import Engine
 from interface.listening import Bell
@@ -32,16 +33,20 @@ def test_a_view_that_a_crash_has_set_back_catches_up_though_nothing_new_comes(
     assert venue.difference() is None
 
 
+def has_reached(bell: Bell, name: str, position: int) -> bool:
+    return bell.is_informed and bell.has_reached(Mark(name, position, None))
+
+
 def test_the_bell_forgets_what_a_crash_has_taken(venue: Venue) -> None:
     venue.buy(100, 1)
     venue.sell(100, 1)
     venue.settle()
     bell = Bell(venue.env, venue.market)
     bell.start()
-    eventually(lambda: bell.reached(TradeView.name).followed == 3, 10)
+    eventually(lambda: has_reached(bell, TradeView.name, 3), 10)
     venue.execute("UPDATE trade_view.tradeview_tracking SET notification_id = 2")
     venue.end_all_sessions()
-    eventually(lambda: bell.reached(TradeView.name).followed == 2, 10)
+    eventually(lambda: not has_reached(bell, TradeView.name, 3), 10)
     bell.stop()
 
 
@@ -52,7 +57,7 @@ def test_the_bell_and_the_engine_take_no_harm_from_what_others_say(venue: Venue)
         eventually(lambda: bell.is_informed, 10)
         venue.execute("NOTIFY orders_events, 'something'; NOTIFY matching_events, '-1:'")
         venue.buy(100, 1)
-        eventually(lambda: bell.reached(Orders.name).followed == 2, 10)
+        eventually(lambda: has_reached(bell, Orders.name, 2), 10)
     bell.stop()
 
 

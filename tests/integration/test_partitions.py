@@ -45,7 +45,7 @@ def follow_in_parts(
     last = log.recorder.max_notification_id() or 0  # type: ignore[attr-defined]
     for partition in partitions:
         entries = of_partition(follower, leader, partition)
-        follower.process_part(leader, partition, entries, last)
+        follower.process_parts(leader, {partition: (entries, last)})
 
 
 def settle_in_parts(venue: Venue) -> None:
@@ -108,9 +108,9 @@ def test_of_two_that_believe_they_own_a_part_one_has_to_look_again(venue: Venue)
     with closing(build(venue.env)) as others:
         other = others.matching
         other.take_parts("Orders", PARTITIONS)
-        other.process_part("Orders", 0, entries, 40)
+        other.process_parts("Orders", {0: (entries, 40)})
     with pytest.raises(PositionMoved):
-        matching.process_part("Orders", 0, entries, 40)
+        matching.process_parts("Orders", {0: (entries, 40)})
     matching.take_parts("Orders", PARTITIONS)
     assert of_partition(matching, "Orders", 0) == []
     settle_in_parts(venue)
@@ -125,7 +125,7 @@ def test_who_follows_the_whole_log_fences_whoever_follows_parts_of_it(venue: Ven
         entries = of_partition(other, "Orders", 0)
         venue.settle()
         with pytest.raises(PositionMoved):
-            other.process_part("Orders", 0, entries, 40)
+            other.process_parts("Orders", {0: (entries, 40)})
     assert venue.difference() is None
 
 

@@ -1,0 +1,148 @@
+"""Where a publisher is, and what it has sent to which topics."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from eventsourcing.persistence import Notification, ProcessRecorder, StoredEvent, Subscription
+from eventsourcing.postgres import PostgresTrackingRecorder
+from psycopg.sql import SQL, Identifier, Literal
+
+from application.persistence.connection import living_connection
+from application.persistence.partitions import NOTHING, Published
+from application.persistence.position import ADVANCE, ADVANCE_PARAMETERS, Advance, PositionMoved
+from interface.kafka.topics import Found, OtherPartitions
+
+Ends = Mapping[str, list[int]]  # by topic: the position of the last event in each partition
+
+
+# A position belongs to topics, told apart by their ids: another topic of the same name, made
+# anew or on another cluster, has nothing of what was sent.
+_TABLE: Final = """CREATE TABLE IF NOT EXISTS {schema}.destinations (
+        leader text PRIMARY KEY,
+        topics jsonb NOT NULL,
+        ends jsonb NOT NULL
+    )"""
+_DESTINATION: Final = "SELECT topics, ends FROM {schema}.destinations WHERE leader = %s"
+_ADOPT: Final = """WITH adopted AS (
+        INSERT INTO {schema}.destinations VALUES (%s, %s, '{{}}')
+        ON CONFLICT (leader) DO UPDATE SET topics = excluded.topics, ends = excluded.ends
+        WHERE destinations.topics <> excluded.topics RETURNING leader
+    )
+    DELETE FROM {tracking} WHERE application_name IN (SELECT leader FROM adopted)"""
+# The commit does not wait for the disk: what a crash takes is sent again. That is also why
+# NOTIFY may be inside.
+_ADVANCE: Final = """CREATE OR REPLACE FUNCTION
+        {advance}({parameters}, sent_to jsonb, sent jsonb, told text)
+        RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM set_config('synchronous_commit', 'off', true);
+        UPDATE {schema}.destinations SET ends = sent
+        WHERE leader = names[1] AND topics = sent_to;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'it is published to other topics now'
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
+        {positions}
+        PERFORM pg_notify({channel}, told);
+    END $$""".replace("{parameters}", ADVANCE_PARAMETERS).replace("{positions}", ADVANCE)
+_PUBLISHED: Final = """SELECT notification_id, ends
+    FROM {tracking} JOIN {schema}.destinations ON leader = application_name WHERE leader = %s"""
+_MOST_ENDS: Final = 380  # in a NOTIFY, as in partitions.REACH
+
+
+class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
+    """A position, and what belongs to it."""
+
+    def __init__(self, datastore: Any, **names: Any) -> None:
+        super().__init__(datastore, **names)
+        self.sql_create_statements.extend(map(self._sql, (_TABLE, _ADVANCE)))
+
+    @property
+    def channel_name(self) -> str:
+        """Where it is told what is published."""
+        return f"{self.datastore.schema}.{self.tracking_table_name}"
+
+    def create_table(self) -> None:
+        with self.datastore.transaction(commit=True) as cursor:
+            cursor.execute(self._sql("CREATE SCHEMA IF NOT EXISTS {schema}"))
+        super().create_table()
+
+    def adopt(self, leader: str, topics: Mapping[str, Found]) -> tuple[bool, Ends]:
+        """Has the position belong to ``topics``; gives what has been sent to them.
+
+        True: to others than before, from the beginning. Raises OtherPartitions where one of
+        them is the same, but for its partitions.
+        """
+        with living_connection(self.datastore) as connection:
+            rows = connection.execute(self._sql(_DESTINATION), [leader]).fetchall()
+            known = msgspec.convert(rows[0]["topics"] if rows else {}, dict[str, Found])
+            for name, (identifier, partitions) in topics.items():
+                before = known.get(name)
+                if before and before.id == identifier and before.partitions != partitions:
+                    raise OtherPartitions(name, partitions, before.partitions)
+            if known == topics:
+                return False, rows[0]["ends"]
+            connection.execute(self._sql(_ADOPT), [leader, _json(topics)])
+            return bool(rows), {}
+
+    def advance(self, move: Advance, topics: Mapping[str, Found], ends: Ends, log: str) -> None:
+        """Moves the position, and tells of it; ``log`` is the topic that has all events.
+
+        Raises PositionMoved, also where it belongs to other topics.
+        """
+        told = f"{move.notification_id}:"
+        if len(ends[log]) <= _MOST_ENDS:
+            told += ",".join(map(str, ends[log]))
+        arguments = [*move.arguments, _json(topics), _json(ends), told]
+        statement = self._sql(
+            "SELECT {advance}(%s::text[], %s::bigint[], %s::bigint[], %s, %s, %s)"
+        )
+        with living_connection(self.datastore) as connection:
+            try:
+                connection.execute(statement, arguments)
+            except psycopg.errors.IntegrityConstraintViolation as error:
+                raise PositionMoved(str(error)) from error
+
+    def published(self, leader: str, log: str) -> Published:
+        """What is published of a leader's log, to the topic that has all of its events."""
+        with living_connection(self.datastore) as connection:
+            rows = connection.execute(self._sql(_PUBLISHED), [leader]).fetchall()
+        return Published(rows[0]["notification_id"], rows[0]["ends"][log]) if rows else NOTHING
+
+    def max_tracking_id(self, application_name: str) -> int | None:
+        """Without the library's retries, see EventRecorder."""
+        statement = "SELECT max(notification_id) FROM {tracking} WHERE application_name = %s"
+        with living_connection(self.datastore) as connection:
+            [row] = connection.execute(self._sql(statement), [application_name]).fetchall()
+        position: int | None = row["max"]
+        return position
+
+    def _sql(self, statement: str) -> Any:
+        schema = self.datastore.schema
+        return SQL(statement).format(
+            schema=Identifier(schema),
+            tracking=Identifier(schema, self.tracking_table_name),
+            advance=Identifier(schema, f"{self.tracking_table_name}_advance"),
+            channel=Literal(self.channel_name),
+        )
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+        raise NotImplementedError
+
+    def select_events(self, *args: Any, **kwargs: Any) -> Sequence[StoredEvent]:
+        raise NotImplementedError
+
+    def select_notifications(self, *args: Any, **kwargs: Any) -> Sequence[Notification]:
+        raise NotImplementedError
+
+    def max_notification_id(self) -> int | None:
+        raise NotImplementedError
+
+    def subscribe(self, *args: Any, **kwargs: Any) -> Subscription[Any]:
+        raise NotImplementedError
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
