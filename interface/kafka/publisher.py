@@ -142,15 +142,17 @@ class Publisher(BatchFollower):
         for name in self._names:
             if name not in self._topics:
                 raise CannotFollow(f"there is no topic {name}: `ome kafka init` makes it")
-        is_anew, sent = self.recorder.adopt(self.leader, self._topics)
-        if is_anew:
+        place = self.recorder.adopt(self.leader, self._topics)
+        if place.is_anew:
             log.warning(
                 "the topics are others than before: publishing from the beginning",
                 extra={"follower": self.name},
             )
-        self._untold = self.recorder.max_tracking_id(self.leader) or 0
+        # Both are of one moment: what was sent is what was sent up to this position.
+        self._positions[self.leader] = place.position
+        self._untold = place.position or 0
         ends = {
-            topic: sent.get(topic) or [0] * self._topics[topic_prefix + topic].partitions
+            topic: place.ends.get(topic) or [0] * self._topics[topic_prefix + topic].partitions
             for topic in self._feed.topics
         }
         prefixes = (topic_prefix, type_prefix)

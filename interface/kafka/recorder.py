@@ -1,7 +1,7 @@
 """Where a publisher is, and what it has sent to which topics."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import psycopg
@@ -24,7 +24,10 @@ _TABLE: Final = """CREATE TABLE IF NOT EXISTS {schema}.destinations (
         topics jsonb NOT NULL,
         ends jsonb NOT NULL
     )"""
-_DESTINATION: Final = "SELECT topics, ends FROM {schema}.destinations WHERE leader = %s"
+_DESTINATION: Final = """SELECT topics, notification_id AS position,
+    CASE WHEN notification_id IS NOT NULL THEN ends ELSE '{{}}' END AS ends
+    FROM {schema}.destinations LEFT JOIN {tracking} ON application_name = leader
+    WHERE leader = %s"""
 _ADOPT: Final = """WITH adopted AS (
         INSERT INTO {schema}.destinations VALUES (%s, %s, '{{}}')
         ON CONFLICT (leader) DO UPDATE SET topics = excluded.topics, ends = excluded.ends
@@ -47,9 +50,15 @@ _ADVANCE: Final = """CREATE OR REPLACE FUNCTION
         {positions}
         PERFORM pg_notify({channel}, told);
     END $$""".replace("{parameters}", ADVANCE_PARAMETERS).replace("{positions}", ADVANCE)
-_PUBLISHED: Final = """SELECT notification_id, ends
-    FROM {tracking} JOIN {schema}.destinations ON leader = application_name WHERE leader = %s"""
 _MOST_ENDS: Final = 380  # in a NOTIFY, as in partitions.REACH
+
+
+class Place(NamedTuple):
+    """Where a publisher goes on: its position, and what is sent up to there."""
+
+    position: int | None
+    ends: Ends
+    is_anew: bool = False  # the topics are others than before
 
 
 class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
@@ -69,11 +78,10 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
             cursor.execute(self._sql("CREATE SCHEMA IF NOT EXISTS {schema}"))
         super().create_table()
 
-    def adopt(self, leader: str, topics: Mapping[str, Found]) -> tuple[bool, Ends]:
-        """Has the position belong to ``topics``; gives what has been sent to them.
+    def adopt(self, leader: str, topics: Mapping[str, Found]) -> Place:
+        """Has the position belong to ``topics``: if they are others, from the beginning.
 
-        True: to others than before, from the beginning. Raises OtherPartitions where one of
-        them is the same, but for its partitions.
+        Raises OtherPartitions where one of them is the same, but for its partitions.
         """
         with living_connection(self.datastore) as connection:
             rows = connection.execute(self._sql(_DESTINATION), [leader]).fetchall()
@@ -83,9 +91,9 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
                 if before and before.id == identifier and before.partitions != partitions:
                     raise OtherPartitions(name, partitions, before.partitions)
             if known == topics:
-                return False, rows[0]["ends"]
+                return Place(rows[0]["position"], rows[0]["ends"])
             connection.execute(self._sql(_ADOPT), [leader, _json(topics)])
-            return bool(rows), {}
+            return Place(None, {}, is_anew=bool(rows))
 
     def advance(self, move: Advance, topics: Mapping[str, Found], ends: Ends, log: str) -> None:
         """Moves the position, and tells of it; ``log`` is the topic that has all events.
@@ -108,8 +116,10 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
     def published(self, leader: str, log: str) -> Published:
         """What is published of a leader's log, to the topic that has all of its events."""
         with living_connection(self.datastore) as connection:
-            rows = connection.execute(self._sql(_PUBLISHED), [leader]).fetchall()
-        return Published(rows[0]["notification_id"], rows[0]["ends"][log]) if rows else NOTHING
+            rows = connection.execute(self._sql(_DESTINATION), [leader]).fetchall()
+        if not rows or rows[0]["position"] is None:
+            return NOTHING
+        return Published(rows[0]["position"], rows[0]["ends"][log])
 
     def max_tracking_id(self, application_name: str) -> int | None:
         """Without the library's retries, see EventRecorder."""

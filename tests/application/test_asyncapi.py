@@ -109,7 +109,7 @@ def test_wrong_headers_are_seen(wrong: dict[str, str]) -> None:
 
 def test_progress_is_told_for_a_partition_and_says_nothing_else() -> None:
     told = {
-        "ce_id": "17-3",
+        "ce_id": "17-book.events-3",
         "ce_source": "/Matching",
         "ce_type": "com.ordermatchingengine.log.progress.v1",
     }
