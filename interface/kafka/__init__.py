@@ -12,6 +12,7 @@ from application.views.view import View
 from interface.engine import Followings, MakeFollowing, Others
 from interface.following import Following
 from interface.kafka.consuming import Consuming
+from interface.kafka.envelope import Opener
 from interface.kafka.filling import fill
 from interface.kafka.publisher import Kafka, Publisher
 from interface.kafka.reading import Source
@@ -80,7 +81,7 @@ def source_of(settings: Settings, leader: str, follower: BatchFollower) -> Sourc
         topic=prefix + log_topic,
         group=prefix + follower.name,
         leader=leader,
-        type_prefix=settings.kafka_type_prefix,
+        opener=Opener(f"/{leader}", settings.kafka_type_prefix),
         dead_letters=prefix + DEAD_LETTERS,
         event_of=event_of,
         passed_over=types_beside(follower.topics),

@@ -34,6 +34,7 @@ _LOOK_SECONDS: Final = 5.0  # from look to look whether the topic is still the s
 _HANGING_MS: Final = 60_000  # after which others get the partitions of a worker that hangs
 _PARKED_SECONDS: Final = 5.0
 _BACK: Final = 10_000  # messages, at first
+_ON: Final = 100_000  # messages: more than a publisher sends until it looks at its topics
 
 # What has nothing to do with the message at hand.
 _ELSEWHERE: Final = (*AWAY, PositionMoved, CannotFollow, KafkaException)
@@ -58,6 +59,7 @@ class Consuming(Following):
         self._looked = 0.0
         self._mine: dict[int, int] = {}  # partition -> position
         self._begun: dict[int, int] = {}  # partition -> offset that was gone back to
+        self._gaps: dict[int, int] = {}  # partition -> offset from which on it reads past a gap
 
     def work(self) -> None:
         """Takes part in the group until it is told to stop."""
@@ -118,6 +120,7 @@ class Consuming(Following):
         self.follower.forget()
         self._mine.clear()
         self._begun.clear()
+        self._gaps.clear()
 
     def _take(self, consumer: Consumer) -> None:
         """What has come, or nothing if nothing comes for a moment."""
@@ -141,7 +144,9 @@ class Consuming(Following):
         faults = {
             number: each
             for number, each in taken.items()
-            if each.fault is not None and not self._go_back(consumer, each)
+            if each.fault is not None
+            and not self._go_back(consumer, each)
+            and not self._read_on(consumer, each, received[number][-1])
         }
         # Who goes on from here reads the last one again, and so sees at once if PostgreSQL does
         # not have it, as after a crash, also where nothing comes any more.
@@ -196,12 +201,27 @@ class Consuming(Following):
         self._begun[partition] = place.offset
         return True
 
+    def _read_on(self, consumer: Consumer, taken: Taken, last: Message) -> bool:
+        """What is missing may come yet; False: it does not.
+
+        Where a topic is made anew under a publisher, what it sends before it has noticed stands
+        before all that it sends again.
+        """
+        if not isinstance(taken.fault, Gap):
+            return False
+        partition, offset = cast("int", last.partition()), cast("int", last.offset())
+        place = TopicPartition(self._source.topic, partition)
+        _, end = consumer.get_watermark_offsets(place, timeout=_ASK_SECONDS)
+        first = self._gaps.setdefault(partition, offset)
+        return offset + 1 < min(end, first + _ON)
+
     def _apply(self, taken: Mapping[int, Taken]) -> None:
         """What is new in all partitions, in one transaction. Raises Standstill."""
         if not taken:
             return
         for number in taken:
             self._begun.pop(number, None)
+            self._gaps.pop(number, None)
         try:
             parts = {number: (each.entries, each.upto) for number, each in taken.items()}
             self.follower.process_parts(self.leader, parts)

@@ -1,6 +1,6 @@
 """What the headers of a message say: CloudEvents 1.0, binary mode, and its place in the log."""
 
-from typing import NamedTuple, Self, cast
+from typing import Final, NamedTuple, cast
 
 from confluent_kafka import Message
 
@@ -20,29 +20,50 @@ class Envelope(NamedTuple):
     predecessor: int
     partitions: int
 
-    @classmethod
-    def of(cls, message: Message, source: str, type_prefix: str) -> Self:
-        """Of a message of this ``ce_source``. Raises NotOurs."""
+
+class Opener:
+    """Reads the envelopes of one ``ce_source``.
+
+    What the messages of a type have in common is looked at once: this is done for each of them.
+    """
+
+    def __init__(self, source: str, type_prefix: str) -> None:
+        self._source = source
+        self._prefix = f"{type_prefix}."
+        self._types: dict[tuple[bytes | None, ...], str] = {}
+
+    def open(self, message: Message) -> Envelope:
+        """Raises NotOurs."""
         headers = cast("dict[str, bytes | None]", dict(message.headers() or ()))
         try:
-            text = {name: (headers[f"ce_{name}"] or b"").decode() for name in _NEEDED}
-            position, predecessor, partitions = (
-                int(text[name]) for name in ("position", "predecessor", "partitions")
-            )
+            fixed = headers["ce_specversion"], headers["ce_source"], headers["ce_type"]
+            name = self._types.get(fixed) or self._check(*fixed)
+            position = int(headers["ce_position"] or b"")
+            predecessor = int(headers["ce_predecessor"] or b"")
+            partitions = int(headers["ce_partitions"] or b"")
         except KeyError as missing:
             raise NotOurs(f"it has no header {missing.args[0]}") from None
+        except NotOurs:
+            raise
         except ValueError as fault:
             raise NotOurs(f"its headers can't be read: {fault}") from None
-        for name, ours in (("specversion", "1.0"), ("source", source)):
-            if text[name] != ours:
-                raise NotOurs(f"its ce_{name} is not {ours}")
-        prefix = f"{type_prefix}."
-        if not text["type"].startswith(prefix):
-            raise NotOurs(f"its ce_type does not begin with {prefix}")
         if not 0 <= predecessor < position <= _LAST:
             raise NotOurs(f"its place, {position} after {predecessor}, is none in a log")
-        return cls(text["type"].removeprefix(prefix), position, predecessor, partitions)
+        return Envelope(name, position, predecessor, partitions)
+
+    def _check(self, *fixed: bytes | None) -> str:
+        """The type without the prefix. Raises NotOurs, UnicodeDecodeError."""
+        version, source, name = ((text or b"").decode() for text in fixed)
+        for header, text, ours in (
+            ("ce_specversion", version, "1.0"),
+            ("ce_source", source, self._source),
+        ):
+            if text != ours:
+                raise NotOurs(f"its {header} is not {ours}")
+        if not name.startswith(self._prefix):
+            raise NotOurs(f"its ce_type does not begin with {self._prefix}")
+        self._types[fixed] = name.removeprefix(self._prefix)
+        return self._types[fixed]
 
 
-_NEEDED = ("specversion", "source", "type", "position", "predecessor", "partitions")
-_LAST = 2**63 - 1  # that PostgreSQL can count
+_LAST: Final = 2**63 - 1  # that PostgreSQL can count

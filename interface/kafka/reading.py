@@ -7,7 +7,7 @@ from confluent_kafka import Message
 
 from application.persistence.following import CannotFollow
 from application.persistence.log import Entry
-from interface.kafka.envelope import Envelope, NotOurs
+from interface.kafka.envelope import NotOurs, Opener
 from interface.kafka.sender import PROGRESS
 from interface.kafka.topics import QUIET, Found, describe
 
@@ -21,7 +21,7 @@ class Source(NamedTuple):
     topic: str
     group: str
     leader: str
-    type_prefix: str
+    opener: Opener
     dead_letters: str
     event_of: Callable[[str, bytes], Any]  # of a message's type and value; raises ValueError
     passed_over: Collection[str]  # types of messages that the follower has no use for
@@ -87,7 +87,7 @@ def take(
     gap: tuple[Gap, Message] | None = None
     for message in messages:
         try:
-            envelope = Envelope.of(message, f"/{source.leader}", source.type_prefix)
+            envelope = source.opener.open(message)
         except NotOurs as fault:
             not_ours(message, str(fault))
             continue

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from subprocess import DEVNULL, PIPE, Popen
 from typing import cast
@@ -130,6 +130,14 @@ def send(servers: str, topic: str, number: int, value: bytes, heads: dict[str, s
     """A message by somebody's hand."""
     producer = Producer({"bootstrap.servers": servers})
     producer.produce(topic, value, partition=number, headers=dict(heads))
+    assert producer.flush(10) == 0
+
+
+def send_all(servers: str, topic: str, number: int, heads: Sequence[dict[str, str]]) -> None:
+    """Messages that say nothing."""
+    producer = Producer({"bootstrap.servers": servers})
+    for each in heads:
+        producer.produce(topic, b"{}", partition=number, headers=dict(each))
     assert producer.flush(10) == 0
 
 

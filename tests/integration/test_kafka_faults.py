@@ -21,6 +21,7 @@ from tests.integration.feeding import (
     messages,
     on,
     send,
+    send_all,
     servers,
     settled,
     trade,
@@ -201,6 +202,29 @@ def made(settings: Settings, partitions: int) -> bool:
     """The names of topics that are deleted are taken for a moment."""
     anew = settings.model_copy(update={"kafka_partitions": partitions})
     return set(create(servers(settings), topics_of(anew))) != set()
+
+
+def test_what_a_publisher_sent_before_it_saw_that_the_topic_is_new_is_read_past(
+    venue: Venue, settings: Settings
+) -> None:
+    """It stands before everything else, more of it than a consumer takes at a time."""
+    heads = {
+        "ce_specversion": "1.0",
+        "ce_source": "/Orders",
+        "ce_type": f"{PREFIX}.order.placed.v1",
+        "ce_partitions": "3",
+    }
+    places = [
+        {**heads, "ce_position": str(10_001 + n), "ce_predecessor": str(10_000 + n)}
+        for n in range(500)
+    ]
+    for number in range(3):
+        send_all(servers(settings), settings.kafka_topic_prefix + "orders.events", number, places)
+    with at_work(views(venue, settings)):
+        with at_work(market(venue, settings)):
+            trade(venue)
+            settled(venue)
+        assert venue.market.order_view.recorder.parked() is None
 
 
 def test_postgres_ends_all_sessions(venue: Venue, settings: Settings) -> None:

@@ -5,7 +5,7 @@ import signal
 from application.persistence.log import Entry
 from application.persistence.partitions import Reach
 from application.reading import event_of
-from interface.kafka.envelope import Envelope
+from interface.kafka.envelope import Opener
 from interface.kafka.sender import PROGRESS
 from interface.settings import Settings
 from system import followings
@@ -123,10 +123,11 @@ def had(settings: Settings, leader: str) -> tuple[list[Entry], int]:
     """The events that a consumer of the log takes from its topic, and what it drops."""
     topic = {"Orders": "orders.events", "Matching": "book.events"}[leader]
     prefix = settings.kafka_topic_prefix
+    opener = Opener(f"/{leader}", settings.kafka_type_prefix)
     mine: dict[int, int] = {}
     taken, dropped = [], 0
     for message in messages(servers(settings), prefix + topic):
-        envelope = Envelope.of(message, f"/{leader}", settings.kafka_type_prefix)
+        envelope = opener.open(message)
         position = mine.get(partition(message), 0)
         if envelope.position <= position:
             dropped += 1
