@@ -8,7 +8,7 @@ show all of it; for the ones that are fed from Kafka the messages are on the top
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from benchmarks.kafka_running import (
     Kafka,
     Topics,
     kafka,
-    publisher,
+    publishing,
     role,
     standing_by,
     topics,
@@ -39,6 +39,10 @@ from interface.postgres import EmbeddedPostgres
 from system import VIEWS, create_tables
 
 _VIEWS: Final = tuple(view.name for view in VIEWS.values())
+_PUBLISHERS: Final = {
+    "in one process": ("publisher",),
+    "in a process for each log": ("orders-publisher", "matching-publisher"),
+}
 _VIEW_POSITIONS: Final = (
     "order_view.orderview_tracking",
     "book_view.bookview_tracking",
@@ -79,17 +83,17 @@ def _places(count: int) -> Iterator[Places]:
         yield Places(server, broker, url, sum(row))
 
 
-def published(places: Places, partitions: int) -> Outcome:
+def published(places: Places, partitions: int, roles: Sequence[str]) -> Outcome:
     """The whole log, to new topics."""
     with (
         fresh_database(places.server.url, places.seeded) as url,
         topics(places.kafka.servers, partitions) as made,
         psycopg.connect(url, autocommit=True) as connection,
-        publisher(url, made.env) as (children, begin),
+        publishing(url, made.env, roles) as (children, begin),
     ):
         return _outcome(
             places,
-            {"publisher": children[0].pid},
+            {name: child.pid for name, child in zip(roles, children, strict=True)},
             begin,
             lambda: until_published(connection, children),
         )
@@ -153,12 +157,18 @@ def _makers(orders: int) -> int:
 def measure(runs: int, count: int, partitions: int, rate: int, seconds: int) -> Report:
     with ExitStack() as stack:
         places = stack.enter_context(_places(count))
-        publishing = in_turns(runs, {"publisher": partial(published, places, partitions)})
+        sent = in_turns(
+            runs,
+            {
+                name: partial(published, places, partitions, roles)
+                for name, roles in _PUBLISHERS.items()
+            },
+        )
         with topics(places.kafka.servers, partitions) as made:
             with (
                 fresh_database(places.server.url, places.seeded) as url,
                 psycopg.connect(url, autocommit=True) as connection,
-                publisher(url, made.env) as (children, begin),
+                publishing(url, made.env) as (children, begin),
             ):
                 begin()
                 until_published(connection, children)
@@ -189,7 +199,7 @@ def measure(runs: int, count: int, partitions: int, rate: int, seconds: int) -> 
             "seconds": seconds,
         },
         [
-            Figure("published", "events/s", _rates(publishing)),
+            Figure("published", "events/s", _rates(sent)),
             Figure("views from a stored log", "events/s", _rates(feeding), "from the store"),
             *(
                 Figure(
@@ -203,7 +213,7 @@ def measure(runs: int, count: int, partitions: int, rate: int, seconds: int) -> 
         ],
         found,
         {
-            "CPU of an event, us": _cpu({**publishing, **feeding}),
+            "CPU of an event, us": _cpu({**sent, **feeding}),
             "open loop": {name: _load(of) for name, of in seen.items()},
         },
     )

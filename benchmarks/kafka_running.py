@@ -135,10 +135,10 @@ def until(
 
 
 @contextmanager
-def publisher(
-    url: str, env: Mapping[str, str]
+def publishing(
+    url: str, env: Mapping[str, str], roles: Sequence[str] = ("publisher",)
 ) -> Iterator[tuple[Sequence[Child], Callable[[], None]]]:
-    with standing_by(url, _PUBLISHERS, lambda: [role("publisher", url, env)]) as both:
+    with standing_by(url, _PUBLISHERS, lambda: [role(name, url, env) for name in roles]) as both:
         yield both
 
 

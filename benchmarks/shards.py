@@ -23,7 +23,7 @@ from benchmarks.kafka_running import (
     Kafka,
     Topics,
     kafka,
-    publisher,
+    publishing,
     role,
     standing_by,
     topics,
@@ -161,7 +161,7 @@ def measure(runs: int, count: int, assets: int, partitions: int) -> Report:
             with (
                 fresh_database(server.url, url) as copy,
                 psycopg.connect(copy, autocommit=True) as connection,
-                publisher(copy, made.env) as (children, begin),
+                publishing(copy, made.env) as (children, begin),
             ):
                 begin()
                 until_published(connection, children)

@@ -27,7 +27,18 @@ service_url = click.option("--url", help="The running service; unset: HOST and P
 
 
 # Named here, and not with what they do: the other commands start without it.
-ROLES: Final = ("all", "api", "engine", "matching", "orders", "views", "publisher", "snapshots")
+ROLES: Final = (
+    "all",
+    "api",
+    "engine",
+    "matching",
+    "orders",
+    "views",
+    "publisher",
+    "orders-publisher",
+    "matching-publisher",
+    "snapshots",
+)
 
 
 class UserError(click.ClickException):

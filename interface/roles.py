@@ -32,9 +32,16 @@ ENGINES: Final[Mapping[str, Collection[str]]] = {
     "orders": (Orders.name,),
     "views": tuple(view.name for view in VIEWS.values()),
     "publisher": (),
+    "orders-publisher": (),
+    "matching-publisher": (),
 }
-# Those of them that publish to Kafka, if there is one.
-_PUBLISHING: Final = ("engine", "publisher")
+# Whose logs a role publishes, if there is a Kafka to publish to.
+_PUBLISHING: Final[Mapping[str, Collection[str]]] = {
+    "engine": (Orders.name, Matching.name),
+    "publisher": (Orders.name, Matching.name),
+    "orders-publisher": (Orders.name,),
+    "matching-publisher": (Matching.name,),
+}
 # Those of a role's followers that take their leader's log from Kafka then, each with the
 # partitions that it is given: any number of processes share the work.
 _VIEWS: Final = tuple(view.name for view in VIEWS.values())
@@ -55,7 +62,7 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     if role == "all":
         return run_all(settings, demo=demo)
     die_with_supervisor()
-    if role == "publisher" and settings.kafka_bootstrap_servers is None:
+    if role.endswith("publisher") and settings.kafka_bootstrap_servers is None:
         log.error("this role needs KAFKA_BOOTSTRAP_SERVERS", extra={"role": role})
         return 2
     if settings.database_url is None:
@@ -89,7 +96,7 @@ def _run_engine(settings: Settings, env: dict[str, str], role: str) -> int:
         from interface.kafka import consuming, publishing  # noqa: PLC0415 - only where there is Kafka
 
         if role in _PUBLISHING:
-            others = publishing(settings, env)
+            others = publishing(settings, env, _PUBLISHING[role])
         make = consuming(settings, _CONSUMING.get(role, ()))
     engine = Engine(env, settings.batch_size, ENGINES[role], others, make)
     for sign in (signal.SIGTERM, signal.SIGINT):

@@ -21,8 +21,10 @@ from interface.settings import Settings
 from system import ENV, Market
 
 
-def publishers(settings: Settings, env: Mapping[str, str]) -> list[Publisher]:
-    """Makes the publishers' tables, and those who publish the logs or tell how far that is."""
+def publishers(
+    settings: Settings, env: Mapping[str, str], leaders: Collection[str] = FEEDS.keys()
+) -> list[Publisher]:
+    """Makes their tables, and those who publish leaders' logs or tell how far that is."""
     assert settings.kafka_bootstrap_servers is not None  # noqa: S101 - the caller has looked
     kafka = Kafka(
         settings.kafka_bootstrap_servers,
@@ -30,18 +32,20 @@ def publishers(settings: Settings, env: Mapping[str, str]) -> list[Publisher]:
         settings.kafka_type_prefix,
     )
     with alone(env, "create tables"):
-        for leader, feed in FEEDS.items():
-            Publisher({**ENV, **env, "CREATE_TABLE": "y"}, leader, feed, kafka).close()
-    return [Publisher({**ENV, **env}, leader, feed, kafka) for leader, feed in FEEDS.items()]
+        for leader in leaders:
+            Publisher({**ENV, **env, "CREATE_TABLE": "y"}, leader, FEEDS[leader], kafka).close()
+    return [Publisher({**ENV, **env}, leader, FEEDS[leader], kafka) for leader in leaders]
 
 
-def publishing(settings: Settings, env: Mapping[str, str]) -> Others:
-    """Gives what makes publishers that follow a market's logs."""
+def publishing(
+    settings: Settings, env: Mapping[str, str], leaders: Collection[str] = FEEDS.keys()
+) -> Others:
+    """Gives what makes publishers that follow the logs of a market's leaders."""
 
     def follow(market: Market) -> Followings:
-        leaders = {app.name: app for app in (market.orders, market.matching)}
-        for publisher in publishers(settings, env):
-            leader = leaders[publisher.leader]
+        apps = {app.name: app for app in (market.orders, market.matching)}
+        for publisher in publishers(settings, env, leaders):
+            leader = apps[publisher.leader]
             publisher.follow(leader.name, leader.notification_log)
             yield publisher, leader.name
 
