@@ -49,7 +49,7 @@ class Costs(NamedTuple):
         )
         event: Mapping[str, Mapping[str, float]] = kafka["details"]["CPU of an event, us"]
         events = kafka["settings"]["events"] / kafka["settings"]["orders"]
-        publisher, views = event["publisher"], event["from Kafka"]
+        publisher, views = event["in one process"], event["from Kafka"]
         return cls(
             matching=order["4 of Kafka"],
             orders=order["Orders"],

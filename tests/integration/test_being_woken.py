@@ -6,6 +6,7 @@ import pytest
 
 from application.matching import Matching
 from application.orders import Orders
+from application.persistence.partitions import Published, partition_of
 from application.views.trades import TradeView
 from application.waiting import Mark
 from interface import following
@@ -58,6 +59,44 @@ def test_the_bell_and_the_engine_take_no_harm_from_what_others_say(venue: Venue)
         venue.execute("NOTIFY orders_events, 'something'; NOTIFY matching_events, '-1:'")
         venue.buy(100, 1)
         eventually(lambda: has_reached(bell, Orders.name, 2), 10)
+    bell.stop()
+
+
+class Log:
+    """What a publisher tells of it."""
+
+    def __init__(self, leader: str, upto: int, ends: list[int]) -> None:
+        self.leader = leader
+        self.channel = f"publisher.{leader}"
+        self.told = Published(upto, ends)
+
+    def published(self) -> Published:
+        return self.told
+
+
+def test_the_bell_knows_how_far_each_asset_is_where_a_worker_has_stopped(venue: Venue) -> None:
+    assets = ["BTC-USD", "ETH-USD"]
+    stopped, working, idle = 0, 3, 1
+    assert [partition_of(asset, 4) for asset in assets] == [stopped, working]
+    for asset in assets:
+        venue.buy(100, 1, asset=asset)
+    view = venue.market.order_view
+    view.take_parts("Orders", 4)
+    bell = Bell(venue.env, venue.market, [Log("Orders", 2, [1, 0, 0, 2])])
+    bell.start()
+    eventually(lambda: bell.is_informed, 10)
+    assert bell.is_by_partition
+    entries = view.readers["Orders"].notification_log.after(1, 10, (), at_hand=False)  # type: ignore[attr-defined]
+    view.process_parts("Orders", {working: (entries, 2)})
+    eventually(lambda: bell.has_reached(Mark(view.name, 2, "ETH-USD")), 10)
+    assert not bell.has_reached(Mark(view.name, 1, "BTC-USD"))
+    assert not bell.has_reached(Mark(view.name, 1, None))
+    nothing = "DOGE-USD"
+    assert partition_of(nothing, 4) == idle
+    assert bell.has_reached(Mark(view.name, 2, nothing))
+    assert not bell.has_reached(Mark(view.name, 3, nothing))
+    venue.execute("SELECT pg_notify('publisher.Orders', '5:1,0,5,2')")
+    eventually(lambda: bell.has_reached(Mark(view.name, 5, nothing)), 10)
     bell.stop()
 
 

@@ -65,3 +65,17 @@ def test_five_endings_in_a_row_soon_after_the_start_are_too_many(monkeypatch):
         clock[0] += lived
         told.append(endings.add())
     assert told == [False] * 8 + [True]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="there are no cores to choose")
+@pytest.mark.parametrize("place", [0, -1, 5])
+def test_a_process_keeps_to_one_of_the_cores_that_it_may_use(place: int) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    code = f"""
+import os
+from interface.process import keep_to_one_cpu
+keep_to_one_cpu({place})
+print(*os.sched_getaffinity(0))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert ended.stdout.split() == [str(cores[place % len(cores)])]
