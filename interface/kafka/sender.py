@@ -43,6 +43,10 @@ _CONFIG: Final = {
     "compression.type": "lz4",
     **QUIET,
 }
+# How long to wait for the broker at first, and how much longer each time: a success is told by
+# no event, so that the client looks for one only every 10 ms, and at the end of the wait.
+_CONFIRMED_SECONDS: Final = 0.001
+_LONGER: Final = 1.25
 _LOOK_SECONDS: Final = 0.1
 _encode = msgspec.json.Encoder().encode
 _NOT_TAKEN: Final = "Kafka does not take what is sent"
@@ -98,10 +102,12 @@ class Sender:
 
     def finish(self) -> None:
         """Waits for the broker. Raises CannotFollow unless everything has arrived."""
+        seconds = _CONFIRMED_SECONDS
         try:
-            while self._producer.flush(_LOOK_SECONDS) and self._failure is None:
+            while self._producer.flush(seconds) and self._failure is None:
                 if self._interrupted.is_set():
                     raise CannotFollow("told to stop")
+                seconds = min(seconds * _LONGER, _LOOK_SECONDS)
         except KafkaException as error:  # it can't go on at all
             raise KafkaAway(_NOT_TAKEN) from error
         if self._failure is not None:
