@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import AWAY, connect
 from application.persistence.following import LOOK_ANYWAY_SECONDS, BatchProcess
-from application.persistence.partitions import NOTHING, Published, Reach
+from application.persistence.partitions import NOTHING, Published, Reach, covers
 from application.waiting import Mark
 from system import Market, followings
 
@@ -101,9 +101,8 @@ class Bell:
 
     def has_reached(self, mark: Mark) -> bool:
         [leader] = [leader for each, leader in self._followings if each.name == mark.name]
-        reach = Reach(self._followed[mark.name], is_by_partition=True)
         published = self._published.get(leader, NOTHING)
-        return reach.covers(mark.position, mark.asset, published)
+        return covers(self._followed[mark.name], mark.position, mark.asset, published)
 
     @property
     def is_by_partition(self) -> bool:

@@ -38,6 +38,7 @@ from application.persistence.position import Advance, Move
 from application.persistence.recorder import EventRecorder
 
 _RECONNECT_SECONDS = 1.0
+_WAITING = 1_000
 LOOK_ANYWAY_SECONDS = 1.0  # a notification may be lost with its sender: look this often
 
 
@@ -169,7 +170,15 @@ class BatchFollower(Follower[UUID]):
         reach = Reach.read(self.recorder, leader_name)
         if not reach.is_by_partition:
             return
-        positions, last = list(reach.positions), max(reach.positions)
+        try:
+            self._catch_up(leader_name, list(reach.positions))
+            merge(self.recorder, leader_name)
+        except BaseException:
+            self.forget()
+            raise
+
+    def _catch_up(self, leader_name: str, positions: list[int]) -> None:
+        last = max(positions)
         log = cast("SharedLog", self.readers[leader_name].notification_log)
         while (since := min(positions)) < last:
             entries = log.after(since, self.pull_section_size, self.topics, at_hand=False)
@@ -185,7 +194,6 @@ class BatchFollower(Follower[UUID]):
                     move = Move(part(leader_name, number), position, upto)
                     self.process_entries(mine, Advance.of(leader_name, [move]))
                     positions[number] = upto
-        merge(self.recorder, leader_name)
 
     def pending(self, leader_name: str, limit: int) -> Sequence[Notification]:
         """The notifications that wait, from the follower's own position on."""
@@ -196,14 +204,22 @@ class BatchFollower(Follower[UUID]):
             inclusive_of_start=False,
         )
 
-    def lag(self, leader_name: str, now: datetime) -> timedelta:
-        """For how long the oldest event that waits has been waiting."""
-        waiting = self.pending(leader_name, limit=1)
-        if not waiting:
-            return timedelta(0)
-        oldest: Any = self.mappers[leader_name].to_domain_event(waiting[0])
-        age: timedelta = now - oldest.timestamp
-        return max(age, timedelta(0))
+    def lags(self, leader_name: str, now: datetime) -> list[timedelta]:
+        """For how long the oldest event that waits has been waiting, in each partition.
+
+        Where there are no partitions, of the whole log.
+        """
+        positions = Reach.read(self.recorder, leader_name).positions
+        lags = [timedelta(0)] * len(positions)
+        seen: set[int] = set()
+        # From the partition on that is furthest behind: whose oldest is not among so many is not.
+        for waiting in self.pending(leader_name, _WAITING if len(positions) > 1 else 1):
+            event: Any = self.mappers[leader_name].to_domain_event(waiting)
+            number = partition_of(event.asset, len(positions))
+            if number not in seen and waiting.id > positions[number]:
+                seen.add(number)
+                lags[number] = max(now - event.timestamp, timedelta(0))
+        return lags
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
         """Processes a batch in one transaction."""

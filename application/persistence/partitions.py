@@ -46,27 +46,38 @@ class Published(NamedTuple):
 NOTHING: Final = Published(0, ())
 
 
+def covers(
+    positions: Sequence[int], position: int, asset: str | None, published: Published = NOTHING
+) -> bool:
+    """Whether, of a follower with these positions, all of an asset (None: of any) is done.
+
+    Up to ``position``. Who has the last that was published to a partition has all of it, up to
+    where the whole log was published, though there was nothing to move its position by.
+    """
+    count = len(positions)
+    if len(published.ends) != count or published.upto < position:
+        published = NOTHING
+    numbers = range(count) if asset is None else (partition_of(asset, count),)
+    return all(
+        positions[number] >= position
+        or (published is not NOTHING and positions[number] >= published.ends[number])
+        for number in numbers
+    )
+
+
 class Reach(NamedTuple):
     """How far a follower has come, perhaps in each partition by itself."""
 
     positions: Sequence[int]
     is_by_partition: bool
 
-    def covers(self, position: int, asset: str | None, published: Published = NOTHING) -> bool:
-        """Whether all up to ``position`` that concerns the asset (None: any) is done.
+    def covers(self, position: int, asset: str) -> bool:
+        """Whether what stands at ``position``, and concerns the asset, is done."""
+        return covers(self.positions, position, asset)
 
-        Who has the last that was published to a partition has all of it, up to where the whole
-        log was published, though there was nothing for it to move its position by.
-        """
-        count = len(self.positions)
-        if len(published.ends) != count or published.upto < position:
-            published = NOTHING
-        numbers = range(count) if asset is None else (partition_of(asset, count),)
-        return all(
-            self.positions[number] >= position
-            or (published is not NOTHING and self.positions[number] >= published.ends[number])
-            for number in numbers
-        )
+    def of_asset(self, asset: str) -> int:
+        """Its position in the partition of an asset."""
+        return self.positions[partition_of(asset, len(self.positions))]
 
     @classmethod
     def of(cls, leader: str, rows: Mapping[str, int]) -> Self:

@@ -48,7 +48,11 @@ ADVANCE_PARAMETERS: Final = "names text[], since bigint[], upto bigint[]"
 ADVANCE: Final = """
         FOR place IN 1 .. cardinality(names) LOOP
             IF since[place] IS NULL THEN
-                INSERT INTO {tracking} VALUES (names[place], upto[place]) ON CONFLICT DO NOTHING;
+                -- Not beside positions by partition, see partitions.split.
+                INSERT INTO {tracking} SELECT names[place], upto[place]
+                WHERE NOT EXISTS (
+                    SELECT FROM {tracking} WHERE starts_with(application_name, names[place] || '#')
+                ) ON CONFLICT DO NOTHING;
             ELSE
                 UPDATE {tracking} SET notification_id = upto[place]
                 WHERE application_name = names[place] AND notification_id = since[place];

@@ -164,6 +164,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         ``reason`` begins with the leader, or the part of its log that the view stands still in.
         False: it is known.
         """
+        reason = reason.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL takes no other
         leader = reason.split(" ", 1)[0]
         with self.datastore.transaction(commit=True) as cursor:
             cursor.execute(self.sql(_IS_PARKED), {"reason": reason})

@@ -9,6 +9,7 @@ from flask import Response, request
 
 from application.orders import ClientOrderIdReused, Placement, Receipt, Reply
 from application.persistence.connection import AWAY
+from application.persistence.partitions import Reach
 from application.views.orders import OrderRow
 from application.waiting import until_decided
 from domain.errors import OrderClosed
@@ -61,8 +62,8 @@ class Commands:
         """200 with a result for each entry; all that can be placed is, in one commit."""
         check_no_query(request)
         entries = [self._entry(given) for given in batch(json_object(request))]
-        self._lag.check()
         placements = [entry for entry in entries if isinstance(entry, Placement)]
+        self._lag.check(*{placement.terms.asset for placement in placements})
         receipts = self._orders.place_all(placements, self._clock()) if placements else []
         positions = [receipt.position for receipt in receipts if isinstance(receipt, Receipt)]
         headers = _headers(max(positions)) if positions else None
@@ -72,7 +73,8 @@ class Commands:
         identifier = path_order_id(order_id)
         check_no_query(request)
         price, quantity = amendment(json_object(request))
-        self._lag.check()
+        if self._lag.is_too_long():
+            self._lag.check(self._orders.get(identifier).terms.asset)
         request_id = self._new_id()
         since = self._waiting.recorded(self._matching)
         receipt = self._orders.replace(identifier, request_id, price, quantity, self._clock())
@@ -90,9 +92,10 @@ class Commands:
             if closed.status != OrderStatus.CANCELLED:
                 raise
             # Nothing was written. What matching had until now includes the cancel.
-            position = self._matching.recorder.max_tracking_id(self._orders.name) or 0
+            reach = Reach.read(self._matching.recorder, self._orders.name)
             order = self._orders.current(identifier)
-            return presenting.answer(200, presenting.order(OrderRow.of(order)), _headers(position))
+            headers = _headers(reach.of_asset(order.terms.asset))
+            return presenting.answer(200, presenting.order(OrderRow.of(order)), headers)
         reply = self._reply(since, receipt, request_id)
         if reply is not None and reply.order.status is OrderStatus.CANCELLED:
             reply = reply._replace(refusal=None)
@@ -101,7 +104,7 @@ class Commands:
     def _check_lag(self, placement: Placement) -> None:
         """Raises Problem 503 for a new order that matching is too far behind to take."""
         try:
-            self._lag.check()
+            self._lag.check(placement.terms.asset)
         except Problem:
             # Asked again, it is not a new one.
             if placement.terms.client_order_id is None or not self._is_known(placement.order_id):

@@ -37,7 +37,7 @@ class Health:
                 if parked := view.recorder.parked():
                     yield f"{view.name} is parked: {parked}"
             for follower, leader in followings(market):
-                if follower.lag(leader, self._clock()) > self._limit:
+                if max(follower.lags(leader, self._clock())) > self._limit:
                     limit = self._limit.total_seconds()
                     yield f"{follower.name} is more than {limit:g} s behind"
         except AWAY:

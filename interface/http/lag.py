@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from application.matching import Matching
 from application.orders import Orders
+from application.persistence.partitions import partition_of
 from interface.http.problems import Problem
 
 _MEASURE_EVERY_SECONDS: Final = 0.25
@@ -19,29 +20,31 @@ class Lag:
     def __init__(self, matching: Matching, clock: Callable[[], datetime], limit: timedelta) -> None:
         self._matching = matching
         self._clock = clock
-        self.limit = limit
+        self._limit = limit
         self._measuring = threading.Lock()
         self._due = 0.0
-        self._last = timedelta(0)
+        self._last = [timedelta(0)]  # in each partition
 
     def is_too_long(self) -> bool:
-        return self._measured() > self.limit
+        """Whether it is for some asset."""
+        return max(self._measured()) > self._limit
 
-    def check(self) -> None:
-        """Raises Problem 503 while matching is too far behind."""
-        if self.is_too_long():
+    def check(self, *assets: str) -> None:
+        """Raises Problem 503 while matching is too far behind with one of the assets."""
+        lags = self._measured()
+        if any(lags[partition_of(asset, len(lags))] > self._limit for asset in assets):
             raise Problem(
                 503,
-                f"Matching is more than {self.limit.total_seconds():g} s behind;"
+                f"Matching is more than {self._limit.total_seconds():g} s behind;"
                 " cancels are still taken",
             )
 
-    def _measured(self) -> timedelta:
+    def _measured(self) -> Sequence[timedelta]:
         # While one measures, which takes long when PostgreSQL is away, the others go by
         # what was measured last.
         if time.monotonic() >= self._due and self._measuring.acquire(blocking=False):
             try:
-                self._last = self._matching.lag(Orders.name, self._clock())
+                self._last = self._matching.lags(Orders.name, self._clock())
                 self._due = time.monotonic() + _MEASURE_EVERY_SECONDS
             finally:
                 self._measuring.release()

@@ -58,7 +58,7 @@ class Consuming(Following):
         self._topic = Found("", 0)
         self._looked = 0.0
         self._mine: dict[int, int] = {}  # partition -> position
-        self._begun: dict[int, int] = {}  # partition -> offset that was gone back to
+        self._begun: dict[int, tuple[int, int]] = {}  # -> offsets: gone back from, and to
         self._gaps: dict[int, int] = {}  # partition -> offset from which on it reads past a gap
 
     def work(self) -> None:
@@ -89,6 +89,7 @@ class Consuming(Following):
     @contextmanager
     def _joined(self) -> Iterator[Consumer]:
         self._topic = self._source.find()
+        self._source.check(self.follower, self._topic)
         self._looked = time.monotonic()
         session_ms = self._source.session_ms
         consumer = Consumer(
@@ -139,6 +140,8 @@ class Consuming(Following):
             )
         # Some may have been taken from us since the first message came.
         ours = {each.partition for each in consumer.assignment()} & received.keys()
+        if not ours <= self._mine.keys():
+            raise CannotFollow(f"the topic {self._source.topic} is another than it was")
         taken = {number: self._read(number, received[number]) for number in ours}
         self._apply({number: each for number, each in taken.items() if self._is_new(number, each)})
         faults = {
@@ -193,12 +196,12 @@ class Consuming(Following):
         partition, offset = cast("int", message.partition()), cast("int", message.offset())
         place = TopicPartition(self._source.topic, partition)
         first, _ = consumer.get_watermark_offsets(place, timeout=_ASK_SECONDS)
-        begun = self._begun.get(partition, offset)
+        since, begun = self._begun.get(partition, (offset, offset))
         if begun <= first:
             return False
-        place.offset = max(first, offset - max(_BACK, 10 * (offset - begun)))
+        place.offset = max(first, since - max(_BACK, 10 * (since - begun)))
         consumer.seek(place)
-        self._begun[partition] = place.offset
+        self._begun[partition] = since, place.offset
         return True
 
     def _read_on(self, consumer: Consumer, taken: Taken, last: Message) -> bool:

@@ -34,7 +34,10 @@ class Opener:
 
     def open(self, message: Message) -> Envelope:
         """Raises NotOurs."""
-        headers = cast("dict[str, bytes | None]", dict(message.headers() or ()))
+        try:
+            headers = cast("dict[str, bytes | None]", dict(message.headers() or ()))
+        except (SystemError, UnicodeDecodeError) as fault:  # the client's, of names
+            raise NotOurs(f"its headers can't be read: {fault}") from None
         try:
             fixed = headers["ce_specversion"], headers["ce_source"], headers["ce_type"]
             name = self._types.get(fixed) or self._check(*fixed)

@@ -44,7 +44,10 @@ class _Filling:
         self._source = source
         self._view = view
         self._consumer = consumer
-        self._partitions = source.find().partitions
+        topic = source.find()
+        source.check(view, topic)
+        self._partitions = topic.partitions
+        self._gaps: dict[int, Gap] = {}
         self._positions = list(view.take_parts(source.leader, self._partitions))
 
     def work(self, progress: Callable[[int], None]) -> None:
@@ -58,6 +61,8 @@ class _Filling:
             received, ended = self._receive()
             for partition, messages in received.items():
                 progress(self._take(partition, messages))
+            for partition in ended & self._gaps.keys():
+                raise self._gaps[partition]
             unfinished -= ended
         for place in places:
             _, end = self._consumer.get_watermark_offsets(place)
@@ -86,8 +91,12 @@ class _Filling:
         """How many events there are among them."""
         source, position = self._source, self._positions[partition]
         taken = take(source, messages, position, self._partitions, _pass_over)
-        if taken.fault is not None:
+        if isinstance(taken.fault, Gap):
+            self._gaps.setdefault(partition, taken.fault)  # what is missing may come yet
+        elif taken.fault is not None:
             raise taken.fault
+        else:
+            self._gaps.pop(partition, None)
         if taken.upto > position:
             self._view.process_parts(source.leader, {partition: (taken.entries, taken.upto)})
             self._positions[partition] = taken.upto

@@ -23,9 +23,9 @@ from application.persistence.log import Entry
 from application.persistence.partitions import Published
 from application.persistence.position import Advance
 from application.publishing import Feed
-from interface.kafka.recorder import PublisherRecorder
+from interface.kafka.recorder import SCHEMA, PublisherRecorder, destination
 from interface.kafka.sender import Sender
-from interface.kafka.topics import Found, describe
+from interface.kafka.topics import Found, are_empty, describe
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ _TELL_SECONDS: Final = 0.25
 class Publisher(BatchFollower):
     """Publishes what a feed makes of one leader's log."""
 
-    env: ClassVar[dict[str, str]] = {"POSTGRES_SCHEMA": "publisher"}
+    env: ClassVar[dict[str, str]] = {"POSTGRES_SCHEMA": SCHEMA}
     recorder: PublisherRecorder
 
     def __init__(self, env: EnvType, leader: str, feed: Feed, kafka: Kafka) -> None:
@@ -85,8 +85,12 @@ class Publisher(BatchFollower):
             self._sender = self._connect()
         count = super().process_batch(leader_name, limit)
         if not count and self._untold and self._is_time_to_tell():
-            self._tell(self._sender)
-            self._sender.finish()
+            try:
+                self._tell(self._sender)
+                self._sender.finish()
+            except BaseException:
+                self.forget()
+                raise
         return count
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
@@ -142,6 +146,13 @@ class Publisher(BatchFollower):
         for name in self._names:
             if name not in self._topics:
                 raise CannotFollow(f"there is no topic {name}: `ome kafka init` makes it")
+        if not destination(self.recorder.datastore, self.leader) and not are_empty(
+            servers, self._topics
+        ):
+            raise CannotFollow(
+                "the topics have messages of another database: delete them, or choose another"
+                " KAFKA_TOPIC_PREFIX"
+            )
         place = self.recorder.adopt(self.leader, self._topics)
         if place.is_anew:
             log.warning(

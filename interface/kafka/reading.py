@@ -5,9 +5,10 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Message
 
-from application.persistence.following import CannotFollow
+from application.persistence.following import BatchFollower, CannotFollow
 from application.persistence.log import Entry
 from interface.kafka.envelope import NotOurs, Opener
+from interface.kafka.recorder import destination
 from interface.kafka.sender import PROGRESS
 from interface.kafka.topics import QUIET, Found, describe
 
@@ -33,6 +34,15 @@ class Source(NamedTuple):
         if self.topic not in found:
             raise CannotFollow(f"the topic {self.topic} is not there: `ome kafka init` makes it")
         return found[self.topic]
+
+    def check(self, follower: BatchFollower, found: Found) -> None:
+        """Raises CannotFollow where it is not what this database is published to.
+
+        Another of the name may have what another database has recorded, at the same positions.
+        """
+        recorder: Any = follower.recorder
+        if destination(recorder.datastore, self.leader).get(self.topic) != found:
+            raise CannotFollow(f"the topic {self.topic} is not yet published to from here")
 
     @property
     def config(self) -> dict[str, Any]:

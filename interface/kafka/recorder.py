@@ -14,6 +14,8 @@ from application.persistence.partitions import NOTHING, Published
 from application.persistence.position import ADVANCE, ADVANCE_PARAMETERS, Advance, PositionMoved
 from interface.kafka.topics import Found, OtherPartitions
 
+SCHEMA: Final = "publisher"  # in which every publisher has its tables
+
 Ends = Mapping[str, list[int]]  # by topic: the position of the last event in each partition
 
 
@@ -59,6 +61,17 @@ class Place(NamedTuple):
     position: int | None
     ends: Ends
     is_anew: bool = False  # the topics are others than before
+
+
+def destination(datastore: Any, leader: str) -> dict[str, Found]:
+    """To which topics a leader's log is published from this database; none: to none yet."""
+    statement = SQL("SELECT topics FROM {}.destinations WHERE leader = %s")
+    with living_connection(datastore) as connection:
+        try:
+            rows = connection.execute(statement.format(Identifier(SCHEMA)), [leader]).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return {}
+    return msgspec.convert(rows[0]["topics"] if rows else {}, dict[str, Found])
 
 
 class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):

@@ -2,12 +2,16 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    NewTopic,
+    OffsetSpec,
+)
 
 from application.persistence.following import CannotFollow
 from application.publishing import FEEDS
@@ -96,6 +100,18 @@ def describe(servers: str, names: Sequence[str]) -> dict[str, Found]:
         if (topic := _result(future, KafkaError.UNKNOWN_TOPIC_OR_PART)) is not None:
             found[name] = Found(str(topic.topic_id), len(topic.partitions))
     return found
+
+
+def are_empty(servers: str, topics: Mapping[str, Found]) -> bool:
+    """Whether nothing was ever sent to any of the topics. Raises KafkaAway."""
+    client = AdminClient({"bootstrap.servers": servers, **QUIET})
+    latest = {
+        TopicPartition(name, number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        for name, topic in topics.items()
+        for number in range(topic.partitions)
+    }
+    futures = client.list_offsets(latest, request_timeout=_SECONDS)
+    return all(_result(future, KafkaError.NO_ERROR).offset == 0 for future in futures.values())
 
 
 def create(servers: str, topics: Sequence[Topic]) -> list[str]:

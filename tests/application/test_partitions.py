@@ -1,6 +1,6 @@
 import pytest
 
-from application.persistence.partitions import Published, Reach, partition_of
+from application.persistence.partitions import Published, covers, partition_of
 
 
 def test_a_key_belongs_to_the_same_partition_for_ever():
@@ -37,7 +37,7 @@ def test_an_asset_is_as_far_as_its_partition_and_all_are_as_far_as_the_last(
     positions: list[int], partition: int | None, position: int, *, is_covered: bool
 ) -> None:
     asset = None if partition is None else asset_in(partition, len(positions))
-    assert Reach(positions, is_by_partition=True).covers(position, asset) is is_covered
+    assert covers(positions, position, asset) is is_covered
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,6 @@ def test_an_asset_is_as_far_as_its_partition_and_all_are_as_far_as_the_last(
 def test_who_has_the_last_that_was_published_has_all_that_was(
     ends: list[int], partition: int | None, *, is_covered: bool
 ) -> None:
-    reach = Reach([10, 7, 9], is_by_partition=True)
     asset = None if partition is None else asset_in(partition, 3)
-    assert reach.covers(20, asset, Published(20, ends)) is is_covered
-    assert not reach.covers(21, asset, Published(20, ends))  # it was published up to there
+    assert covers([10, 7, 9], 20, asset, Published(20, ends)) is is_covered
+    assert not covers([10, 7, 9], 21, asset, Published(20, ends))  # it was published up to there

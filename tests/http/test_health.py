@@ -70,13 +70,13 @@ def test_the_lag_is_measured_a_few_times_a_second_at_most(
     stalled: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = []
-    lag = stalled.market.matching.lag
+    lags = stalled.market.matching.lags
 
-    def measure(leader: str, now: datetime) -> timedelta:
+    def measure(leader: str, now: datetime) -> list[timedelta]:
         measured.append(now)
-        return lag(leader, now)
+        return lags(leader, now)
 
-    monkeypatch.setattr(stalled.market.matching, "lag", measure)
+    monkeypatch.setattr(stalled.market.matching, "lags", measure)
     for _ in range(10):
         stalled.client.post("/orders", json=order())
     assert 1 <= len(measured) <= 3

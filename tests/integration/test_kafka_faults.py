@@ -65,8 +65,9 @@ def place_of(venue: Venue, settings: Settings, asset: str) -> tuple[int, int]:
     return partition_of(asset, settings.kafka_partitions), last
 
 
+@pytest.mark.parametrize("value", [b"{", b'{"a\\u0000b":1}'])
 def test_a_view_stands_before_what_it_cannot_read_until_it_is_made_anew(
-    venue: Venue, settings: Settings
+    venue: Venue, settings: Settings, value: bytes
 ) -> None:
     """The publisher has lost its way: what it sends next says less than it should."""
     with at_work(market(venue, settings), views(venue, settings)):
@@ -81,7 +82,7 @@ def test_a_view_stands_before_what_it_cannot_read_until_it_is_made_anew(
         "ce_predecessor": str(last),
         "ce_partitions": "3",
     }
-    send(servers(settings), settings.kafka_topic_prefix + "orders.events", number, b"{", fake)
+    send(servers(settings), settings.kafka_topic_prefix + "orders.events", number, value, fake)
     view = venue.market.order_view.recorder
     with at_work(market(venue, settings), views(venue, settings)):
         trade(venue)
@@ -218,6 +219,11 @@ def test_what_a_publisher_sent_before_it_saw_that_the_topic_is_new_is_read_past(
         {**heads, "ce_position": str(10_001 + n), "ce_predecessor": str(10_000 + n)}
         for n in range(500)
     ]
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        settled(venue)
+    delete(settings, *LOGS)
+    eventually(lambda: made(settings, 3), SECONDS)
     for number in range(3):
         send_all(servers(settings), settings.kafka_topic_prefix + "orders.events", number, places)
     with at_work(views(venue, settings)):

@@ -3,13 +3,16 @@
 import random
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from eventsourcing.persistence import OperationalError
 
 from application.persistence.following import BatchFollower
 from application.persistence.log import Entry
 from application.persistence.partitions import Reach, partition_of
-from application.persistence.position import PositionMoved
+from application.persistence.position import Advance, Move, PositionMoved
 from system import build, followings
 from tests.integration.conftest import Venue
 
@@ -133,5 +136,55 @@ def test_another_number_of_parts_is_taken_from_where_all_are(venue: Venue) -> No
     trade(venue, 40, 1)
     follow_in_parts(venue.market.matching, "Orders", [0, 2])
     assert list(venue.market.matching.take_parts("Orders", 5)) == [40] * 5
+    venue.settle()
+    assert venue.difference() is None
+
+
+def test_a_catch_up_that_fails_in_the_middle_decides_all_of_it_again(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trade(venue, 60, 1)
+    follow_in_parts(venue.market.matching, "Orders", [0])
+    record = venue.market.matching.recorder._record
+    failures = iter([OperationalError("the lock is held"), None, PositionMoved("by another")])
+
+    def fail_at_times(*arguments: Any) -> Any:
+        if failure := next(failures, None):
+            raise failure
+        return record(*arguments)
+
+    monkeypatch.setattr(venue.market.matching.recorder, "_record", fail_at_times)
+    for failure in (OperationalError, PositionMoved):
+        with pytest.raises(failure):
+            venue.market.matching.process_batch("Orders")
+    venue.settle()
+    assert venue.difference() is None
+
+
+def test_one_partition_s_lag_is_not_that_of_the_others(venue: Venue) -> None:
+    trade(venue, 40, 1)
+    matching = venue.market.matching
+    assert matching.lags("Orders", venue.now) == [timedelta(seconds=39)]
+    follow_in_parts(matching, "Orders", [0, 2])
+    behind = of_partition(matching, "Orders", 1)
+    assert matching.lags("Orders", venue.now) == [
+        timedelta(0),
+        venue.now - behind[0][1].timestamp,
+        timedelta(0),
+    ]
+
+
+def test_nobody_begins_with_the_whole_log_beside_those_who_follow_parts_of_it(
+    venue: Venue,
+) -> None:
+    trade(venue, 10, 1)
+    with closing(build(venue.env)) as others:
+        entries = others.matching.readers["Orders"].notification_log.after(  # type: ignore[attr-defined]
+            None, 5, (), at_hand=False
+        )
+        move = Advance.of("Orders", [Move("Orders", None, 5)])
+        follow_in_parts(venue.market.matching, "Orders")
+        with pytest.raises(PositionMoved):
+            others.matching.process_entries(entries, move)
     venue.settle()
     assert venue.difference() is None

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -421,6 +422,39 @@ def test_a_message_as_large_as_a_sweep_of_a_whole_book_goes_through(
     with closing(publisher_of(venue, settings, publications)) as publisher:
         publisher.process_batch("Orders")
     assert [len(m.value) for m in take(on(settings, "orders.events"))] == [20_000_002]
+
+
+def test_what_another_database_has_published_is_not_added_to(
+    venue: Venue, settings: Settings, published: dict[str, Publisher]
+) -> None:
+    """As when the database is made anew, and the topics are not."""
+    venue.trade_a_little()
+    publish(published)
+    before = len(on(settings, "orders.events"))
+    for publisher in published.values():
+        publisher.forget()
+    venue.execute("DELETE FROM publisher.destinations")
+    venue.execute("DELETE FROM publisher.orderspublisher_tracking")
+    with pytest.raises(CannotFollow, match="messages of another database: delete them, or"):
+        published["Orders"].process_batch("Orders")
+    assert len(on(settings, "orders.events")) == before
+
+
+def test_progress_that_could_not_be_told_is_told_later(
+    venue: Venue, settings: Settings, published: dict[str, Publisher]
+) -> None:
+    venue.trade_a_little()
+    orders = published["Orders"]
+    orders._told = time.monotonic() + 3600  # not with the batch
+    while orders.process_batch("Orders"):
+        pass
+    orders._told = 0
+    assert orders._sender is not None
+    orders._sender._failure = KafkaError(KafkaError._MSG_TIMED_OUT)
+    with pytest.raises(CannotFollow):
+        orders.process_batch("Orders")
+    publish(published)
+    check_topics(venue, settings)
 
 
 def test_a_position_does_not_move_for_topics_that_are_others_by_now(
