@@ -6,12 +6,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    NewTopic,
-    OffsetSpec,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from application.persistence.following import CannotFollow
 from application.publishing import FEEDS
@@ -104,14 +100,17 @@ def describe(servers: str, names: Sequence[str]) -> dict[str, Found]:
 
 def are_empty(servers: str, topics: Mapping[str, Found]) -> bool:
     """Whether nothing was ever sent to any of the topics. Raises KafkaAway."""
-    client = AdminClient({"bootstrap.servers": servers, **QUIET})
-    latest = {
-        TopicPartition(name, number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        for name, topic in topics.items()
-        for number in range(topic.partitions)
-    }
-    futures = client.list_offsets(latest, request_timeout=_SECONDS)
-    return all(_result(future, KafkaError.NO_ERROR).offset == 0 for future in futures.values())
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "none", **QUIET})
+    try:
+        return all(
+            consumer.get_watermark_offsets(TopicPartition(name, number), timeout=_SECONDS)[1] == 0
+            for name, topic in topics.items()
+            for number in range(topic.partitions)
+        )
+    except KafkaException as error:
+        raise KafkaAway.by(error.args[0]) from error
+    finally:
+        consumer.close()
 
 
 def create(servers: str, topics: Sequence[Topic]) -> list[str]:
