@@ -100,13 +100,18 @@ def describe(servers: str, names: Sequence[str]) -> dict[str, Found]:
 
 def are_empty(servers: str, topics: Mapping[str, Found]) -> bool:
     """Whether nothing was ever sent to any of the topics. Raises KafkaAway."""
+    return not any(_ends(servers, topics))
+
+
+def _ends(servers: str, topics: Mapping[str, Found]) -> list[int]:
+    """The offset at which each partition ends. Raises KafkaAway where one doesn't answer."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "none", **QUIET})
     try:
-        return all(
-            consumer.get_watermark_offsets(TopicPartition(name, number), timeout=_SECONDS)[1] == 0
+        return [
+            consumer.get_watermark_offsets(TopicPartition(name, number), timeout=_SECONDS)[1]
             for name, topic in topics.items()
             for number in range(topic.partitions)
-        )
+        ]
     except KafkaException as error:
         raise KafkaAway.by(error.args[0]) from error
     finally:
@@ -129,11 +134,21 @@ def create(servers: str, topics: Sequence[Topic]) -> list[str]:
     for future in futures.values():
         _result(future, KafkaError.TOPIC_ALREADY_EXISTS)  # somebody else has, this moment
     deadline = time.monotonic() + _MAKING_SECONDS
-    while len(_check(servers, topics)) < len(topics):
+    while not _serve(servers, topics):
         if time.monotonic() > deadline:
-            raise KafkaAway("Kafka does not show the topics that it has made")
+            raise KafkaAway("Kafka does not serve the topics that it has made")
         time.sleep(_LOOK_SECONDS)
     return list(futures)
+
+
+def _serve(servers: str, topics: Sequence[Topic]) -> bool:
+    """Whether the topics are there, and each partition answers. Raises OtherPartitions."""
+    found = _check(servers, topics)
+    try:
+        _ends(servers, found)
+    except KafkaAway:
+        return False
+    return len(found) == len(topics)
 
 
 def _check(servers: str, topics: Sequence[Topic]) -> dict[str, Found]:
