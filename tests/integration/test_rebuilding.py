@@ -2,10 +2,12 @@
 
 import threading
 import time
+from collections import Counter
 from contextlib import closing
 from typing import Any
 
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from application.persistence.locks import Busy, alone
 from application.persistence.snapshot import Snapshot
@@ -22,6 +24,32 @@ def rebuild_now(venue: Venue, name: str) -> int:
     leader = venue.market.orders if name == "orders" else venue.market.matching
     rebuild(VIEWS[name], leader, done.append)
     return sum(done)
+
+
+def check_rebuilds(venue: Venue) -> None:
+    """Every view has, row by row, what it has when it is made anew."""
+    for name, view in VIEWS.items():
+        before = rows_of(venue, view.env["POSTGRES_SCHEMA"])
+        assert before
+        rebuild_now(venue, name)
+        assert rows_of(venue, view.env["POSTGRES_SCHEMA"]) == before
+
+
+def rows_of(venue: Venue, schema: str) -> dict[str, Counter[tuple[Any, ...]]]:
+    """By table, of those that have any; without the view's position."""
+    with venue.connect() as connection:
+        tables = connection.execute(
+            "SELECT tablename AS name FROM pg_tables WHERE schemaname = %s", [schema]
+        ).fetchall()
+        found = {
+            name: Counter(
+                tuple(row.values())
+                for row in connection.execute(SQL("SELECT * FROM {}").format(table))
+            )
+            for name, table in ((row["name"], Identifier(schema, row["name"])) for row in tables)
+            if not name.endswith("_tracking")
+        }
+    return {name: rows for name, rows in found.items() if rows}
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -1,8 +1,16 @@
 """What stands on a topic, and what a consumer makes of it that keeps to the rule."""
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, Message, TopicPartition
+
+from application.persistence.partitions import partition_of
+from application.publishing import FEEDS
+from interface.settings import Settings
+from tests.integration.conftest import Venue
+
+_SECTION = 10_000
 
 PROGRESS = "com.ordermatchingengine.log.progress.v1"
 
@@ -70,3 +78,45 @@ def take(messages: list[Sent]) -> list[Sent]:
         if not message.is_progress:
             taken.append(message)
     return sorted(taken, key=lambda message: message.position)
+
+
+def log_of(venue: Venue, leader: str) -> list[tuple[int, Any]]:
+    """All events of a log, each with its position."""
+    application = venue.market.orders if leader == "Orders" else venue.market.matching
+    read: list[tuple[int, Any]] = []
+    while more := application.notification_log.after(
+        read[-1][0] if read else None, _SECTION, (), at_hand=False
+    ):
+        read += more
+    return read
+
+
+def check_messages(venue: Venue, settings: Settings) -> Counter[str]:
+    """What is on the topics is what is in the logs, once, each asset's in order.
+
+    Gives, by topic, how many messages were there twice, which is no fault.
+    """
+    assert settings.kafka_bootstrap_servers is not None
+    repeated = Counter[str]()
+    for leader, feed in FEEDS.items():
+        log = log_of(venue, leader)
+        expected = [(at, each) for at, event in log for each in feed.publications(at, event)]
+        for topic in feed.topics:
+            messages = read(settings.kafka_bootstrap_servers, settings.kafka_topic_prefix + topic)
+            taken = take(messages)
+            shown = [(m.position, m.key, m.value) for m in taken]
+            assert shown == [(at, p.key, p.value) for at, p in expected if p.topic == topic]
+            assert all(
+                m.partition == partition_of(m.key or "", settings.kafka_partitions) for m in taken
+            )
+            repeated[topic] = len(messages) - _different(messages)
+    return repeated
+
+
+def _different(messages: list[Sent]) -> int:
+    """How many there are without those that come again, and say the same then."""
+    said: dict[tuple[int, int], tuple[str | None, bytes, str]] = {}
+    for message in messages:
+        says = (message.key, message.value, message.headers["ce_type"])
+        assert said.setdefault((message.partition, message.position), says) == says
+    return len(said)
