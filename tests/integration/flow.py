@@ -9,16 +9,18 @@ import httpx
 from benchmarks.workload import NewOrder
 from domain.values import format_units
 
-_BATCH: Final = 50
+_BATCH: Final = 200
 _PATIENCE_SECONDS: Final = 0.1
 
 
 class Flow:
     """Places them in their order, each batch until it is taken, from __enter__ on."""
 
-    def __init__(self, url: str, orders: list[NewOrder]) -> None:
+    def __init__(self, url: str, orders: list[NewOrder], seconds: float) -> None:
+        """``seconds`` that it takes where nothing is in its way."""
         self._url = url
         self._orders = orders
+        self._pause = seconds * _BATCH / len(orders)
         self.order_ids: list[str] = []  # of those that were acknowledged
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
@@ -41,6 +43,7 @@ class Flow:
         try:
             with httpx.Client(base_url=self._url, timeout=20, trust_env=False) as http:
                 for start in range(0, len(self._orders), _BATCH):
+                    time.sleep(self._pause)
                     batch = self._orders[start : start + _BATCH]
                     self.order_ids += _place(http, [_body(order) for order in batch])
         except BaseException as error:  # noqa: BLE001 - told to whoever waits

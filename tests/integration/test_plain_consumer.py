@@ -1,0 +1,169 @@
+"""Somebody else reads the topics, by what the documents say, and has the books that we have."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from decimal import Decimal
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.errors import OrderClosed
+from domain.values import MAX_AMOUNT, UNITS_PER_ONE
+from interface.http import create_app
+from interface.listening import Bell
+from interface.settings import Settings
+from tests.integration.conftest import Venue, at_work
+from tests.integration.feeding import is_published, market, servers
+from tests.integration.plain_consumer import Books, Sides, read
+from tests.integration.service import eventually
+from tests.integration.test_crashes import crashes
+
+ASSETS = ("BTC-USD", "ETH-USD", "SOL-USD", "DOGE-USD", "X:Y.z-1")
+MOST = MAX_AMOUNT * UNITS_PER_ONE
+SECONDS = 60
+needs_kcat = pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat is not installed")
+
+Client = Any  # Flask's test client
+
+
+@pytest.fixture
+def http(venue: Venue) -> Iterator[Client]:
+    bell = Bell(venue.env, venue.market)
+    bell.start()
+    app = create_app(venue.market, bell, http_threads=16, max_lag_seconds=5, read_wait_seconds=3)
+    yield app.test_client()
+    bell.stop()
+
+
+@pytest.fixture
+def topic(settings: Settings) -> str:
+    return settings.kafka_topic_prefix + "book.events"
+
+
+@pytest.fixture
+def traded(venue: Venue) -> Venue:
+    """A market with everything in it that can happen to a book; it is not published yet."""
+    seed = Random().randrange(2**32)
+    print(f"seed {seed}")
+    trade_at_random(venue, Random(seed))
+    return venue
+
+
+def trade_at_random(venue: Venue, chance: Random, turns: int = 300) -> None:
+    """Amounts from the smallest to the largest, with all their decimal places."""
+    ids: list[UUID] = []
+    for turn in range(turns):
+        act = chance.random()
+        if act < 0.6 or not ids:
+            place = chance.choice((venue.buy, venue.sell))
+            asset = chance.choice(ASSETS)
+            ids.append(place(price(chance), quantity(chance), asset=asset))
+        else:
+            with suppress(OrderClosed):  # it is filled, or was cancelled before
+                order_id = chance.choice(ids)
+                if act < 0.75:
+                    venue.cancel(order_id)
+                elif act < 0.85:
+                    venue.replace(order_id, None, quantity(chance))
+                else:
+                    venue.replace(order_id, price(chance), None)
+        if turn % 20 == 0:
+            venue.settle()
+    # And whatever chance has left out.
+    last = venue.buy(1, 3, asset=ASSETS[0])
+    venue.replace(last, None, 2)
+    venue.replace(last, 2, None)
+    venue.cancel(last)
+    venue.cancel(last)  # there is nothing left to cancel
+    venue.settle()
+
+
+def price(chance: Random) -> int:
+    return 45_000 * UNITS_PER_ONE + chance.randint(-3, 3)
+
+
+def quantity(chance: Random) -> int:
+    return chance.choice((1, 10, 3 * UNITS_PER_ONE // 2, chance.randint(1, MOST)))
+
+
+def test_the_books_are_rebuilt_from_the_topic_alone(
+    traded: Venue, settings: Settings, topic: str, http: Client
+) -> None:
+    books = Books()
+    for _ in range(2):  # the second time it goes on from where it is
+        with at_work(market(traded, settings)):
+            eventually(lambda: is_published(traded), SECONDS)
+        for message in read(servers(settings), topic):
+            books.take(*message)
+        agree(books, http)
+        trade_at_random(traded, Random(1), turns=100)
+    assert books.dropped > 0
+    assert {each for each in books.types if each.startswith("book.")} == {
+        f"book.{name}.v1"
+        for name in ("opened", "matched", "cancelled", "reduced", "replaced", "refused")
+    }
+
+
+def test_what_a_publisher_that_died_has_sent_twice_is_dropped(
+    traded: Venue, settings: Settings, topic: str, http: Client
+) -> None:
+    for _ in crashes(traded, f"publish Matching {servers(settings)} {settings.kafka_topic_prefix}"):
+        pass
+    books = Books()
+    for message in read(servers(settings), topic):
+        books.take(*message)
+    assert books.dropped > 0
+    agree(books, http)
+
+
+def agree(books: Books, http: Client) -> None:
+    """At every version that there ever was, order by order, to the last decimal place."""
+    assert set(books.books) == set(ASSETS)
+    for (asset, version), sides in books.past.items():
+        told = get(http, f"/books/{asset}?level=3&version={version}")
+        assert (told["asset"], told["version"]) == (asset, version)
+        assert sides_of(told) == sides
+    for asset in ASSETS:
+        now = get(http, f"/books/{asset}?level=3")
+        assert sides_of(now) == books.past[asset, int(now["version"])]
+        beyond = max(version for each, version in books.past if each == asset) + 1
+        assert http.get(f"/books/{asset}?version={beyond}").status_code == 404
+
+
+def get(http: Client, path: str) -> Any:
+    answer = http.get(path)
+    assert answer.status_code == 200
+    return json.loads(answer.data, parse_float=Decimal, parse_int=Decimal)
+
+
+def sides_of(told: dict[str, Any]) -> Sides:
+    bids, asks = (
+        [(each["orderId"], each["price"], each["quantity"]) for each in told[side]]
+        for side in ("bids", "asks")
+    )
+    return Sides(bids, asks)
+
+
+@needs_kcat
+def test_kcat_reads_the_topic(traded: Venue, settings: Settings, topic: str, http: Client) -> None:
+    books = Books()
+    with at_work(market(traded, settings)):
+        eventually(lambda: is_published(traded), SECONDS)
+    # -J: a JSON object for each message; headers are names and values in turn.
+    done = subprocess.run(
+        ["kcat", "-C", "-q", "-e", "-J", "-b", servers(settings), "-t", topic, "-o", "beginning"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    for line in done.stdout.splitlines():
+        message = json.loads(line)
+        headers = dict(zip(message["headers"][::2], message["headers"][1::2], strict=True))
+        books.take(message["partition"], headers, message["payload"])
+    agree(books, http)
