@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import uuid4
@@ -39,8 +40,15 @@ class Told:
 class Load:
     """``clients`` threads, from __enter__ to __exit__."""
 
-    def __init__(self, url: str, clients: int = 6, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        clients: int = 6,
+        seed: int | None = None,
+        assets: Sequence[str] = ASSETS,
+    ) -> None:
         self._url = url
+        self._assets = assets
         self._run = uuid4().hex[:8]
         self._seed = seed
         self._stopping = threading.Event()
@@ -101,14 +109,14 @@ class Load:
                     self._cancel(http, told, chance.choice(recent))
 
     def _place(self, http: httpx.Client, told: Told, chance: random.Random, name: str) -> None:
-        answer = self._send(http, told, "POST", "/orders", _order(chance, name))
+        answer = self._send(http, told, "POST", "/orders", self._order(chance, name))
         _note(told, name, answer)
 
     def _place_until_told(
         self, http: httpx.Client, told: Told, chance: random.Random, name: str
     ) -> None:
         """With a clientOrderId: asked again until there is a word that stands."""
-        order = {**_order(chance, name), "clientOrderId": name}
+        order = {**self._order(chance, name), "clientOrderId": name}
         while name not in told.placed and not told.faults:
             answer = self._send(http, told, "POST", "/orders", order)
             _note(told, name, answer)
@@ -118,7 +126,7 @@ class Load:
     def _place_batch(
         self, http: httpx.Client, told: Told, chance: random.Random, name: str
     ) -> None:
-        orders = [_order(chance, f"{name}-{entry}") for entry in range(chance.randint(2, 8))]
+        orders = [self._order(chance, f"{name}-{entry}") for entry in range(chance.randint(2, 8))]
         answer = self._send(http, told, "POST", "/orders/batch", {"orders": orders})
         if answer is None or answer.status_code != 200:
             for order in orders:
@@ -137,6 +145,15 @@ class Load:
         elif answer is not None and answer.status_code not in (*REFUSALS, 503):
             told.faults.append(f"cancel of {order_id}: {answer.status_code} {answer.text}")
 
+    def _order(self, chance: random.Random, name: str) -> dict[str, Any]:
+        return {
+            "userId": name,
+            "asset": chance.choice(self._assets),
+            "type": chance.choice(["BUY", "SELL"]),
+            "price": chance.randint(98, 102),
+            "quantity": chance.randint(1, 9),
+        }
+
     def _send(
         self, http: httpx.Client, told: Told, method: str, path: str, body: Any
     ) -> httpx.Response | None:
@@ -152,16 +169,6 @@ class Load:
                 told.faults.append(f"503 without Retry-After: {answer.text}")
             time.sleep(_PATIENCE_SECONDS)  # and not the second it asks for: tests are impatient
         return answer
-
-
-def _order(chance: random.Random, name: str) -> dict[str, Any]:
-    return {
-        "userId": name,
-        "asset": chance.choice(ASSETS),
-        "type": chance.choice(["BUY", "SELL"]),
-        "price": chance.randint(98, 102),
-        "quantity": chance.randint(1, 9),
-    }
 
 
 def _note(told: Told, name: str, answer: httpx.Response | None) -> None:

@@ -11,11 +11,17 @@ from typing import Final, Self
 import httpx
 import psutil
 
+from interface.maintenance import verify_all
 from interface.process import SUPERVISOR_VARIABLE
 from interface.settings import Settings
+from tests.integration.conftest import Venue, has_followed_all
+from tests.integration.feeding import is_published
 from tests.integration.service import START_SECONDS, eventually
+from tests.integration.test_kills import silent
+from tests.integration.topics import check_messages
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+_SETTLED_SECONDS: Final = 90
 
 Process = subprocess.Popen[bytes]
 
@@ -27,6 +33,7 @@ class Parts:
         """``settings`` say where PostgreSQL, Kafka and the topics are; these must be there."""
         self.url = f"http://{settings.host}:{settings.port}"
         self.running: dict[str, list[Process]] = {role: [] for role in counts}
+        self._settings = settings
         self._counts = counts
         self._log = directory / "parts.log"
         # They end with this process, also when it is killed.
@@ -81,6 +88,15 @@ class Parts:
             for process in processes
             if process.poll() is not None
         ]
+
+    def check(self, venue: Venue) -> None:
+        """Everything settles, and all that is stored and published is what the rules say."""
+        eventually(lambda: has_followed_all(venue.market), _SETTLED_SECONDS, self.said)
+        eventually(lambda: is_published(venue), _SETTLED_SECONDS, self.said)
+        assert self.ended() == []
+        assert verify_all(venue.env, silent) is None
+        repeated = check_messages(venue, self._settings)
+        print(f"messages that are there twice: {dict(repeated)}")
 
     def said(self) -> str:
         return self._log.read_text(errors="replace")[-8000:]

@@ -1,6 +1,7 @@
 """Any number of Matching workers share the books, by the partitions that Kafka gives them."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -9,19 +10,27 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from application.matching import Matching
+from application.matching import COMMANDS, Matching
 from application.persistence.partitions import Reach
+from domain.order_book import OrderBook
 from interface.engine import Engine
 from interface.kafka import consuming, publishing
 from interface.kafka.topics import create, topics_of
 from interface.settings import Settings
 from system import FOLLOWERS
 from tests.integration.conftest import Venue, at_work, has_followed_all
-from tests.integration.service import eventually
+from tests.integration.load import Load, check
+from tests.integration.parts import Parts
+from tests.integration.service import eventually, free_port
+from tests.integration.test_kills import MANY
+from tests.integration.test_rebuilding import check_rebuilds
+from tests.integration.topics import log_of
 from tests.kafka.sharing import Kafka
 
 ASSETS = [f"ASSET-{number}" for number in range(12)]
+WORKERS = 4
 REST = [name for name in FOLLOWERS if name != Matching.name]
 
 
@@ -150,3 +159,97 @@ def test_workers_wait_while_one_engine_matches_all(venue: Venue, settings: Setti
             eventually(lambda: not venue.market.matching.pending("Orders", limit=1), 40)
             venue.settle()
             assert venue.difference() is None
+
+
+@pytest.fixture
+def parts(venue: Venue, settings: Settings, database_url: str, short_dir: Path) -> Iterator[Parts]:
+    place = {"port": free_port(), "database_url": SecretStr(database_url), "log_level": "WARNING"}
+    counts = {"api": 1, "matching": WORKERS, "orders": 1, "publisher": 1, "views": 1}
+    with Parts(settings.model_copy(update=place), short_dir, **counts) as parts:
+        yield parts
+
+
+class Group:
+    """Workers that join, leave and hang while there is work."""
+
+    def __init__(self, parts: Parts, venue: Venue, seed: int) -> None:
+        self._parts = parts
+        self._workers = parts.running["matching"]
+        self._venue = venue
+        self._chance = random.Random(seed)
+
+    def leave(self) -> None:
+        """In an orderly way, or by kill -9."""
+        sign = self._chance.choice((signal.SIGTERM, signal.SIGKILL))
+        self._parts.end(self._chance.choice(self._workers), sign)
+        self._go_on()
+
+    def join(self) -> None:
+        self._parts.start("matching")
+        self._go_on()
+
+    def hang(self) -> None:
+        """Others have all its partitions when it goes on."""
+        hanging = self._chance.choice(self._workers)
+        hanging.send_signal(signal.SIGSTOP)
+        try:
+            self._go_on()
+        finally:
+            hanging.send_signal(signal.SIGCONT)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Until everything that is asked by now is decided."""
+        asked = self._venue.market.orders.recorder.max_notification_id()
+        assert asked is not None
+        eventually(lambda: self._have_decided(asked), 40, self._parts.said)
+
+    def _have_decided(self, position: int) -> bool:
+        reach = Reach.read(self._venue.market.matching.recorder, "Orders")
+        return all(reach.covers(position, asset) for asset in ASSETS)
+
+
+def check_decisions(venue: Venue) -> None:
+    """Every command is decided, and none twice."""
+    orders, books = log_of(venue, "Orders"), log_of(venue, "Matching")
+    asked = [position for position, event in orders if isinstance(event, COMMANDS)]
+    decided = [event.position for _, event in books if isinstance(event, OrderBook.Decided)]
+    assert sorted(decided) == asked
+
+
+def test_a_group_of_four_decides_every_command_once_whoever_leaves_joins_or_hangs(
+    parts: Parts, venue: Venue, database_url: str
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    group = Group(parts, venue, seed)
+    with Load(parts.url, clients=3, seed=seed, assets=ASSETS) as load:
+        load.wait_for(50)
+        for happens in (group.hang, group.leave, group.join):
+            happens()
+    print(load.summary())
+    parts.check(venue)
+    check(load, database_url)
+    check_decisions(venue)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_a_group_that_changes_all_the_time_decides_every_command_once(
+    parts: Parts, venue: Venue, database_url: str
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    group = Group(parts, venue, seed)
+    chance = random.Random(seed)
+    for _ in range(MANY):
+        with Load(parts.url, seed=chance.randrange(2**32), assets=ASSETS) as load:
+            load.wait_for(50)
+            for happens in chance.sample((group.hang, group.leave, group.join), 3):
+                print(happens.__name__)
+                happens()
+        print(load.summary())
+        parts.check(venue)
+        check(load, database_url)
+        check_decisions(venue)
+    check_rebuilds(venue)
