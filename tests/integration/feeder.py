@@ -2,17 +2,40 @@
 
     python -m tests.integration.feeder WHAT
 
-WHAT is JSON: the library's env, the settings, and the followers' names.
+WHAT is JSON: the library's env, the settings, and the followers' names. After SIGUSR1 it hangs,
+as by SIGSTOP, in the middle of a transaction.
 """
 
 import json
 import os
 import signal
 import sys
+from typing import Any, Final
+
+import psycopg
+from psycopg.pq import TransactionStatus
 
 from interface.engine import Engine
 from interface.kafka import consuming
 from interface.settings import Settings
+
+_HELD: Final = 3
+
+
+def hang_in_transaction(*_: object) -> None:
+    """Before the third word in a transaction: it holds what it locks, and has not committed."""
+    wait = psycopg.Connection.wait
+    words = 0
+
+    def hang(connection: Any, *args: Any, **options: Any) -> Any:
+        nonlocal words
+        inside = connection.info.transaction_status is TransactionStatus.INTRANS
+        words = words + 1 if inside else 0
+        if words == _HELD:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return wait(connection, *args, **options)
+
+    psycopg.Connection.wait = hang  # type: ignore[assignment]
 
 
 def main() -> None:
@@ -21,6 +44,7 @@ def main() -> None:
     os.environ["PGAPPNAME"] = "feeder"
     engine = Engine(what["env"], names=names, make=consuming(settings, names))
     signal.signal(signal.SIGTERM, lambda *_: engine.stop())
+    signal.signal(signal.SIGUSR1, hang_in_transaction)
     engine.start()
     print("started", flush=True)
     engine.join()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from pydantic import SecretStr
 
@@ -20,6 +21,7 @@ from interface.kafka import consuming, publishing
 from interface.kafka.topics import create, topics_of
 from interface.settings import Settings
 from system import FOLLOWERS
+from tests.integration import feeding
 from tests.integration.conftest import Venue, at_work, has_followed_all
 from tests.integration.load import Load, check
 from tests.integration.parts import Parts
@@ -129,6 +131,26 @@ def test_a_worker_that_hung_past_its_session_harms_nobody(
         trade(venue)
         all_is_matched(venue)
         assert hanging.poll() is None
+
+
+def test_a_worker_that_hangs_in_a_transaction_hands_its_assets_to_another(
+    venue: Venue, settings: Settings
+) -> None:
+    with (
+        feeding.worker(venue, settings, [Matching.name]) as hanging,
+        at_work(the_rest(venue, settings)),
+    ):
+        trade(venue)
+        all_is_matched(venue)
+        hanging.send_signal(signal.SIGUSR1)
+        trade(venue)
+        eventually(lambda: psutil.Process(hanging.pid).status() == psutil.STATUS_STOPPED, 20)
+        with at_work(in_this_process(venue, settings)):
+            trade(venue)
+            all_is_matched(venue)
+            hanging.send_signal(signal.SIGCONT)
+            trade(venue)
+            all_is_matched(venue)
 
 
 def test_matching_goes_from_the_store_to_shards_and_back(venue: Venue, settings: Settings) -> None:
