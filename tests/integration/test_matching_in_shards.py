@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.kafka.sharing import Kafka
 
 ASSETS = [f"ASSET-{number}" for number in range(12)]
 WORKERS = 4
+SESSION_SECONDS = 2
 REST = [name for name in FOLLOWERS if name != Matching.name]
 
 
@@ -42,7 +44,7 @@ def settings(kafka: Kafka, topic_prefix: str) -> Settings:
         kafka_bootstrap_servers=kafka.bootstrap_servers,
         kafka_topic_prefix=topic_prefix,
         kafka_partitions=6,
-        kafka_session_seconds=2,
+        kafka_session_seconds=SESSION_SECONDS,
     )
     create(kafka.bootstrap_servers, topics_of(settings))
     return settings
@@ -211,10 +213,11 @@ class Group:
         self._go_on()
 
     def hang(self) -> None:
-        """Others have all its partitions when it goes on."""
+        """Past its session: others have all its partitions when it goes on."""
         hanging = self._chance.choice(self._workers)
         hanging.send_signal(signal.SIGSTOP)
         try:
+            time.sleep(2 * SESSION_SECONDS)
             self._go_on()
         finally:
             hanging.send_signal(signal.SIGCONT)

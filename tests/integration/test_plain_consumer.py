@@ -17,9 +17,10 @@ from domain.values import MAX_AMOUNT, UNITS_PER_ONE
 from interface.http import create_app
 from interface.listening import Bell
 from interface.settings import Settings
+from tests import asyncapi
 from tests.integration.conftest import Venue, at_work
 from tests.integration.feeding import is_published, market, servers
-from tests.integration.plain_consumer import Books, Sides, read
+from tests.integration.plain_consumer import TYPE_PREFIX, Books, Sides, read
 from tests.integration.service import eventually
 from tests.integration.test_crashes import crashes
 
@@ -147,6 +148,19 @@ def sides_of(told: dict[str, Any]) -> Sides:
         for side in ("bids", "asks")
     )
     return Sides(bids, asks)
+
+
+def test_all_that_is_sent_is_what_the_document_says(traded: Venue, settings: Settings) -> None:
+    with at_work(market(traded, settings)):
+        eventually(lambda: is_published(traded), SECONDS)
+    for topic, types in asyncapi.topics().items():
+        sent = set()
+        for _, headers, value in read(servers(settings), settings.kafka_topic_prefix + topic):
+            name = headers["ce_type"].removeprefix(TYPE_PREFIX)
+            sent.add(name)
+            asyncapi.check_headers(name, headers)
+            asyncapi.check_payload(name, value.encode())
+        assert sent <= types
 
 
 @needs_kcat
