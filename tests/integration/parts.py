@@ -21,7 +21,7 @@ from tests.integration.test_kills import silent
 from tests.integration.topics import check_messages
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-_SETTLED_SECONDS: Final = 90
+_SETTLED_SECONDS: Final = 60
 
 Process = subprocess.Popen[bytes]
 
