@@ -25,7 +25,7 @@ from tests.integration.conftest import Venue
 from tests.integration.flow import Flow
 from tests.integration.load import Load, check
 from tests.integration.parts import ROOT, Parts
-from tests.integration.service import free_port
+from tests.integration.service import START_SECONDS, eventually, free_port
 from tests.integration.test_kills import MANY
 from tests.integration.test_rebuilding import check_rebuilds
 from tests.kafka.broker import Broker
@@ -157,8 +157,7 @@ def stored_orders(venue: Venue) -> list[str]:
 def test_real_order_flow_gets_its_fills_through_kills_of_each_part(running: Running) -> None:
     for part in running.chance.sample(KILLED, len(KILLED)):
         with replaying(running.parts.url) as replay:
-            time.sleep(running.chance.uniform(0.5, 2))
-            assert replay.poll() is None
+            wait_for_more(running.venue, running.chance.randrange(1, 900))  # of its 945 commands
             running.kill(part)
             said, _ = replay.communicate(timeout=180)
         report: dict[str, Any] = json.loads(said)
@@ -167,6 +166,13 @@ def test_real_order_flow_gets_its_fills_through_kills_of_each_part(running: Runn
         assert (report["commands"], report["trades"], report["expected_fills"]) == (945, 94, 94)
     running.check()
     check_rebuilds(running.venue)
+
+
+def wait_for_more(venue: Venue, events: int) -> None:
+    """Until the log of Orders has so many more."""
+    recorder = venue.market.orders.recorder
+    goal = (recorder.max_notification_id() or 0) + events
+    eventually(lambda: (recorder.max_notification_id() or 0) >= goal, START_SECONDS)
 
 
 def replaying(url: str) -> "subprocess.Popen[bytes]":
