@@ -12,9 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
 from application.matching import COMMANDS, Matching
+from application.persistence.locks import alone
 from application.persistence.partitions import Reach
 from domain.order_book import OrderBook
 from interface.engine import Engine
@@ -155,6 +158,21 @@ def test_a_worker_that_hangs_in_a_transaction_hands_its_assets_to_another(
             all_is_matched(venue)
 
 
+@pytest.mark.xfail(
+    raises=AssertionError, reason="the lock of who makes the tables is waited for without end"
+)
+def test_a_process_that_hangs_while_it_makes_the_tables_keeps_nobody_from_starting(
+    venue: Venue, settings: Settings, database_url: str
+) -> None:
+    with (
+        at_work(the_rest(venue, settings)),
+        alone(venue.env, "create tables"),  # and nothing more is heard of it
+        worker(database_url, settings),
+    ):
+        trade(venue, times=1)
+        eventually(lambda: has_followed_all(venue.market), 20)
+
+
 def test_matching_goes_from_the_store_to_shards_and_back(venue: Venue, settings: Settings) -> None:
     recorder = venue.market.matching.recorder
     with at_work(the_rest(venue, settings)):
@@ -196,7 +214,9 @@ def parts(venue: Venue, settings: Settings, database_url: str, short_dir: Path) 
 class Group:
     """Workers that join, leave and hang while there is work."""
 
-    def __init__(self, parts: Parts, venue: Venue, seed: int) -> None:
+    def __init__(self, parts: Parts, venue: Venue, settings: Settings, seed: int) -> None:
+        self._name = settings.kafka_topic_prefix + Matching.name  # with what it begins
+        self._kafka = AdminClient({"bootstrap.servers": feeding.servers(settings)})
         self._parts = parts
         self._workers = parts.running["matching"]
         self._venue = venue
@@ -214,6 +234,7 @@ class Group:
 
     def hang(self) -> None:
         """Past its session: others have all its partitions when it goes on."""
+        eventually(self._are_all_at_work, 40, self._parts.said)
         hanging = self._chance.choice(self._workers)
         hanging.send_signal(signal.SIGSTOP)
         try:
@@ -222,6 +243,14 @@ class Group:
         finally:
             hanging.send_signal(signal.SIGCONT)
         self._go_on()
+
+    def _are_all_at_work(self) -> bool:
+        found = self._kafka.list_consumer_groups().result().valid
+        names = [each.group_id for each in found if each.group_id.startswith(self._name)]
+        groups = [each.result() for each in self._kafka.describe_consumer_groups(names).values()]
+        return [(each.state, len(each.members)) for each in groups] == [
+            (ConsumerGroupState.STABLE, len(self._workers))
+        ]
 
     def _go_on(self) -> None:
         """Until everything that is asked by now is decided."""
@@ -243,11 +272,11 @@ def check_decisions(venue: Venue) -> None:
 
 
 def test_a_group_of_four_decides_every_command_once_whoever_leaves_joins_or_hangs(
-    parts: Parts, venue: Venue, database_url: str
+    parts: Parts, venue: Venue, settings: Settings, database_url: str
 ) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    group = Group(parts, venue, seed)
+    group = Group(parts, venue, settings, seed)
     with Load(parts.url, clients=3, seed=seed, assets=ASSETS) as load:
         load.wait_for(50)
         for happens in (group.hang, group.leave, group.join):
@@ -261,11 +290,11 @@ def test_a_group_of_four_decides_every_command_once_whoever_leaves_joins_or_hang
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 def test_a_group_that_changes_all_the_time_decides_every_command_once(
-    parts: Parts, venue: Venue, database_url: str
+    parts: Parts, venue: Venue, settings: Settings, database_url: str
 ) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    group = Group(parts, venue, seed)
+    group = Group(parts, venue, settings, seed)
     chance = random.Random(seed)
     for _ in range(MANY):
         with Load(parts.url, seed=chance.randrange(2**32), assets=ASSETS) as load:
