@@ -247,6 +247,8 @@ class Group:
     def _are_all_at_work(self) -> bool:
         found = self._kafka.list_consumer_groups().result().valid
         names = [each.group_id for each in found if each.group_id.startswith(self._name)]
+        if not names:  # which may not be asked for
+            return False
         groups = [each.result() for each in self._kafka.describe_consumer_groups(names).values()]
         return [(each.state, len(each.members)) for each in groups] == [
             (ConsumerGroupState.STABLE, len(self._workers))
