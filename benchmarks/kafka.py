@@ -165,10 +165,10 @@ def measure(runs: int, count: int, partitions: int, rate: int, seconds: int) -> 
             },
         )
         with topics(places.kafka.servers, partitions) as made:
+            # From the database of which copies are made: others may not follow these topics.
             with (
-                fresh_database(places.server.url, places.seeded) as url,
-                psycopg.connect(url, autocommit=True) as connection,
-                publishing(url, made.env) as (children, begin),
+                psycopg.connect(places.seeded, autocommit=True) as connection,
+                publishing(places.seeded, made.env) as (children, begin),
             ):
                 begin()
                 until_published(connection, children)

@@ -158,10 +158,10 @@ def measure(runs: int, count: int, assets: int, partitions: int) -> Report:
         place(url, orders(count, assets=assets))
         places = Places(server, broker, url, count)
         with topics(broker.servers, partitions) as made:
+            # From the database of which copies are made: others may not follow these topics.
             with (
-                fresh_database(server.url, url) as copy,
-                psycopg.connect(copy, autocommit=True) as connection,
-                publishing(copy, made.env) as (children, begin),
+                psycopg.connect(url, autocommit=True) as connection,
+                publishing(url, made.env) as (children, begin),
             ):
                 begin()
                 until_published(connection, children)

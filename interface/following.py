@@ -78,6 +78,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         try:
             while not self._stopping.is_set():
                 self._prompted.wait(self.follower.idle_seconds)
+                self._stopping.wait(self.follower.gather_seconds)
                 self._prompted.clear()
                 if self._begins.is_set():
                     self._begins.clear()

@@ -62,6 +62,8 @@ class BatchFollower(Follower[UUID]):
     # Whether the events that it follows are recorded, or read before, by others in the same
     # process: see SharedLog.
     is_handed_events = True
+    # For how long it waits for more, once it is prompted.
+    gather_seconds = 0.0
 
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)

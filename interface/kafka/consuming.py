@@ -29,6 +29,7 @@ from interface.kafka.topics import Found, KafkaAway
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.2  # how soon a stop is noticed
+_GATHER_SECONDS: Final = 0.005  # to wait for more, see Publisher
 _ASK_SECONDS: Final = 2
 _LOOK_SECONDS: Final = 5.0  # from look to look whether the topic is still the same
 _HANGING_MS: Final = 60_000  # after which others get the partitions of a worker that hangs
@@ -130,7 +131,7 @@ class Consuming(Following):
         if first is None:
             return
         received: dict[int, list[Message]] = defaultdict(list)
-        for message in (first, *consumer.consume(self._batch_size - 1, timeout=0)):
+        for message in (first, *consumer.consume(self._batch_size - 1, _GATHER_SECONDS)):
             if (error := message.error()) is not None:
                 raise KafkaException(error)
             received[cast("int", message.partition())].append(message)

@@ -47,6 +47,9 @@ _TELL_SECONDS: Final = 0.25
 class Publisher(BatchFollower):
     """Publishes what a feed makes of one leader's log."""
 
+    # What becomes of an order in the same moment goes with it: each batch is several requests,
+    # and wakes every consumer. On two busy cores all is seen sooner so.
+    gather_seconds = 0.01
     env: ClassVar[dict[str, str]] = {"POSTGRES_SCHEMA": SCHEMA}
     recorder: PublisherRecorder
 
