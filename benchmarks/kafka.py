@@ -99,20 +99,26 @@ def published(places: Places, partitions: int, roles: Sequence[str]) -> Outcome:
         )
 
 
-def views(places: Places, made: Topics | None) -> Outcome:
-    """All views, from nothing; without topics they follow the store."""
+def views(places: Places, made: Topics | None, processes: int = 1) -> Outcome:
+    """All views, from nothing; without topics they follow the store.
+
+    Of processes that are fed from Kafka, each has its share of the partitions.
+    """
     if made is not None:
         made.forget_groups()
     env = made.env if made is not None else {}
     with (
         fresh_database(places.server.url, places.seeded) as url,
         psycopg.connect(url, autocommit=True) as connection,
-        standing_by(url, _VIEWS, lambda: [role("views", url, env)]) as (children, begin),
+        standing_by(url, _VIEWS, lambda: [role("views", url, env) for _ in range(processes)]) as (
+            children,
+            begin,
+        ),
     ):
         position = last_command(connection)
         return _outcome(
             places,
-            {"views": children[0].pid},
+            {f"views {number}": child.pid for number, child in enumerate(children, start=1)},
             begin,
             lambda: until_visible(connection, position, children[0].check),
         )
@@ -177,6 +183,7 @@ def measure(runs: int, count: int, partitions: int, rate: int, seconds: int) -> 
                 {
                     "from the store": partial(views, places, None),
                     "from Kafka": partial(views, places, made),
+                    "from Kafka, two processes": partial(views, places, made, 2),
                 },
             )
         seen = in_turns(

@@ -54,7 +54,7 @@ class Costs(NamedTuple):
             matching=order["4 of Kafka"],
             orders=order["Orders"],
             publisher=publisher["publisher"] * events,
-            views=views["views"] * events,
+            views=views["views 1"] * events,
             postgres=store["4 of Kafka"]
             + store["Orders"]
             + (publisher["PostgreSQL"] + views["PostgreSQL"]) * events,
