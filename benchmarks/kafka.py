@@ -22,6 +22,7 @@ from benchmarks.kafka_running import (
     Kafka,
     Topics,
     kafka,
+    publish_all,
     publishing,
     role,
     standing_by,
@@ -171,13 +172,7 @@ def measure(runs: int, count: int, partitions: int, rate: int, seconds: int) -> 
             },
         )
         with topics(places.kafka.servers, partitions) as made:
-            # From the database of which copies are made: others may not follow these topics.
-            with (
-                psycopg.connect(places.seeded, autocommit=True) as connection,
-                publishing(places.seeded, made.env) as (children, begin),
-            ):
-                begin()
-                until_published(connection, children)
+            publish_all(places.seeded, made.env)
             feeding = in_turns(
                 runs,
                 {

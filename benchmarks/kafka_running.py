@@ -26,6 +26,7 @@ from tests.kafka.broker import Broker
 _POLL_SECONDS: Final = 0.01
 _START_SECONDS: Final = 60
 _SECONDS: Final = 120
+_TOLD_SECONDS: Final = 1  # until every partition has been told that this was all
 
 # Engines that run, and wait for their turn: they ask for their locks again and again.
 _STANDING_BY: Final = """SELECT count(*) FROM pg_stat_activity
@@ -140,6 +141,17 @@ def publishing(
 ) -> Iterator[tuple[Sequence[Child], Callable[[], None]]]:
     with standing_by(url, _PUBLISHERS, lambda: [role(name, url, env) for name in roles]) as both:
         yield both
+
+
+def publish_all(url: str, env: Mapping[str, str]) -> None:
+    """Has the topics have all of a database, so that it, and copies of it, may follow them."""
+    with (
+        psycopg.connect(url, autocommit=True) as connection,
+        publishing(url, env) as (children, begin),
+    ):
+        begin()
+        until_published(connection, children)
+        time.sleep(_TOLD_SECONDS)
 
 
 def until_published(connection: psycopg.Connection, children: Sequence[Child]) -> float:

@@ -23,12 +23,11 @@ from benchmarks.kafka_running import (
     Kafka,
     Topics,
     kafka,
-    publishing,
+    publish_all,
     role,
     standing_by,
     topics,
     until,
-    until_published,
 )
 from benchmarks.measuring import Figure, Report, conditions, in_turns, output, publish, tell
 from benchmarks.raw_events import Placed
@@ -158,13 +157,7 @@ def measure(runs: int, count: int, assets: int, partitions: int) -> Report:
         place(url, orders(count, assets=assets))
         places = Places(server, broker, url, count)
         with topics(broker.servers, partitions) as made:
-            # From the database of which copies are made: others may not follow these topics.
-            with (
-                psycopg.connect(url, autocommit=True) as connection,
-                publishing(url, made.env) as (children, begin),
-            ):
-                begin()
-                until_published(connection, children)
+            publish_all(url, made.env)
             found = in_turns(
                 runs,
                 {
