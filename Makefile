@@ -30,7 +30,8 @@ test-slow: $(VENV)/installed-dev ## Run the tests that take minutes: 20 kills of
 	$(BIN)/pytest -m slow -n 2 $(ARGS)
 
 test-faults: $(VENV)/installed-dev ## Kill each process under load, any number of times: make test-faults N=100
-	FAULTS=$(or $(N),20) $(BIN)/pytest -m slow -n 0 -s tests/integration/test_kills.py $(ARGS)
+	FAULTS=$(or $(N),20) $(BIN)/pytest -m slow -n 0 -s tests/integration/test_kills.py tests/integration/test_kafka_kills.py \
+		$(ARGS)
 
 bench: $(VENV)/installed-dev ## Measure how fast it is; one benchmark: make bench NAME=book
 	$(BIN)/ome bench $(or $(NAME),all) $(ARGS)

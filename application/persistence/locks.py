@@ -18,10 +18,12 @@ class Busy(Exception):
 def alone(env: Mapping[str, str], work: str, *, wait: bool = True) -> Iterator[None]:
     """Keeps everybody else in this database from doing ``work`` meanwhile.
 
-    Raises Busy where another does it and ``wait`` is False.
+    Raises Busy where another does it and ``wait`` is False; who waits is to be done in 10 s.
     """
     with connect(env) as connection:  # the lock ends with the connection
         if wait:
+            # Who hangs at it, as a stopped process does, is not waited for: its session is ended.
+            connection.execute("SET idle_session_timeout = '10s'")
             connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [work])
         elif not try_lock(connection, work):
             raise Busy(f"{work}: another is at it already")
