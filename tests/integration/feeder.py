@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -19,19 +19,13 @@ from interface.engine import Engine
 from interface.kafka import consuming
 from interface.settings import Settings
 
-_HELD: Final = 3
-
 
 def hang_in_transaction(*_: object) -> None:
-    """Before the third word in a transaction: it holds what it locks, and has not committed."""
+    """Before the next word in a transaction: it holds what it locks, and has not committed."""
     wait = psycopg.Connection.wait
-    words = 0
 
     def hang(connection: Any, *args: Any, **options: Any) -> Any:
-        nonlocal words
-        inside = connection.info.transaction_status is TransactionStatus.INTRANS
-        words = words + 1 if inside else 0
-        if words == _HELD:
+        if connection.info.transaction_status is TransactionStatus.INTRANS:
             os.kill(os.getpid(), signal.SIGSTOP)
         return wait(connection, *args, **options)
 
