@@ -13,6 +13,7 @@ compare-and-set); it keeps two from deciding everything twice.
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, cast
 
@@ -30,7 +31,14 @@ log = logging.getLogger(__name__)
 
 # Seconds, and how often: a machine that doesn't answer is given up after 11 s.
 _KEEP_ALIVE = """SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;
-    SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000"""
+    SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000; SET idle_session_timeout = '15s'"""
+# Who hangs in the middle of a COPY, as a stopped process does, keeps its locks: PostgreSQL waits
+# for what is still to come, whatever time-out is set.
+_END_WHO_HANG = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND state = 'active'
+    AND wait_event = 'ClientRead' AND query LIKE 'COPY %' AND query_start < now() - interval '10 s'
+    """
+_ROUND_SECONDS = 5.0  # between such looks; whose watch is silent for longer loses its locks
 _LOCK_AGAIN_SECONDS = 0.2  # how soon who stands by notices that it is its turn
 
 
@@ -136,7 +144,11 @@ class Engine:
         # PostgreSQL is to notice soon that a machine is gone, and give its locks to others.
         connection.execute(_KEEP_ALIVE)
         heard: set[str] = set()
+        due = 0.0
         while not self._stopping.is_set():
+            if time.monotonic() >= due:
+                connection.execute(_END_WHO_HANG)
+                due = time.monotonic() + _ROUND_SECONDS
             self._take_turns(connection)
             channels = {each.channel for each in self._followings if not self._is_led(each)}
             for channel in channels - heard:

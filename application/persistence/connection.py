@@ -16,10 +16,6 @@ AWAY = (OperationalError, InterfaceError, InternalError)
 
 _CONNECT_SECONDS = 5
 
-# Begins a transaction that copies. Who hangs in the middle of a COPY, as a stopped process does,
-# would keep its locks for ever: PostgreSQL waits for what is still to come.
-BEGIN_TO_COPY: Final = "BEGIN; SET LOCAL statement_timeout = '10s'"
-
 # Of libpq, over TCP: who waits for a machine that is gone is told after 11 s, not after hours.
 KEEP_ALIVE: Final[Mapping[str, Any]] = {
     "keepalives_idle": 5,

@@ -197,6 +197,11 @@ class BatchFollower(Follower[UUID]):
                     self.process_entries(mine, Advance.of(leader_name, [move]))
                     positions[number] = upto
 
+    def end_of_log(self, leader_name: str) -> int:
+        """The last position in the leader's log."""
+        log = cast("SharedLog", self.readers[leader_name].notification_log)
+        return log.recorder.max_notification_id() or 0
+
     def pending(self, leader_name: str, limit: int) -> Sequence[Notification]:
         """The notifications that wait, from the follower's own position on."""
         return self.readers[leader_name].notification_log.select(

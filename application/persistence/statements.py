@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from application.persistence.connection import BEGIN_TO_COPY
 from application.persistence.partitions import FLOOR, REACH
 from application.persistence.position import ADVANCE, ADVANCE_PARAMETERS
 
@@ -13,8 +12,8 @@ from application.persistence.position import ADVANCE, ADVANCE_PARAMETERS
 STATEMENTS: Final = {
     "record": "SELECT {record}(%s::text[], %s::bigint[], %s::bigint[], %s::json)",
     "pass over": "SELECT {pass_over}(%s::text[], %s::bigint[], %s::bigint[])",
-    "begin": """{begin_to_copy}; SELECT {begin}({{}}::text[], {{}}::bigint[], {{}}::bigint[]);
-        SELECT max(notification_id) FROM {events}""".replace("{begin_to_copy}", BEGIN_TO_COPY),
+    "begin": """BEGIN; SELECT {begin}({{}}::text[], {{}}::bigint[], {{}}::bigint[]);
+        SELECT max(notification_id) FROM {events}""",
     "copy": """COPY {events} (originator_id, originator_version, topic, state)
         FROM STDIN (FORMAT BINARY)""",
     "events": """SELECT originator_id, originator_version, topic, state FROM {events}

@@ -15,7 +15,7 @@ from eventsourcing.postgres import PostgresFactory, PostgresTrackingRecorder
 from psycopg import Cursor
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from application.persistence.connection import BEGIN_TO_COPY, living_connection
+from application.persistence.connection import living_connection
 from application.persistence.following import BatchFollower
 from application.persistence.log import Entry
 from application.persistence.partitions import FLOOR, REACH
@@ -100,7 +100,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         ]
         with living_connection(self.datastore) as connection, connection.cursor() as cursor:
             if copied:
-                cursor.execute(BEGIN_TO_COPY)
+                cursor.execute("BEGIN")
             try:
                 cursor.execute(self._call, [*move.arguments, *arguments], prepare=True)
             except psycopg.errors.IntegrityConstraintViolation as error:

@@ -23,7 +23,7 @@ from application.persistence.position import PositionMoved
 from application.views.view import View
 from interface.following import Following
 from interface.kafka.dead_letters import DeadLetters
-from interface.kafka.reading import Gap, Source, Taken, take
+from interface.kafka.reading import Extent, Gap, Source, Taken, take
 from interface.kafka.topics import Found, KafkaAway
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,9 @@ class Consuming(Following):
         ours = {each.partition for each in consumer.assignment()} & received.keys()
         if not ours <= self._mine.keys():
             raise CannotFollow(f"the topic {self._source.topic} is another than it was")
-        taken = {number: self._read(number, received[number]) for number in ours}
+        # Whatever has come was recorded before.
+        extent = Extent(self._topic.partitions, self.follower.end_of_log(self.leader))
+        taken = {number: self._read(number, received[number], extent) for number in ours}
         self._apply({number: each for number, each in taken.items() if self._is_new(number, each)})
         faults = {
             number: each
@@ -179,9 +181,9 @@ class Consuming(Following):
                 return
             raise CannotFollow(f"the topic {self._source.topic} is another than it was")
 
-    def _read(self, partition: int, messages: Sequence[Message]) -> Taken:
+    def _read(self, partition: int, messages: Sequence[Message], extent: Extent) -> Taken:
         position, not_ours = self._mine[partition], self._dead_letters.send
-        return take(self._source, messages, position, self._topic.partitions, not_ours)
+        return take(self._source, messages, position, extent, not_ours)
 
     def _is_new(self, partition: int, taken: Taken) -> bool:
         return taken.upto > self._mine[partition]

@@ -1,6 +1,6 @@
 """What the headers of a message say: CloudEvents 1.0, binary mode, and its place in the log."""
 
-from typing import Final, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from confluent_kafka import Message
 
@@ -50,7 +50,9 @@ class Opener:
             raise
         except ValueError as fault:
             raise NotOurs(f"its headers can't be read: {fault}") from None
-        if not 0 <= predecessor < position <= _LAST:
+        if partitions < 1:
+            raise NotOurs(f"a log is not divided among {partitions} partitions")
+        if not 0 <= predecessor < position:
             raise NotOurs(f"its place, {position} after {predecessor}, is none in a log")
         return Envelope(name, position, predecessor, partitions)
 
@@ -67,6 +69,3 @@ class Opener:
             raise NotOurs(f"its ce_type does not begin with {self._prefix}")
         self._types[fixed] = name.removeprefix(self._prefix)
         return self._types[fixed]
-
-
-_LAST: Final = 2**63 - 1  # that PostgreSQL can count

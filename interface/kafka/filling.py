@@ -14,7 +14,7 @@ from confluent_kafka import (
 )
 
 from application.views.view import View
-from interface.kafka.reading import Gap, Source, take
+from interface.kafka.reading import Extent, Gap, Source, take
 from interface.kafka.topics import KafkaAway
 
 _BATCH: Final = 4_000  # messages, as a rebuild from the store
@@ -90,7 +90,8 @@ class _Filling:
     def _take(self, partition: int, messages: list[Message]) -> int:
         """How many events there are among them."""
         source, position = self._source, self._positions[partition]
-        taken = take(source, messages, position, self._partitions, _pass_over)
+        extent = Extent(self._partitions, self._view.end_of_log(source.leader))
+        taken = take(source, messages, position, extent, _pass_over)
         if isinstance(taken.fault, Gap):
             self._gaps.setdefault(partition, taken.fault)  # what is missing may come yet
         elif taken.fault is not None:

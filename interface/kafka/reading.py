@@ -70,6 +70,13 @@ class Unreadable(Fault):
     """Nobody knows what it says."""
 
 
+class Extent(NamedTuple):
+    """How a log is divided, and where it ends: nothing of it is beyond that."""
+
+    partitions: int
+    end: int
+
+
 class Taken(NamedTuple):
     """Events with their places in the log, and where it stands with them.
 
@@ -86,7 +93,7 @@ def take(
     source: Source,
     messages: Iterable[Message],
     position: int,
-    partitions: int,
+    extent: Extent,
     not_ours: Callable[[Message, str], None],
 ) -> Taken:
     """What messages of a partition add to what is had up to ``position``, as far as it goes.
@@ -101,9 +108,12 @@ def take(
         except NotOurs as fault:
             not_ours(message, str(fault))
             continue
-        if envelope.partitions != partitions:
+        if envelope.position > extent.end:
+            not_ours(message, f"its position, {envelope.position}, is beyond the end of the log")
+            continue
+        if envelope.partitions != extent.partitions:
             # What is had in this partition is something else then.
-            gap = gap or (_other_partitions(envelope.partitions, partitions), message)
+            gap = gap or (_other_partitions(envelope.partitions, extent.partitions), message)
             continue
         if envelope.position <= position:
             gap = None if envelope.position == position else gap

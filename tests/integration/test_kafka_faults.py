@@ -58,6 +58,30 @@ def test_what_is_not_ours_is_put_aside_with_its_reason(venue: Venue, settings: S
     }
 
 
+def test_what_claims_a_place_beyond_the_log_is_put_aside(venue: Venue, settings: Settings) -> None:
+    """Taken at its word, the partition would be done with all that is still to come."""
+    heads = {
+        "ce_specversion": "1.0",
+        "ce_source": "/Orders",
+        "ce_type": f"{PREFIX}.log.progress.v1",
+        "ce_position": str(10**12),
+        "ce_predecessor": "0",
+        "ce_partitions": "3",
+    }
+    orders = settings.kafka_topic_prefix + "orders.events"
+    letters = settings.kafka_topic_prefix + "dead-letters"
+    with at_work(market(venue, settings), views(venue, settings)):
+        trade(venue)
+        for number in range(3):
+            send(servers(settings), orders, number, b"{}", heads)
+        trade(venue)
+        settled(venue)
+        eventually(lambda: len(messages(servers(settings), letters)) == 3, SECONDS)
+    assert {headers(letter)["reason"] for letter in messages(servers(settings), letters)} == {
+        "its position, 1000000000000, is beyond the end of the log"
+    }
+
+
 def place_of(venue: Venue, settings: Settings, asset: str) -> tuple[int, int]:
     """An asset's partition, and the position that all partitions of Orders' log have."""
     last = venue.market.orders.recorder.max_notification_id()
@@ -215,13 +239,15 @@ def test_what_a_publisher_sent_before_it_saw_that_the_topic_is_new_is_read_past(
         "ce_type": f"{PREFIX}.order.placed.v1",
         "ce_partitions": "3",
     }
-    places = [
-        {**heads, "ce_position": str(10_001 + n), "ce_predecessor": str(10_000 + n)}
-        for n in range(500)
-    ]
-    with at_work(market(venue, settings), views(venue, settings)):
+    with at_work(market(venue, settings)):
+        with at_work(views(venue, settings)):
+            trade(venue)
+            settled(venue)
         trade(venue)
-        settled(venue)
+        eventually(lambda: is_published(venue), SECONDS)
+    last = venue.market.orders.recorder.max_notification_id()
+    assert last is not None
+    places = [{**heads, "ce_position": str(last), "ce_predecessor": str(last - 1)}] * 500
     delete(settings, *LOGS)
     eventually(lambda: made(settings, 3), SECONDS)
     for number in range(3):
