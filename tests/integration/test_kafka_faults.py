@@ -89,7 +89,7 @@ def place_of(venue: Venue, settings: Settings, asset: str) -> tuple[int, int]:
     return partition_of(asset, settings.kafka_partitions), last
 
 
-@pytest.mark.parametrize("value", [b"{", b'{"a\\u0000b":1}'])
+@pytest.mark.parametrize("value", [pytest.param(b"{", marks=pytest.mark.slow), b'{"a\\u0000b":1}'])
 def test_a_view_stands_before_what_it_cannot_read_until_it_is_made_anew(
     venue: Venue, settings: Settings, value: bytes
 ) -> None:
@@ -208,7 +208,10 @@ def test_a_view_stands_where_the_beginning_is_gone_until_it_is_made_anew(
             assert parked() is None
 
 
-@pytest.mark.parametrize("partitions", [3, 2, 5])
+@pytest.mark.parametrize(
+    "partitions",
+    [3, *(pytest.param(number, marks=pytest.mark.slow) for number in (2, 5))],
+)
 def test_topics_are_made_anew_while_views_are_at_work(
     venue: Venue, settings: Settings, partitions: int
 ) -> None:

@@ -90,6 +90,7 @@ def all_is_matched(venue: Venue) -> None:
     assert venue.difference() is None
 
 
+@pytest.mark.slow
 def test_workers_that_join_and_leave_decide_every_command_once(
     venue: Venue, settings: Settings
 ) -> None:
@@ -104,6 +105,7 @@ def test_workers_that_join_and_leave_decide_every_command_once(
         all_is_matched(venue)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_hands_its_assets_to_the_others(
     venue: Venue, settings: Settings, database_url: str
 ) -> None:
@@ -119,6 +121,7 @@ def test_a_worker_that_is_killed_hands_its_assets_to_the_others(
             all_is_matched(venue)
 
 
+@pytest.mark.slow
 def test_a_worker_that_hung_past_its_session_harms_nobody(
     venue: Venue, settings: Settings, database_url: str
 ) -> None:
@@ -157,6 +160,7 @@ def test_a_worker_that_hangs_in_a_transaction_hands_its_assets_to_another(
                 all_is_matched(venue)
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_while_it_makes_the_tables_keeps_nobody_from_starting(
     venue: Venue, settings: Settings, database_url: str
 ) -> None:

@@ -202,6 +202,7 @@ def has_published_all(venue: Venue, engine: Engine) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_killed_and_comes_back_has_everything(
     venue: Venue, own_broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -63,6 +63,7 @@ def test_what_is_not_published_yet_comes_from_the_store(venue: Venue, settings: 
     assert venue.difference() is None
 
 
+@pytest.mark.slow
 def test_the_living_view_goes_on_however_it_is_fed(venue: Venue, settings: Settings) -> None:
     for feed in (views(venue, settings), views_of_the_store(venue)):
         with at_work(market(venue, settings), feed):

@@ -65,6 +65,7 @@ def test_no_topic_comes_into_being_by_accident(kafka, topic_prefix):
     assert [error and error.name() for error in told] == ["UNKNOWN_TOPIC_OR_PART"]
 
 
+@pytest.mark.slow
 def test_a_killed_broker_serves_again_what_it_had(own_broker: Broker):
     create_topics(own_broker.bootstrap_servers, "messages")
     publish(own_broker.bootstrap_servers, "messages")
@@ -73,6 +74,7 @@ def test_a_killed_broker_serves_again_what_it_had(own_broker: Broker):
     assert consume(own_broker.bootstrap_servers, "messages") == MESSAGES
 
 
+@pytest.mark.slow
 def test_a_paused_broker_is_silent_until_it_goes_on(own_broker: Broker):
     admin = AdminClient({"bootstrap.servers": own_broker.bootstrap_servers})
     own_broker.pause()
@@ -82,6 +84,7 @@ def test_a_paused_broker_is_silent_until_it_goes_on(own_broker: Broker):
     assert len(admin.list_topics(timeout=60).brokers) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_broker_with_its_zookeeper_serves_again_what_it_had(
     zookeeper_broker: ZooKeeperBroker,
 ):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.integration.service import eventually
 from tests.kafka.broker import KRAFT_VERSION
 from tests.kafka.runtime import jars, or_skip
@@ -58,6 +60,7 @@ def serves(bootstrap_servers: str) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
+@pytest.mark.slow
 def test_all_workers_of_a_run_share_a_broker_that_ends_with_the_run(short_dir):
     with run_of_two_workers(short_dir) as run:
         eventually(lambda: len(told(short_dir)) == 2, 90)
@@ -69,6 +72,7 @@ def test_all_workers_of_a_run_share_a_broker_that_ends_with_the_run(short_dir):
         assert not serves(one)
 
 
+@pytest.mark.slow
 def test_a_broker_is_gone_when_its_run_was_killed(short_dir):
     with run_of_two_workers(short_dir) as run:
         eventually(lambda: len(told(short_dir)) == 2, 90)
