@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from application.persistence.log import Entry
 from application.persistence.partitions import Reach
 from application.reading import event_of
@@ -87,6 +89,7 @@ def test_kafka_is_switched_on_and_off(venue: Venue, settings: Settings) -> None:
             settled(venue)
 
 
+@pytest.mark.slow
 def test_what_is_published_is_the_store(venue: Venue, settings: Settings) -> None:
     """Once what is there twice is dropped, by position."""
     with at_work(market(venue, settings), views(venue, settings)):
