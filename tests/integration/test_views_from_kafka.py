@@ -1,6 +1,7 @@
 """Read models that are fed from Kafka: any number of consumers, which come and go."""
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,6 @@ def test_kafka_is_switched_on_and_off(venue: Venue, settings: Settings) -> None:
             settled(venue)
 
 
-@pytest.mark.slow
 def test_what_is_published_is_the_store(venue: Venue, settings: Settings) -> None:
     """Once what is there twice is dropped, by position."""
     with at_work(market(venue, settings), views(venue, settings)):
@@ -97,6 +97,8 @@ def test_what_is_published_is_the_store(venue: Venue, settings: Settings) -> Non
         settled(venue)
     venue.execute("DELETE FROM publisher.orderspublisher_tracking")
     venue.execute("DELETE FROM publisher.matchingpublisher_tracking")
+    for leader in (venue.market.orders, venue.market.matching):
+        leave_a_gap(venue, leader.recorder)
     with at_work(market(venue, settings), views(venue, settings)):
         trade(venue)
         settled(venue)
@@ -104,8 +106,7 @@ def test_what_is_published_is_the_store(venue: Venue, settings: Settings) -> Non
     for leader in (venue.market.orders, venue.market.matching):
         published, repeated = had(settings, leader.name)
         assert repeated > 0
-        log = leader.notification_log
-        stored = log.after(0, 10_000, (), at_hand=False)
+        stored = what_is_stored(leader)
         assert sorted(published, key=lambda entry: entry[0]) == stored
         assets = {event.asset for _, event in stored}
         for asset in assets:  # as they stand on the topic
@@ -114,12 +115,21 @@ def test_what_is_published_is_the_store(venue: Venue, settings: Settings) -> Non
             ]
 
 
+def leave_a_gap(venue: Venue, recorder: Any) -> None:
+    """As whoever finds that his position moved: a place in the log with nothing in it."""
+    table = f"{recorder.datastore.schema}.{recorder.events_table_name}"
+    venue.execute(f"SELECT nextval(pg_get_serial_sequence('{table}', 'notification_id'))")
+
+
 def all_is_published(venue: Venue, settings: Settings) -> bool:
     leaders = (venue.market.orders, venue.market.matching)
     return all(
-        len(had(settings, leader.name)[0]) == leader.recorder.max_notification_id()
-        for leader in leaders
+        len(had(settings, leader.name)[0]) == len(what_is_stored(leader)) for leader in leaders
     )
+
+
+def what_is_stored(leader: Any) -> list[Entry]:
+    return list(leader.notification_log.after(0, 10_000, (), at_hand=False))
 
 
 def had(settings: Settings, leader: str) -> tuple[list[Entry], int]:
