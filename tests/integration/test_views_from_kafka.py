@@ -3,8 +3,6 @@
 import signal
 from typing import Any
 
-import pytest
-
 from application.persistence.log import Entry
 from application.persistence.partitions import Reach
 from application.reading import event_of
