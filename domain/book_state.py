@@ -1,19 +1,21 @@
 """The state of a book as columns, for snapshots: little to write, and quick to read back.
 
 A million resting orders are a few lists of integers and one of ids; the users' names and
-the prices stand there once.
+the prices stand there once, and what only some orders have stands beside these.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, repeat
 from operator import attrgetter
 from uuid import UUID
 
-from domain.book import Book, RestingOrder
-from domain.values import Side
+from domain.book import RestingOrder
+from domain.floor import Floor
+from domain.instrument import Instrument
+from domain.values import Conditions, Side
 
 
 @dataclass(slots=True)
@@ -26,6 +28,21 @@ class Queues:
     users: list[int]  # places in BookState.users
     quantities: list[int]
     filled: list[int]
+    # By the order's place; orders that are not there have none.
+    conditions: dict[int, Conditions] = field(default_factory=dict)
+    hidden: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A stop; nothing of it was filled."""
+
+    order_id: UUID
+    user: int
+    side: Side
+    price: int | None
+    quantity: int
+    conditions: Conditions
 
 
 @dataclass(slots=True)
@@ -39,11 +56,87 @@ class BookState:
     users: list[str]
     bids: Queues
     asks: Queues
+    stops: list[Waiting] = field(default_factory=list)
+    last_price: int | None = None
+    instrument: Instrument | None = None
+    # Where several orders end at one time, the order in which they do.
+    expiring: list[UUID] = field(default_factory=list)
 
 
-def queues_of(book: Book, side: Side, users: dict[str, int]) -> Queues:
+def state_of(floor: Floor, asset: str, created_on: datetime, position: int) -> BookState:
+    users: dict[str, int] = {}
+    bids, asks = (_queues(floor.book.walk(side), users) for side in Side)
+    stops = [
+        Waiting(
+            order.order_id,
+            users.setdefault(order.user_id, len(users)),
+            order.side,
+            order.price,
+            order.quantity,
+            order.conditions,
+        )
+        for order in floor.stops
+        if order.conditions is not None  # all have them
+    ]
+    return BookState(
+        asset,
+        created_on,
+        position,
+        floor.last_trade_id,
+        list(users),
+        bids,
+        asks,
+        stops,
+        floor.last_price,
+        floor.instrument,
+        list(floor.expiries.ends()),
+    )
+
+
+def restore(floor: Floor, state: BookState) -> None:
+    """Makes an empty floor what it was. Raises ValueError where the columns don't match."""
+    floor.last_trade_id = state.last_trade_id
+    floor.last_price = state.last_price
+    floor.instrument = state.instrument
+    for side, queues in ((Side.BUY, state.bids), (Side.SELL, state.asks)):
+        prices = chain.from_iterable(map(repeat, queues.prices, queues.lengths))
+        columns = zip(
+            queues.order_ids, queues.users, prices, queues.quantities, queues.filled, strict=True
+        )
+        for place, (order_id, user, price, quantity, filled) in enumerate(columns):
+            order = RestingOrder(
+                order_id,
+                state.users[user],
+                side,
+                price,
+                quantity,
+                quantity - filled,
+                queues.conditions.get(place),
+                queues.hidden.get(place, 0),
+            )
+            floor.stand(order, waits=False)
+    for stop in state.stops:
+        user_id = state.users[stop.user]
+        order = RestingOrder(
+            stop.order_id,
+            user_id,
+            stop.side,
+            stop.price,
+            stop.quantity,
+            stop.quantity,
+            stop.conditions,
+        )
+        floor.stand(order, waits=True)
+    for order_id in state.expiring:
+        expiring = floor.find(order_id)
+        if expiring is None:
+            raise ValueError(f"{order_id} expires, and is not there")
+        floor.note_expiry(expiring)
+
+
+def _queues(walk: Iterable[RestingOrder], users: dict[str, int]) -> Queues:
     """The orders of a side; ``users`` gives each user a place, and gets those it lacks."""
-    orders = list(book.walk(side))
+    orders = list(walk)
     levels = Counter(map(attrgetter("price"), orders))  # in the order of their first
     return Queues(
         prices=list(levels),
@@ -52,13 +145,10 @@ def queues_of(book: Book, side: Side, users: dict[str, int]) -> Queues:
         users=[users.setdefault(order.user_id, len(users)) for order in orders],
         quantities=[order.quantity for order in orders],
         filled=[order.quantity - order.remaining for order in orders],
+        conditions={
+            place: order.conditions
+            for place, order in enumerate(orders)
+            if order.conditions is not None
+        },
+        hidden={place: order.hidden for place, order in enumerate(orders) if order.hidden},
     )
-
-
-def rest_all(book: Book, side: Side, queues: Queues, users: Sequence[str]) -> None:
-    """Puts the orders into the book again. Raises ValueError where the columns don't match."""
-    prices = chain.from_iterable(map(repeat, queues.prices, queues.lengths))
-    for order_id, user, price, quantity, filled in zip(
-        queues.order_ids, queues.users, prices, queues.quantities, queues.filled, strict=True
-    ):
-        book.rest(RestingOrder(order_id, users[user], side, price, quantity, quantity - filled))

@@ -9,7 +9,7 @@ that carries a reason.
 """
 
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 
 class DomainError(Exception):
@@ -29,7 +29,10 @@ class OrderClosed(DomainError):
 
 
 class Reason(StrEnum):
-    """A code that programs compare, and its sentence, which people read."""
+    """A code that programs compare, and its sentence, which people read.
+
+    A ``{limit}`` in the sentence stands for what the rule allows, which goes with the code.
+    """
 
     sentence: str
 
@@ -41,21 +44,76 @@ class Reason(StrEnum):
 
 
 class RejectReason(Reason):
-    """Why the book refused an order, or a request about one."""
+    """Why the book refused an order, or a request about one. ``{limit}``: what the rule allows."""
 
     ORDER_NOT_OPEN = "ORDER_NOT_OPEN", "The order no longer rests in the book"
     QUANTITY_NOT_ABOVE_FILLED = (
         "QUANTITY_NOT_ABOVE_FILLED",
         "The new quantity is not above what is already filled",
     )
+    NO_LIMIT_PRICE = "NO_LIMIT_PRICE", "The order has no limit price that could be changed"
+    NO_STOP_PRICE = "NO_STOP_PRICE", "The order waits for no trigger that could be changed"
+    NO_DISPLAY_QUANTITY = "NO_DISPLAY_QUANTITY", "The order is no iceberg"
+    DISPLAY_QUANTITY = (
+        "DISPLAY_QUANTITY",
+        "The displayed quantity must be at most {limit}, the quantity",
+    )
+    TOO_MANY_SLICES = (
+        "TOO_MANY_SLICES",
+        "The displayed quantity must be at least {limit}, a thousandth of the quantity",
+    )
+    POST_ONLY_WOULD_TAKE = "POST_ONLY_WOULD_TAKE", "The order is post-only, and would take"
+    MARKET_HALTED = "MARKET_HALTED", "Trading is halted: only cancels are taken"
+    MARKET_POST_ONLY = "MARKET_POST_ONLY", "The market takes post-only orders only"
+    DELISTED = "DELISTED", "The asset is not traded here any more"
+    USER_SUSPENDED = "USER_SUSPENDED", "The user is suspended"
+    TICK_SIZE = "TICK_SIZE", "The price must be a multiple of the tick size, {limit}"
+    LOT_SIZE = "LOT_SIZE", "The quantity must be a multiple of the lot size, {limit}"
+    MIN_QUANTITY = "MIN_QUANTITY", "The quantity must be at least {limit}"
+    MAX_QUANTITY = "MAX_QUANTITY", "The quantity must be at most {limit}"
+    MIN_NOTIONAL = "MIN_NOTIONAL", "The price times the quantity must be at least {limit}"
+    PRICE_TOO_LOW = "PRICE_TOO_LOW", "The price must be at least {limit}, the band's lower end"
+    PRICE_TOO_HIGH = "PRICE_TOO_HIGH", "The price must be at most {limit}, the band's upper end"
     INTERNAL_ERROR = "INTERNAL_ERROR", "The engine failed on this command; nothing changed"
 
 
 class CancelReason(Reason):
-    """Why an order, or the rest of one, left the market without trading."""
+    """Why an order, or the rest of one, left the market without trading.
+
+    Each says whether the engine ended it (EXPIRED) or somebody did (CANCELLED).
+    """
 
     USER_REQUEST = "USER_REQUEST", "The user cancelled the order"
+    USER_SUSPENDED = "USER_SUSPENDED", "The user was suspended, and all their orders cancelled"
+    DELISTED = "DELISTED", "The asset was delisted, and all its orders cancelled"
+    SELF_TRADE_PREVENTION = (
+        "SELF_TRADE_PREVENTION",
+        "The order would have traded with another one of its user",
+    )
     INSUFFICIENT_LIQUIDITY = (
         "INSUFFICIENT_LIQUIDITY",
         "The book held too little at the order's price to fill it at once",
     )
+    PRICE_BAND = "PRICE_BAND", "All that the book held beyond was outside of the price band"
+    NO_WHOLE_LOT = (
+        "NO_WHOLE_LOT",
+        "What is left of the amount is worth no whole lot at the best price",
+    )
+    QUANTITY_LIMIT = "QUANTITY_LIMIT", "The amount is worth more than one order may have"
+    TIME_EXPIRED = "TIME_EXPIRED", "The order's time was over"
+
+    @property
+    def by_engine(self) -> bool:
+        """Whether it leaves the order EXPIRED; else it is CANCELLED."""
+        return self in _BY_ENGINE
+
+
+_BY_ENGINE: Final = frozenset(
+    {
+        CancelReason.INSUFFICIENT_LIQUIDITY,
+        CancelReason.PRICE_BAND,
+        CancelReason.NO_WHOLE_LOT,
+        CancelReason.QUANTITY_LIMIT,
+        CancelReason.TIME_EXPIRED,
+    }
+)

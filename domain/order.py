@@ -14,7 +14,15 @@ from uuid import UUID
 from domain.aggregate import Aggregate
 from domain.errors import CancelReason, OrderClosed, Reason, RejectReason
 from domain.requests import CancelRequest, ReplaceRequest
-from domain.values import Liquidity, OrderStatus, OrderType, Side, Terms, TimeInForce
+from domain.values import (
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    Terms,
+    TimeInForce,
+)
 
 
 @dataclass(slots=True)
@@ -40,33 +48,43 @@ class Order(Aggregate):
         """The user placed the order."""
 
         TOPIC = "order.placed"
-        class_version = 1
+        class_version = 2
 
         user_id: str
         asset: str
         side: Side
-        price: int
-        quantity: int
+        price: int | None
+        quantity: int | None
         order_type: OrderType
         time_in_force: TimeInForce
         client_order_id: str | None
+        post_only: bool
+        stop_price: int | None
+        take_profit: bool
+        display_quantity: int | None
+        expires_at: datetime | None
+        self_trade_prevention: SelfTradePrevention
+        quote_quantity: int | None
 
         def mutate(self, _: Any) -> Any:
             """What the library's does, without asking which fields ``__init__`` takes."""
             order = Order.__new__(Order)
             order.__base_init__(self.originator_id, self.originator_version, self.timestamp)
-            order.__init__(  # type: ignore[misc]
-                self.user_id,
-                self.asset,
-                self.side,
-                self.price,
-                self.quantity,
-                self.order_type,
-                self.time_in_force,
-                self.client_order_id,
-                self.timestamp,
-            )
+            terms = Terms._make(map(vars(self).__getitem__, Terms._fields))
+            order.__init__(terms, self.timestamp)  # type: ignore[misc]
             return order
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            state.update(
+                post_only=False,
+                stop_price=None,
+                take_profit=False,
+                display_quantity=None,
+                expires_at=None,
+                self_trade_prevention=SelfTradePrevention.NONE,
+                quote_quantity=None,
+            )
 
     class Decided(Event):
         """What the book decided; ``status`` is the one the order has then. Never alone."""
@@ -85,112 +103,172 @@ class Order(Aggregate):
             aggregate.updated_on = self.timestamp
 
     class Opened(Decided):
-        """The order rests in the book, and nothing of it has traded."""
+        """The order rests in the book, or waits for its trigger, and nothing of it has traded."""
 
         TOPIC = "order.opened"
         class_version = 1
 
-    class Filled(Decided):
+    class Traded(Decided):
+        """What the order traded in that moment; what prevention left of its quantity. Never alone.
+
+        ``quantity`` is the new total; None: as it was.
+        """
+
+        TOPIC = "order.traded"
+        class_version = 2
+
+        fills: tuple[OrderFill, ...]
+        quantity: int | None
+
+        def apply(self, aggregate: "Order") -> None:
+            super().apply(aggregate)
+            aggregate.add(self.fills)
+            if self.quantity is not None:
+                aggregate.quantity = self.quantity
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            state["quantity"] = None
+            state.setdefault("fills", [])
+
+    class Filled(Traded):
         """The order traded, as taker or as maker, in part or to its end."""
 
         TOPIC = "order.filled"
-        class_version = 1
+        class_version = 2
 
-        fills: tuple[OrderFill, ...]
+    class Decremented(Traded):
+        """Self-trade prevention took from its quantity what it would have traded with its user."""
+
+        TOPIC = "order.decremented"
+        class_version = 2
+
+    class Triggered(Traded):
+        """The stop's trigger came. What ended it in that same moment, if anything did.
+
+        A ``rejection`` is a rule that forbade what it then was, ``limit`` what the rule allows.
+        """
+
+        TOPIC = "order.triggered"
+        class_version = 2
+
+        reason: CancelReason | None
+        rejection: RejectReason | None
+        limit: int | None
 
         def apply(self, aggregate: "Order") -> None:
             super().apply(aggregate)
-            aggregate.add(self.fills)
+            aggregate.end(self.rejection or self.reason, self.limit)
 
-    class Expired(Decided):
-        """The engine ended the order; ``fills`` is what it traded in that same moment."""
+    class Expired(Traded):
+        """The engine ended the order; ``fills`` is what it traded in that same moment.
+
+        ``request_id``: of a request about it that came too late.
+        """
 
         TOPIC = "order.expired"
-        class_version = 1
+        class_version = 2
 
-        fills: tuple[OrderFill, ...]
         reason: CancelReason
+        request_id: UUID | None
 
         def apply(self, aggregate: "Order") -> None:
             super().apply(aggregate)
-            aggregate.add(self.fills)
-            aggregate.reason = self.reason
+            aggregate.end(self.reason)
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            state.update(quantity=None, request_id=None)
 
     class Rejected(Decided):
-        """A rule forbade the order: it never traded and never rested."""
+        """A rule forbade the order: it never traded and never rested. ``limit``: what it allows."""
 
         TOPIC = "order.rejected"
-        class_version = 1
+        class_version = 2
 
         reason: RejectReason
+        limit: int | None
 
         def apply(self, aggregate: "Order") -> None:
             super().apply(aggregate)
-            aggregate.reason = self.reason
+            aggregate.end(self.reason, self.limit)
 
-    class Cancelled(Decided):
-        """The order left the book as asked; what remained is left as it was."""
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            state["limit"] = None
+
+    class Cancelled(Traded):
+        """The order left the book as asked, or since it would have traded with its user.
+
+        What remained is left as it was.
+        """
 
         TOPIC = "order.cancelled"
-        class_version = 1
+        class_version = 2
 
-        request_id: UUID
+        request_id: UUID | None
         reason: CancelReason
 
         def apply(self, aggregate: "Order") -> None:
             super().apply(aggregate)
-            aggregate.reason = self.reason
+            aggregate.end(self.reason)
 
-    class Replaced(Decided):
-        """The order has a new price, a new total quantity, or both, and may have traded."""
+    class Replaced(Traded):
+        """The order has other terms, and may have traded, or ended. None: as it was."""
 
         TOPIC = "order.replaced"
-        class_version = 1
+        class_version = 2
 
         request_id: UUID
-        price: int
+        price: int | None
         quantity: int
-        fills: tuple[OrderFill, ...]
+        stop_price: int | None
+        display_quantity: int | None
+        reason: CancelReason | None
+        rejection: RejectReason | None
+        limit: int | None
 
         def apply(self, aggregate: "Order") -> None:
             super().apply(aggregate)
-            aggregate.price = self.price
-            aggregate.quantity = self.quantity
-            aggregate.add(self.fills)
+            aggregate.end(self.rejection or self.reason, self.limit)
+            for name in ("price", "stop_price", "display_quantity"):
+                if (changed := getattr(self, name)) is not None:
+                    setattr(aggregate, name, changed)
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            state.update(
+                stop_price=None, display_quantity=None, reason=None, rejection=None, limit=None
+            )
 
     class RequestRefused(Decided):
-        """A request about the order was refused, and changed nothing."""
+        """A request about the order was refused; nothing changed. ``limit``: what is allowed."""
 
         TOPIC = "order.request_refused"
-        class_version = 1
+        class_version = 2
 
         request_id: UUID
         reason: RejectReason
+        limit: int | None
 
         def apply(self, aggregate: "Order") -> None:
             aggregate.book_version = self.book_version
 
-    def __init__(  # noqa: PLR0913, PLR0917 - these are the terms
-        self,
-        user_id: str,
-        asset: str,
-        side: Side,
-        price: int,
-        quantity: int,
-        order_type: OrderType,
-        time_in_force: TimeInForce,
-        client_order_id: str | None,
-        timestamp: datetime,
-    ) -> None:
-        self.terms = Terms(
-            user_id, asset, side, price, quantity, order_type, time_in_force, client_order_id
-        )
-        self.price = price
-        self.quantity = quantity
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            state["limit"] = None
+
+    def __init__(self, terms: Terms, timestamp: datetime) -> None:
+        self.terms = terms
+        self.price = terms.price
+        self.quantity = terms.quantity
+        self.stop_price = terms.stop_price
+        self.display_quantity = terms.display_quantity
         self.filled_quantity = 0
         self.notional = 0  # price units x quantity units, summed over the fills
         self.status = OrderStatus.PENDING
         self.reason: Reason | None = None
+        self.limit: int | None = None  # what the rule allows that is the reason, in units
         self.updated_on = timestamp  # a refused request doesn't count: it changed nothing
         self.book_version = 0
 
@@ -210,17 +288,19 @@ class Order(Aggregate):
         )
 
     def request_replace(
-        self, request_id: UUID, price: int | None, quantity: int | None, time: datetime
+        self, request_id: UUID, time: datetime, **changes: int | None
     ) -> ReplaceRequest:
-        """Raises OrderClosed where there is nothing left to change."""
+        """Raises OrderClosed where there is nothing left to change.
+
+        ``changes``: price, quantity, stop_price, display_quantity, in units.
+        """
         self._check_still_trades()
         return ReplaceRequest.make(
             request_id,
             user_id=self.terms.user_id,
             asset=self.terms.asset,
             order_id=self.id,
-            price=price,
-            quantity=quantity,
+            **changes,
             time=time,
         )
 
@@ -239,6 +319,11 @@ class Order(Aggregate):
         for fill in fills:
             self.filled_quantity += fill.quantity
             self.notional += fill.price * fill.quantity
+
+    def end(self, reason: Reason | None, limit: int | None = None) -> None:
+        """Notes why the order does not trade any more, if it doesn't. Only events call this."""
+        if reason is not None:
+            self.reason, self.limit = reason, limit
 
     def _check_still_trades(self) -> None:
         if self.status.is_terminal:

@@ -1,41 +1,52 @@
-"""The OrderBook aggregate: it asks the book, records the facts, and applies them.
+"""The OrderBook aggregate: it decides commands on its floor, and records the facts.
 
 One event per command, so the aggregate's version is the public version of the book: the
 number of commands that it has decided; 0 is the empty book. Each event carries the
 ``position`` of its command in the log of orders and requests. A book ignores positions
 that it has had, so that commands that come again, by whatever transport, change nothing.
 
-Deciding reads the book only; all change is in the events' ``apply``, which cannot fail.
+What a command sets off is decided step by step, each on the floor as the one before left it;
+so facts are applied as they are found, and the event that holds all of them, once made, is not
+applied again. Reading it back applies the same facts in the same way, which cannot fail.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, Self
-from uuid import UUID
+from typing import Any, Self, TypeAlias, cast
 
 from eventsourcing.domain import Snapshot as LibrarySnapshot
 
+from domain import decisions
+from domain.admitting import refusal, refusal_of_status, resting
 from domain.aggregate import Aggregate, build
+from domain.amending import amended, keeps_place, refusal_to_amend
+from domain.arriving import execute, nothing
 from domain.book import Book, RestingOrder
-from domain.book_state import BookState, queues_of, rest_all
+from domain.book_state import BookState, restore, state_of
+from domain.cascading import cascade, trigger_at_once
 from domain.errors import CancelReason, RejectReason
+from domain.facts import Departure, Execution
+from domain.floor import Floor
+from domain.instrument import NO_RULES, Instrument, Refusal, Rules, TradingStatus
 from domain.order import Order
-from domain.requests import CancelRequest, ReplaceRequest
-from domain.values import Side, TimeInForce, book_id
+from domain.requests import (
+    CancelRequest,
+    ExpiryRequest,
+    InstrumentRequest,
+    MassCancelRequest,
+    ReplaceRequest,
+    UserRequest,
+)
+from domain.values import PLAIN, book_id
 
-_GTC: Final = TimeInForce.GTC  # see book.py on names like this one
-
-
-@dataclass(slots=True)
-class Fill:
-    """One trade, at the maker's price. Trades are numbered 1, 2, 3, ... per asset."""
-
-    trade_id: int
-    maker_order_id: UUID
-    maker_user_id: str
-    price: int
-    quantity: int
-    maker_remaining: int
+About = CancelRequest.Created | ReplaceRequest.Created  # an order
+Request = (
+    About
+    | MassCancelRequest.Created
+    | ExpiryRequest.Created
+    | InstrumentRequest.Created
+    | UserRequest.Created
+)
 
 
 class OrderBook(Aggregate):
@@ -43,10 +54,19 @@ class OrderBook(Aggregate):
 
     TOPIC = "book"
     class_version = 1
+
     INITIAL_VERSION = 0
 
-    class Event(Aggregate.Event):
-        """Anything that happens to a book."""
+    Event: TypeAlias = decisions.Event
+    Decided: TypeAlias = decisions.Decided
+    Matched: TypeAlias = decisions.Matched
+    Cancelled: TypeAlias = decisions.Cancelled
+    Reduced: TypeAlias = decisions.Reduced
+    Replaced: TypeAlias = decisions.Replaced
+    Refused: TypeAlias = decisions.Refused
+    MassCancelled: TypeAlias = decisions.MassCancelled
+    Expired: TypeAlias = decisions.Expired
+    InstrumentChanged: TypeAlias = decisions.InstrumentChanged
 
     class Created(Aggregate.Created):
         """The first command for an asset arrived."""
@@ -56,134 +76,24 @@ class OrderBook(Aggregate):
 
         asset: str
 
-    class Decided(Event):
-        """What the book decided about the command at ``position``. Never alone."""
-
-        TOPIC = "book.decided"
-        class_version = 1
-
-        asset: str
-        position: int
-        order_id: UUID
-        user_id: str
-
-        def apply(self, aggregate: "OrderBook") -> None:
-            aggregate.position = self.position
-
-    class Matched(Decided):
-        """An order arrived: it traded, and the rest of it rests or expired.
-
-        ``rested`` is the quantity now in the book. A ``reason`` says that there was more,
-        and why it expired instead.
-        """
-
-        TOPIC = "book.matched"
-        class_version = 1
-
-        side: Side
-        price: int
-        quantity: int
-        fills: tuple[Fill, ...]
-        rested: int
-        reason: CancelReason | None
-
-        def apply(self, aggregate: "OrderBook") -> None:
-            super().apply(aggregate)
-            aggregate.arrive(self)
-
-    class Cancelled(Decided):
-        """A resting order left the book on request; ``remaining`` was still to be traded."""
-
-        TOPIC = "book.cancelled"
-        class_version = 1
-
-        request_id: UUID
-        side: Side
-        price: int
-        remaining: int
-        reason: CancelReason
-
-        def apply(self, aggregate: "OrderBook") -> None:
-            super().apply(aggregate)
-            aggregate.book.remove(self.order_id)
-
-    class Reduced(Decided):
-        """A resting order got a smaller total quantity at its price, and kept its place."""
-
-        TOPIC = "book.reduced"
-        class_version = 1
-
-        request_id: UUID
-        side: Side
-        price: int
-        quantity: int
-        remaining: int
-        previous_remaining: int
-
-        def apply(self, aggregate: "OrderBook") -> None:
-            super().apply(aggregate)
-            aggregate.book.reduce(self.order_id, self.quantity)
-
-    class Replaced(Decided):
-        """A resting order left its place and arrived anew, with its new price and quantity.
-
-        ``quantity`` is the new total, what was filled before included; ``rested`` is what
-        remains in the book after ``fills``.
-        """
-
-        TOPIC = "book.replaced"
-        class_version = 1
-
-        request_id: UUID
-        side: Side
-        price: int
-        quantity: int
-        previous_price: int
-        previous_remaining: int
-        fills: tuple[Fill, ...]
-        rested: int
-
-        def apply(self, aggregate: "OrderBook") -> None:
-            super().apply(aggregate)
-            aggregate.book.remove(self.order_id)
-            aggregate.arrive(self)
-
-    class Refused(Decided):
-        """The command was refused; the book is as it was. No ``request_id``: the order itself."""
-
-        TOPIC = "book.refused"
-        class_version = 1
-
-        request_id: UUID | None
-        reason: RejectReason
-
     class Snapshot(LibrarySnapshot):
         """The library's, with a state that has types, and the book's own time."""
 
-        TOPIC = "book.snapshot"
+        TOPIC = "book.state"  # "book.snapshot" was without the last price: see SnapshotRecorder
         class_version = 1
 
         state: BookState  # type: ignore[assignment]  # the library's is any dictionary
 
         @classmethod
         def take(cls, aggregate: Any) -> Self:
-            users: dict[str, int] = {}
-            bids, asks = (queues_of(aggregate.book, side, users) for side in Side)
-            state = BookState(
-                asset=aggregate.asset,
-                created_on=aggregate.created_on,
-                position=aggregate.position,
-                last_trade_id=aggregate.last_trade_id,
-                users=list(users),
-                bids=bids,
-                asks=asks,
-            )
             facts = {
                 "originator_id": aggregate.id,
                 "originator_version": aggregate.version,
                 "timestamp": aggregate.modified_on,
                 "topic": aggregate.TOPIC,
-                "state": state,
+                "state": state_of(
+                    aggregate.floor, aggregate.asset, aggregate.created_on, aggregate.position
+                ),
             }
             return build(cls, facts)
 
@@ -194,186 +104,300 @@ class OrderBook(Aggregate):
             order_book.__init__(state.asset)  # type: ignore[misc]  # as the library's events do it
             order_book.modified_on = self.timestamp
             order_book.position = state.position
-            order_book.last_trade_id = state.last_trade_id
-            rest_all(order_book.book, Side.BUY, state.bids, state.users)
-            rest_all(order_book.book, Side.SELL, state.asks, state.users)
+            restore(order_book.floor, state)
             return order_book
 
     def __init__(self, asset: str) -> None:
         self.asset = asset
-        self.book = Book()
+        self.floor = Floor()
         self.position = 0
-        self.last_trade_id = 0
+
+    @property
+    def book(self) -> Book:
+        """What rests, and can be traded with."""
+        return self.floor.book
+
+    @property
+    def last_trade_id(self) -> int:
+        return self.floor.last_trade_id
+
+    @property
+    def is_delisted_by_default(self) -> bool:
+        """Whether it would be changed if all assets without rules of their own were delisted."""
+        return self.floor.instrument is None and self.floor.has_orders()
 
     @classmethod
     def open(cls, asset: str, time: datetime) -> Self:
         """An empty book."""
         return cls._create(cls.Created, id=book_id(asset), asset=asset, timestamp=time)
 
-    def place(self, position: int, order: Order.Created) -> None:
-        """Matches an arriving order; a GTC rest stays in the book, that of an IOC expires."""
-        fills = self._fills(order.side, order.price, order.quantity)
-        unfilled = order.quantity - sum([fill.quantity for fill in fills])
-        rests = order.time_in_force is _GTC
-        self._decide(
-            self.Matched,
-            position,
-            order.timestamp,
-            order_id=order.originator_id,
-            user_id=order.user_id,
-            side=order.side,
-            price=order.price,
-            quantity=order.quantity,
-            fills=fills,
-            rested=unfilled if rests else 0,
-            reason=CancelReason.INSUFFICIENT_LIQUIDITY if unfilled and not rests else None,
-        )
+    def place(self, position: int, order: Order.Created, rules: Rules = NO_RULES) -> None:
+        """Decides an arriving order, by the rules that hold at its place in the log."""
+        if position <= self.position:
+            return None
+        time, expired = self._begin(order.timestamp)
+        floor = self.floor
+        instrument = floor.instrument or rules.default
+        new = resting(order, instrument, time)
+        broken = refusal_of_status(instrument, rules, post_only=order.post_only)
+        if broken is None:
+            has_quantity = order.quantity is not None
+            broken = refusal(floor, instrument, new, has_quantity=has_quantity)
+        if broken is not None:
+            return self._refuse(position, time, expired, order, broken)
+        conditions = new.conditions or PLAIN
+        waits = conditions.stop_price is not None
+        if conditions.expires_at is not None and conditions.expires_at <= time:
+            came = nothing(new, CancelReason.TIME_EXPIRED)
+            waits = False
+        elif waits:
+            came = nothing(new, rested=new.quantity)
+        else:
+            came = execute(floor, instrument, new, order.quote_quantity)
+        triggered = self._settle(instrument, came, new, waits=waits)
+        facts = _of_arrival(came, new, triggered, waits=waits)
+        facts["quantity"] = None if order.quantity is None else came.quantity
+        return self._record(self.Matched, position, time, expired, **facts)
 
     def cancel(self, position: int, request: CancelRequest.Created) -> None:
-        """Takes a resting order out of the book; refused where it no longer rests."""
-        resting = self.book.orders.get(request.order_id)
-        if resting is None:
-            return self.refuse(position, request, RejectReason.ORDER_NOT_OPEN)
-        return self._decide(
+        """Takes an order out of the book; refused where it is there no longer."""
+        if position <= self.position:
+            return None
+        time, expired = self._begin(request.timestamp)
+        order = self.floor.find(request.order_id)
+        if order is None:
+            broken = Refusal(RejectReason.ORDER_NOT_OPEN)
+            return self._refuse(position, time, expired, request, broken)
+        gone = self.floor.departure(order, CancelReason.USER_REQUEST)
+        self.floor.leave(order.order_id)
+        return self._record(
             self.Cancelled,
             position,
-            request.timestamp,
-            order_id=resting.order_id,
+            time,
+            expired,
+            order_id=gone.order_id,
+            user_id=gone.user_id,
             request_id=request.originator_id,
-            user_id=resting.user_id,
-            side=resting.side,
-            price=resting.price,
-            remaining=resting.remaining,
-            reason=CancelReason.USER_REQUEST,
+            side=gone.side,
+            price=gone.price,
+            remaining=gone.remaining,
+            shown=gone.shown,
+            reason=gone.reason,
         )
 
-    def replace(self, position: int, request: ReplaceRequest.Created) -> None:
-        """Changes price, total quantity, or both, of a resting order.
+    def replace(
+        self, position: int, request: ReplaceRequest.Created, rules: Rules = NO_RULES
+    ) -> None:
+        """Changes price, total quantity, trigger or displayed quantity of an order.
 
-        A smaller (or equal) total at the same price keeps the order's place; anything else
-        loses it, and a price that crosses trades at once, the order being the taker.
+        Where that asks for no more than it had at its price, the order keeps its place;
+        anything else loses it, and a price that crosses trades at once, the order being the
+        taker.
         """
-        resting = self.book.orders.get(request.order_id)
-        if resting is None:
-            return self.refuse(position, request, RejectReason.ORDER_NOT_OPEN)
-        price = resting.price if request.price is None else request.price
-        quantity = resting.quantity if request.quantity is None else request.quantity
-        if quantity <= resting.filled:
-            return self.refuse(position, request, RejectReason.QUANTITY_NOT_ABOVE_FILLED)
-        if price == resting.price and quantity <= resting.quantity:
-            return self._reduce(position, request, resting, quantity)
-        return self._rejoin(position, request, resting, price, quantity)
-
-    def refuse(
-        self,
-        position: int,
-        command: Order.Created | CancelRequest.Created | ReplaceRequest.Created,
-        reason: RejectReason,
-    ) -> None:
-        """Records that a command was refused."""
-        if isinstance(command, Order.Created):
-            order_id, request_id = command.originator_id, None
-        else:
-            order_id, request_id = command.order_id, command.originator_id
-        self._decide(
-            self.Refused,
-            position,
-            command.timestamp,
-            order_id=order_id,
-            request_id=request_id,
-            user_id=command.user_id,
-            reason=reason,
-        )
-
-    def arrive(self, order: Matched | Replaced) -> None:
-        """Applies an arriving order's fills to their makers, and rests its rest. For events."""
-        for fill in order.fills:
-            self.book.fill(fill.maker_order_id, fill.quantity)
-        self.last_trade_id += len(order.fills)
-        if order.rested:
-            self.book.rest(
-                RestingOrder(
-                    order.order_id,
-                    order.user_id,
-                    order.side,
-                    order.price,
-                    order.quantity,
-                    order.rested,
-                )
+        if position <= self.position:
+            return None
+        time, expired = self._begin(request.timestamp)
+        floor = self.floor
+        instrument = floor.instrument or rules.default
+        broken = refusal_to_amend(floor, instrument, rules, request)
+        if broken is not None:
+            return self._refuse(position, time, expired, request, broken)
+        order = cast("RestingOrder", floor.find(request.order_id))  # or it was refused
+        new = amended(floor, order, request)
+        waits = floor.waits(order.order_id)
+        before = {
+            "previous_remaining": order.remaining,
+            "previous_shown": 0 if waits else order.shown,
+        }
+        if keeps_place(floor, order, new):
+            floor.amend(order.order_id, new.price, new.quantity, new.conditions)
+            return self._record(
+                self.Reduced,
+                position,
+                time,
+                expired,
+                order_id=order.order_id,
+                user_id=order.user_id,
+                request_id=request.originator_id,
+                side=order.side,
+                price=new.price,
+                quantity=new.quantity,
+                remaining=new.remaining,
+                shown=0 if waits else order.shown,
+                conditions=new.conditions,
+                **before,
             )
-
-    def _reduce(
-        self,
-        position: int,
-        request: ReplaceRequest.Created,
-        resting: RestingOrder,
-        quantity: int,
-    ) -> None:
-        self._decide(
-            self.Reduced,
-            position,
-            request.timestamp,
-            order_id=resting.order_id,
-            request_id=request.originator_id,
-            user_id=resting.user_id,
-            side=resting.side,
-            price=resting.price,
-            quantity=quantity,
-            remaining=quantity - resting.filled,
-            previous_remaining=resting.remaining,
-        )
-
-    def _rejoin(
-        self,
-        position: int,
-        request: ReplaceRequest.Created,
-        resting: RestingOrder,
-        price: int,
-        quantity: int,
-    ) -> None:
-        remaining = quantity - resting.filled
-        fills = self._fills(resting.side, price, remaining)
-        self._decide(
+        floor.leave(order.order_id)
+        came = nothing(new, rested=new.quantity) if waits else execute(floor, instrument, new)
+        triggered = self._settle(instrument, came, new, waits=waits)
+        return self._record(
             self.Replaced,
             position,
-            request.timestamp,
-            order_id=resting.order_id,
+            time,
+            expired,
+            **_of_arrival(came, new, triggered, waits=waits)
+            | {"quantity": came.quantity, "conditions": new.conditions},
             request_id=request.originator_id,
-            user_id=resting.user_id,
-            side=resting.side,
-            price=price,
-            quantity=quantity,
-            previous_price=resting.price,
-            previous_remaining=resting.remaining,
-            fills=fills,
-            rested=remaining - sum(fill.quantity for fill in fills),
+            previous_price=order.price,
+            **before,
         )
 
-    def _fills(self, side: Side, limit: int, quantity: int) -> tuple[Fill, ...]:
-        matches = self.book.match(side, limit, quantity)
-        if not matches:
-            return ()
-        return tuple(
-            [
-                Fill(
-                    trade_id,
-                    maker.order_id,
-                    maker.user_id,
-                    maker.price,
-                    taken,
-                    maker.remaining - taken,
-                )
-                for trade_id, (maker, taken) in enumerate(matches, start=self.last_trade_id + 1)
-            ]
+    def mass_cancel(
+        self,
+        position: int,
+        request: MassCancelRequest.Created | UserRequest.Created,
+        reason: CancelReason = CancelReason.USER_REQUEST,
+    ) -> None:
+        """Takes all orders of a user out of the book; where there are none, it is untouched."""
+        user = request.user_id
+        if position <= self.position or not self.floor.has_orders(user):
+            return
+        time, expired = self._begin(request.timestamp)
+        self._record(
+            self.MassCancelled,
+            position,
+            time,
+            expired,
+            user_id=user,
+            request_id=request.originator_id,
+            departed=self._depart(reason, self.floor.orders_of(user)),
         )
 
-    def _decide(self, decision: type[Decided], position: int, time: datetime, **facts: Any) -> None:
-        """Records the decision, unless the command was decided before.
+    def expire(self, position: int, request: ExpiryRequest.Created) -> None:
+        """Hears what the time is: whatever is due leaves the book."""
+        if position > self.position:
+            time, expired = self._begin(request.timestamp)
+            self._record(
+                self.Expired,
+                position,
+                time,
+                expired,
+                user_id=request.user_id,
+                request_id=request.originator_id,
+            )
+
+    def change_instrument(self, position: int, request: InstrumentRequest.Created) -> None:
+        """Gives the asset rules of its own; where it is delisted, all orders leave."""
+        if position > self.position:
+            self._change(position, request, request.instrument)
+
+    def delist_by_default(self, position: int, request: InstrumentRequest.Created) -> None:
+        """All assets without rules of their own are delisted; this may be one, with orders."""
+        if position > self.position and self.is_delisted_by_default:
+            self._change(position, request, None)
+
+    def refuse(self, position: int, command: Order.Created | Request, reason: RejectReason) -> None:
+        """Records that a command was refused that the book didn't get to decide."""
+        if position > self.position:
+            time = max(command.timestamp, self._modified_on)
+            self._refuse(position, time, (), command, Refusal(reason))
+
+    def _begin(self, time: datetime) -> tuple[datetime, tuple[Departure, ...]]:
+        """The book's time at a command, and what left since it is due then.
 
         A book's time never runs backwards, whatever the clocks of the senders say.
         """
-        if position > self.position:
-            time = max(time, self._modified_on)
-            self.trigger_event(
-                decision, asset=self.asset, position=position, timestamp=time, **facts
-            )
+        time = max(time, self._modified_on)
+        expired = self.floor.due(time)
+        for departure in expired:
+            self.floor.leave(departure.order_id)
+        return time, expired
+
+    def _settle(
+        self, instrument: Instrument, came: Execution, new: RestingOrder, *, waits: bool
+    ) -> tuple[Execution, ...]:
+        """Applies what an order did when it arrived, and decides what that sets off."""
+        floor = self.floor
+        floor.arrive(came, new.conditions, waits=waits)
+        if waits:
+            return trigger_at_once(floor, instrument, floor.stops.orders[new.order_id])
+        return cascade(floor, instrument, came.fills)
+
+    def _depart(
+        self, reason: CancelReason, orders: Iterable[RestingOrder]
+    ) -> tuple[Departure, ...]:
+        """Has orders leave."""
+        departed = tuple([self.floor.departure(order, reason) for order in orders])
+        for departure in departed:
+            self.floor.leave(departure.order_id)
+        return departed
+
+    def _change(
+        self, position: int, request: InstrumentRequest.Created, own: Instrument | None
+    ) -> None:
+        time, expired = self._begin(request.timestamp)
+        self.floor.instrument = own
+        is_delisted = request.instrument.status is TradingStatus.DELISTED
+        self._record(
+            self.InstrumentChanged,
+            position,
+            time,
+            expired,
+            user_id=request.user_id,
+            request_id=request.originator_id,
+            instrument=own,
+            departed=self._depart(CancelReason.DELISTED, self.floor.all_orders())
+            if is_delisted
+            else (),
+        )
+
+    def _refuse(
+        self,
+        position: int,
+        time: datetime,
+        expired: tuple[Departure, ...],
+        command: Order.Created | Request,
+        broken: Refusal,
+    ) -> None:
+        is_order = isinstance(command, Order.Created)
+        self._record(
+            self.Refused,
+            position,
+            time,
+            expired,
+            order_id=command.originator_id if is_order else getattr(command, "order_id", None),
+            user_id=command.user_id,
+            request_id=None if is_order else command.originator_id,
+            reason=broken.reason,
+            limit=broken.limit,
+        )
+
+    def _record(
+        self,
+        decision: type[decisions.Decided],
+        position: int,
+        time: datetime,
+        expired: tuple[Departure, ...],
+        **facts: Any,
+    ) -> None:
+        """Records a decision whose facts are applied already: see above."""
+        facts["originator_id"] = self._id
+        facts["originator_version"] = self._version + 1
+        facts["timestamp"] = time
+        facts["asset"] = self.asset
+        facts["position"] = position
+        facts["expired"] = expired
+        self._pending_events.append(build(decision, facts))
+        self._version += 1
+        self._modified_on = time
+        self.position = position
+
+
+def _of_arrival(
+    came: Execution, new: RestingOrder, triggered: tuple[Execution, ...], *, waits: bool
+) -> dict[str, Any]:
+    return {
+        "order_id": came.order_id,
+        "user_id": came.user_id,
+        "side": came.side,
+        "price": came.price,
+        "fills": came.fills,
+        "prevented": came.prevented,
+        "rested": came.rested,
+        "shown": came.shown,
+        "lowered": came.lowered,
+        "waits": waits,
+        "conditions": new.conditions if came.rested else None,
+        "reason": came.reason,
+        "triggered": triggered,
+    }

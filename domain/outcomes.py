@@ -1,7 +1,8 @@
 """What a decision of the book means for each order that it touches.
 
-At most one outcome per order and decision: the taker's carries all its fills, and each
-maker's all of its own.
+At most one outcome per order and decision: all its fills in it, as taker and as maker, and
+the one event that says most of what happened. The order that the decision is about comes
+first.
 """
 
 from collections.abc import Sequence
@@ -9,8 +10,10 @@ from functools import singledispatch
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from domain.errors import CancelReason
+from domain.facts import Arrival, Departure, Fill
 from domain.order import Order, OrderFill
-from domain.order_book import Fill, OrderBook
+from domain.order_book import OrderBook
 from domain.values import Liquidity, OrderStatus
 
 # Names of their own: on Python 3.11 a member of an enumeration takes 0.1 us to look up.
@@ -19,6 +22,11 @@ _TAKER: Final = Liquidity.TAKER
 _OPEN: Final = OrderStatus.OPEN
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _FILLED: Final = OrderStatus.FILLED
+_EXPIRED: Final = OrderStatus.EXPIRED
+
+# Named once: a union of classes is made anew each time that it is asked for.
+_ARRIVED: Final = (OrderBook.Matched, OrderBook.Replaced)
+_DEPARTED: Final = (OrderBook.MassCancelled, OrderBook.InstrumentChanged)
 
 
 class Outcome(NamedTuple):
@@ -29,127 +37,286 @@ class Outcome(NamedTuple):
     facts: dict[str, Any]
 
 
+def arrivals(decision: object) -> tuple[Arrival, ...]:
+    """The orders that arrived, or were triggered, in a decision: in their order."""
+    if isinstance(decision, _ARRIVED):
+        return (decision, *decision.triggered)
+    return ()
+
+
+def departures(decision: object) -> tuple[Departure, ...]:
+    """The orders that left without trading, but for one cancelled alone, and by prevention."""
+    if isinstance(decision, _DEPARTED):
+        return (*decision.expired, *decision.departed)
+    return decision.expired if isinstance(decision, OrderBook.Decided) else ()
+
+
 def touched(decision: object) -> list[UUID]:
-    """The orders that a decision has outcomes for."""
+    """The orders that a decision has outcomes for, perhaps more than once."""
     if not isinstance(decision, OrderBook.Decided):
         return []
-    fills: Sequence[Fill] = getattr(decision, "fills", ())
-    return [decision.order_id, *[fill.maker_order_id for fill in fills]]
+    ids = [departure.order_id for departure in departures(decision)]
+    order_id: UUID | None = getattr(decision, "order_id", None)
+    if order_id is not None:
+        ids.append(order_id)
+    for arrival in arrivals(decision):
+        ids.append(arrival.order_id)
+        ids.extend([fill.maker_order_id for fill in arrival.fills])
+        ids.extend([prevented.order_id for prevented in arrival.prevented])
+    return ids
+
+
+def outcomes(decision: object) -> list[Outcome]:
+    """The outcomes of a decision; none for others."""
+    if not isinstance(decision, OrderBook.Decided):
+        return []
+    if isinstance(decision, OrderBook.Matched) and _meets_all_once(decision):
+        return _of_each(decision)
+    told = _Told(decision)
+    for departure in departures(decision):
+        told.left(departure.order_id, departure.reason, getattr(decision, "request_id", None))
+    _tell(decision, told)
+    return told.outcomes()
+
+
+class _Told:
+    """What is told of each order, in the order in which each is first mentioned."""
+
+    def __init__(self, decision: OrderBook.Decided) -> None:
+        self._version = decision.originator_version
+        self._time = decision.timestamp
+        self._orders: dict[int, tuple[UUID, list[Any]]] = {}  # by the id's integer; event, facts
+
+    def tell(self, order_id: UUID, event: type[Order.Decided] | None, **facts: Any) -> None:
+        """Adds to what is known of an order. None: the event that it already is, or filled."""
+        known = self._orders.get(order_id.int)
+        if known is None:
+            facts["book_version"] = self._version
+            facts["timestamp"] = self._time
+            self._orders[order_id.int] = (order_id, [event or Order.Filled, facts])
+            return
+        _, (before, all_facts) = known
+        if "fills" in facts:
+            facts["fills"] = (*all_facts.get("fills", ()), *facts["fills"])
+        all_facts.update(facts)
+        if event is not None and _WEIGHT[event] > _WEIGHT[before]:
+            known[1][0] = event
+
+    def left(self, order_id: UUID, reason: CancelReason, request_id: UUID | None) -> None:
+        """An order left without trading."""
+        if reason.by_engine:
+            self.tell(order_id, Order.Expired, reason=reason, status=OrderStatus.EXPIRED)
+        else:
+            self.tell(
+                order_id,
+                Order.Cancelled,
+                reason=reason,
+                status=OrderStatus.CANCELLED,
+                request_id=request_id,
+            )
+
+    def outcomes(self) -> list[Outcome]:
+        return [
+            Outcome(order_id, event, {**_NOTHING[event], **_only(event, facts)})
+            for order_id, (event, facts) in self._orders.values()
+        ]
+
+
+# The events that may be of one order and decision: the one that says most is recorded.
+_WEIGHT: Final[dict[type[Order.Decided], int]] = {
+    event: weight
+    for weight, event in enumerate(
+        (
+            Order.RequestRefused,
+            Order.Opened,
+            Order.Filled,
+            Order.Decremented,
+            Order.Expired,
+            Order.Rejected,
+            Order.Cancelled,
+            Order.Triggered,
+            Order.Replaced,
+        )
+    )
+}
+_TRADED: Final = {"fills": (), "quantity": None}
+_ENDED: Final = {"reason": None, "rejection": None, "limit": None}
+# What each event says where nothing was told.
+_NOTHING: Final[dict[type[Order.Decided], dict[str, Any]]] = {
+    Order.RequestRefused: {"limit": None},
+    Order.Opened: {},
+    Order.Filled: _TRADED,
+    Order.Decremented: _TRADED,
+    Order.Expired: {**_TRADED, "request_id": None},
+    Order.Rejected: {"limit": None},
+    Order.Cancelled: {**_TRADED, "request_id": None},
+    Order.Triggered: {**_TRADED, **_ENDED},
+    Order.Replaced: {**_TRADED, **_ENDED, "stop_price": None, "display_quantity": None},
+}
+_ALWAYS: Final = frozenset({"book_version", "timestamp", "status"})
+_NEEDED: Final = {
+    Order.RequestRefused: {"request_id", "reason"},
+    Order.Rejected: {"reason"},
+    Order.Expired: {"reason"},
+    Order.Cancelled: {"reason"},
+    Order.Replaced: {"request_id", "price"},
+}
+_FACTS: Final = {
+    event: _ALWAYS | nothing.keys() | _NEEDED.get(event, set())
+    for event, nothing in _NOTHING.items()
+}
+
+
+def _only(event: type[Order.Decided], facts: dict[str, Any]) -> dict[str, Any]:
+    """Those facts that an event of this kind has."""
+    known = _FACTS[event]
+    if facts.keys() <= known:
+        return facts
+    return {name: fact for name, fact in facts.items() if name in known}
 
 
 @singledispatch
-def outcomes(decision: object) -> list[Outcome]:
-    """The outcomes of a decision, the taker's (or the only order's) first; none for others."""
-    del decision
-    return []
+def _tell(decision: object, told: _Told) -> None:
+    """Tells what a decision means for the orders that it is about."""
+    del decision, told
 
 
-@outcomes.register
-def _(decision: OrderBook.Matched) -> list[Outcome]:
-    return [_of_arrival(decision), *_of_makers(decision)]
+@_tell.register
+def _(decision: OrderBook.Matched, told: _Told) -> None:
+    _tell_arrivals(decision, told)
 
 
-@outcomes.register
-def _(decision: OrderBook.Replaced) -> list[Outcome]:
-    replaced = _outcome(
-        decision,
+@_tell.register
+def _(decision: OrderBook.Replaced, told: _Told) -> None:
+    conditions = decision.conditions
+    told.tell(
+        decision.order_id,
         Order.Replaced,
         request_id=decision.request_id,
         price=decision.price,
         quantity=decision.quantity,
-        fills=_taker_fills(decision.fills),
-        status=_status(decision.rested, decision.quantity),
+        stop_price=conditions and conditions.stop_price,
+        display_quantity=conditions and conditions.display_quantity,
     )
-    return [replaced, *_of_makers(decision)]
+    _tell_arrivals(decision, told)
 
 
-@outcomes.register
-def _(decision: OrderBook.Reduced) -> list[Outcome]:
-    return [
-        _outcome(
-            decision,
-            Order.Replaced,
-            request_id=decision.request_id,
-            price=decision.price,
-            quantity=decision.quantity,
-            fills=(),
-            status=_status(decision.remaining, decision.quantity),
-        )
-    ]
+@_tell.register
+def _(decision: OrderBook.Reduced, told: _Told) -> None:
+    conditions = decision.conditions
+    told.tell(
+        decision.order_id,
+        Order.Replaced,
+        request_id=decision.request_id,
+        price=decision.price,
+        quantity=decision.quantity,
+        stop_price=conditions and conditions.stop_price,
+        display_quantity=conditions and conditions.display_quantity,
+        status=_status(decision.remaining, decision.quantity),
+    )
 
 
-@outcomes.register
-def _(decision: OrderBook.Cancelled) -> list[Outcome]:
-    return [
-        _outcome(
-            decision,
-            Order.Cancelled,
-            request_id=decision.request_id,
-            reason=decision.reason,
-            status=OrderStatus.CANCELLED,
-        )
-    ]
+@_tell.register
+def _(decision: OrderBook.Cancelled, told: _Told) -> None:
+    told.left(decision.order_id, decision.reason, decision.request_id)
 
 
-@outcomes.register
-def _(decision: OrderBook.Refused) -> list[Outcome]:
+@_tell.register
+def _(decision: OrderBook.Refused, told: _Told) -> None:
+    if decision.order_id is None:
+        return
+    facts = {"reason": decision.reason, "limit": decision.limit}
     if decision.request_id is None:
-        status = OrderStatus.REJECTED
-        return [_outcome(decision, Order.Rejected, reason=decision.reason, status=status)]
-    return [
-        _outcome(
-            decision,
-            Order.RequestRefused,
-            request_id=decision.request_id,
-            reason=decision.reason,
-        )
-    ]
+        told.tell(decision.order_id, Order.Rejected, status=OrderStatus.REJECTED, **facts)
+    elif any(decision.order_id == departure.order_id for departure in decision.expired):
+        # It was there no more: its end answers the request as well.
+        told.tell(decision.order_id, None, request_id=decision.request_id)
+    else:
+        told.tell(decision.order_id, Order.RequestRefused, request_id=decision.request_id, **facts)
 
 
-def _of_arrival(decision: OrderBook.Matched) -> Outcome:
-    fills = _taker_fills(decision.fills)
-    if decision.reason is not None:
-        return _outcome(
-            decision,
-            Order.Expired,
-            fills=fills,
-            reason=decision.reason,
-            status=OrderStatus.EXPIRED,
-        )
-    if not fills:
-        return _outcome(decision, Order.Opened, status=_OPEN)
-    return _outcome(
-        decision, Order.Filled, fills=fills, status=_status(decision.rested, decision.quantity)
+def _tell_arrivals(decision: OrderBook.Matched | OrderBook.Replaced, told: _Told) -> None:
+    _tell_arrival(decision, told)
+    for execution in decision.triggered:
+        facts: dict[str, Any] = {}
+        if execution.rejection is not None:
+            facts = {"rejection": execution.rejection, "limit": execution.limit}
+            facts["status"] = OrderStatus.REJECTED
+        told.tell(execution.order_id, Order.Triggered, **facts)
+        if execution.rejection is None:
+            _tell_arrival(execution, told)
+
+
+def _tell_arrival(arrival: Arrival, told: _Told) -> None:
+    """What one order did, and what it did to those that it met."""
+    event, facts = _of_taker(arrival)
+    told.tell(arrival.order_id, event, **facts)
+    for fill in arrival.fills:
+        told.tell(fill.maker_order_id, Order.Filled, **_of_maker(fill))
+    for prevented in arrival.prevented:
+        if prevented.is_cancelled:
+            told.left(prevented.order_id, CancelReason.SELF_TRADE_PREVENTION, None)
+        else:
+            told.tell(prevented.order_id, Order.Decremented, quantity=prevented.quantity)
+
+
+def _of_taker(arrival: Arrival) -> tuple[type[Order.Decided], dict[str, Any]]:
+    facts: dict[str, Any] = {"status": _status(arrival.rested, arrival.quantity)}
+    event: type[Order.Decided] = Order.Opened
+    if arrival.fills:
+        event = Order.Filled
+        facts["fills"] = _fills(arrival.fills, _TAKER)
+    if arrival.lowered:
+        event = Order.Decremented
+        facts["quantity"] = arrival.quantity
+    reason = arrival.reason
+    if reason is not None:
+        is_engine = reason.by_engine
+        event = Order.Expired if is_engine else Order.Cancelled
+        facts["status"] = _EXPIRED if is_engine else OrderStatus.CANCELLED
+        facts["reason"] = reason
+    return event, facts
+
+
+def _of_maker(fill: Fill) -> dict[str, Any]:
+    return {
+        "fills": (OrderFill(fill.trade_id, fill.price, fill.quantity, _MAKER),),
+        "status": _PARTIALLY_FILLED if fill.maker_remaining else _FILLED,
+    }
+
+
+def _meets_all_once(decision: OrderBook.Matched) -> bool:
+    """Whether nothing is told twice of any order, as is the case of plain orders.
+
+    An iceberg that shows another slice may be met again.
+    """
+    return not (
+        decision.expired
+        or decision.prevented
+        or decision.triggered
+        or any(fill.refill for fill in decision.fills)
     )
 
 
-def _of_makers(decision: OrderBook.Matched | OrderBook.Replaced) -> list[Outcome]:
-    return [
-        Outcome(
-            fill.maker_order_id,
-            Order.Filled,
-            {
-                "book_version": decision.originator_version,
-                "timestamp": decision.timestamp,
-                "fills": (OrderFill(fill.trade_id, fill.price, fill.quantity, _MAKER),),
-                "status": _PARTIALLY_FILLED if fill.maker_remaining else _FILLED,
-            },
-        )
-        for fill in decision.fills
-    ]
+def _of_each(decision: OrderBook.Matched) -> list[Outcome]:
+    """The outcomes of a decision without merging them: most are such, and it is much quicker."""
+    version, time = decision.originator_version, decision.timestamp
+    event, facts = _of_taker(decision)
+    each = [Outcome(decision.order_id, event, {**_NOTHING[event], **facts})]
+    for fill in decision.fills:
+        facts = {**_TRADED, **_of_maker(fill)}
+        each.append(Outcome(fill.maker_order_id, Order.Filled, facts))
+    for outcome in each:
+        outcome.facts["book_version"] = version
+        outcome.facts["timestamp"] = time
+    return each
 
 
-def _outcome(decision: Any, event: type[Order.Decided], **facts: Any) -> Outcome:
-    facts["book_version"] = decision.originator_version
-    facts["timestamp"] = decision.timestamp
-    return Outcome(decision.order_id, event, facts)
+def _fills(fills: Sequence[Fill], liquidity: Liquidity) -> tuple[OrderFill, ...]:
+    return tuple([OrderFill(each.trade_id, each.price, each.quantity, liquidity) for each in fills])
 
 
-def _taker_fills(fills: Sequence[Fill]) -> tuple[OrderFill, ...]:
-    return tuple([OrderFill(fill.trade_id, fill.price, fill.quantity, _TAKER) for fill in fills])
-
-
-def _status(remaining: int, quantity: int) -> OrderStatus:
+def _status(remaining: int, quantity: int | None) -> OrderStatus:
     """The status of an order that rests, or has just been filled to its end."""
     if remaining == 0:
         return _FILLED

@@ -5,6 +5,8 @@ that no change of an instrument's rules ever changes what a stored number means.
 ``Decimal`` appears only here, at the edge; float nowhere.
 """
 
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -13,6 +15,8 @@ from uuid import UUID, uuid5
 from domain.errors import InvalidAmount
 
 DECIMALS: Final = 8
+ALL_ASSETS: Final = "*"  # the default instrument, and what requests about all assets carry
+MAX_SLICES: Final = 1_000  # of an iceberg: one command never makes more trades with it
 UNITS_PER_ONE: Final = 10**DECIMALS
 MAX_AMOUNT: Final = 10_000_000_000  # of price and of quantity, in whole units of the asset
 
@@ -36,16 +40,48 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How an order finds its price."""
+    """How an order finds its price. A stop waits for its trigger, and is then one of the others.
+
+    As Binance Spot ("Order types": STOP_LOSS, STOP_LOSS_LIMIT) and Kraken have them.
+    """
 
     LIMIT = "LIMIT"
+    MARKET = "MARKET"
+    STOP = "STOP"  # then MARKET
+    STOP_LIMIT = "STOP_LIMIT"  # then LIMIT
+
+    @property
+    def is_stop(self) -> bool:
+        return self is OrderType.STOP or self is OrderType.STOP_LIMIT
 
 
 class TimeInForce(StrEnum):
-    """How long an order stays: until cancelled, or only for the moment it arrives."""
+    """How long an order stays.
+
+    GTC until cancelled; IOC only for the moment it arrives; FOK the same, all of it or
+    nothing; GTD until its ``expires_at``; DAY until the end of the instrument's session (FIX 4.4,
+    tag 59, TimeInForce).
+    """
 
     GTC = "GTC"
     IOC = "IOC"
+    FOK = "FOK"
+    GTD = "GTD"
+    DAY = "DAY"
+
+
+class SelfTradePrevention(StrEnum):
+    """What happens where a user would trade with themself; the taker's mode rules.
+
+    Binance, "Self-trade prevention FAQ" (EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH); Coinbase,
+    "Self-trade prevention" (decrement and cancel).
+    """
+
+    NONE = "NONE"
+    CANCEL_TAKER = "CANCEL_TAKER"
+    CANCEL_MAKER = "CANCEL_MAKER"
+    CANCEL_BOTH = "CANCEL_BOTH"
+    DECREMENT = "DECREMENT"
 
 
 class OrderStatus(StrEnum):
@@ -77,16 +113,47 @@ class Liquidity(StrEnum):
 
 
 class Terms(NamedTuple):
-    """What a user asks for when placing an order; price and quantity in units."""
+    """What a user asks for when placing an order; amounts in units.
+
+    Which of them go together, interface/http/order_fields.py says: ``price`` is None for MARKET and
+    STOP, ``quantity`` where ``quote_quantity`` says how much to spend instead.
+    """
 
     user_id: str
     asset: str
     side: Side
-    price: int
-    quantity: int
+    price: int | None
+    quantity: int | None
     order_type: OrderType = OrderType.LIMIT
     time_in_force: TimeInForce = TimeInForce.GTC
     client_order_id: str | None = None
+    post_only: bool = False
+    stop_price: int | None = None
+    take_profit: bool = False
+    display_quantity: int | None = None
+    expires_at: datetime | None = None
+    self_trade_prevention: SelfTradePrevention = SelfTradePrevention.NONE
+    quote_quantity: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Conditions:
+    """What an order in a book asks for beyond price and quantity; amounts in units.
+
+    Plain orders have none. ``expires_at`` is that of DAY orders as well.
+    """
+
+    order_type: OrderType = OrderType.LIMIT
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    self_trade_prevention: SelfTradePrevention = SelfTradePrevention.NONE
+    display_quantity: int | None = None
+    expires_at: datetime | None = None
+    stop_price: int | None = None
+    take_profit: bool = False
+
+
+PLAIN: Final = Conditions()
 
 
 def to_units(amount: Decimal) -> int:
@@ -134,6 +201,11 @@ def average_price(notional: int, quantity: int) -> int | None:
 def book_id(asset: str) -> UUID:
     """The id of the one book of an asset."""
     return uuid5(_NAMESPACE, f"book:{asset}")
+
+
+def venue_id() -> UUID:
+    """The id of the one venue."""
+    return uuid5(_NAMESPACE, "venue")
 
 
 def derive_order_id(user_id: str, asset: str, client_order_id: str) -> UUID:

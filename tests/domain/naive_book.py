@@ -1,189 +1,565 @@
-"""A reference book, written to be obviously right and for nothing else.
+"""A reference for docs/order-types.md, written to be obviously right and for nothing else.
 
-The resting orders are one plain list. Each question is answered by sorting and scanning
-it. Each command returns what came of it as plain data.
+What rests and what waits are two plain lists, each in the order of arrival. Every question
+is answered by scanning and sorting them. Reasons are plain strings, statuses as well.
 """
 
+from copy import copy
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.values import Side
+from domain.instrument import NO_RULES, Instrument, Rules, TradingStatus
+from domain.values import (
+    MAX_SLICES,
+    UNITS_PER_ONE,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    Terms,
+    TimeInForce,
+)
+
+MOST = 10_000_000_000 * UNITS_PER_ONE  # of a price and of a quantity, where no rule says less
 
 
-class NaiveFill(NamedTuple):
+class NaiveTrade(NamedTuple):
     trade_id: int
     maker: UUID
+    taker: UUID
     price: int
     quantity: int
     maker_remaining: int
 
 
-class Placed(NamedTuple):
-    order: UUID
-    side: Side
-    price: int
-    quantity: int
-    fills: list[NaiveFill]
-    rested: int
-    expired: int
-    reason: str | None
+class Broken(NamedTuple):
+    """A rule that was broken, and what it allows."""
 
-
-class Cancelled(NamedTuple):
-    order: UUID
-    side: Side
-    price: int
-    remaining: int
-
-
-class Reduced(NamedTuple):
-    order: UUID
-    side: Side
-    price: int
-    quantity: int
-    remaining: int
-    previous_remaining: int
-
-
-class Replaced(NamedTuple):
-    order: UUID
-    side: Side
-    price: int
-    quantity: int
-    previous_price: int
-    previous_remaining: int
-    fills: list[NaiveFill]
-    rested: int
-
-
-class Refused(NamedTuple):
-    order: UUID
     reason: str
+    limit: int | None = None
 
 
-NaiveOutcome = Placed | Cancelled | Reduced | Replaced | Refused
-
-
-@dataclass
+@dataclass(eq=False)  # an order is itself, whatever it looks like
 class NaiveOrder:
     order: UUID
-    side: Side
-    price: int
-    quantity: int
-    arrival: int
+    terms: Terms
+    expires_at: datetime | None
+    price: int | None
+    quantity: int | None
+    display_quantity: int | None
+    stop_price: int | None
     filled: int = 0
+    notional: int = 0
+    shown: int = 0
+    status: str = "PENDING"
+    reason: str | None = None
+    limit: int | None = None
+
+    @property
+    def is_stop(self) -> bool:
+        return self.terms.order_type in {OrderType.STOP, OrderType.STOP_LIMIT}
+
+    @property
+    def is_market(self) -> bool:
+        """Whether it trades at any price, when its turn comes."""
+        return self.terms.order_type in {OrderType.MARKET, OrderType.STOP}
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether nothing of it ever rests."""
+        return self.is_market or self.terms.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}
+
+    @property
+    def waits_for_a_rise(self) -> bool:
+        return (self.terms.side == Side.BUY) != self.terms.take_profit
 
     @property
     def remaining(self) -> int:
+        assert self.quantity is not None, "an order by quoteQuantity has no quantity"
         return self.quantity - self.filled
+
+    @property
+    def money(self) -> int:
+        """What an order by quoteQuantity may still spend or receive, as price x quantity."""
+        assert self.terms.quote_quantity is not None
+        return self.terms.quote_quantity * UNITS_PER_ONE - self.notional
+
+    @property
+    def has_nothing_left(self) -> bool:
+        if self.terms.quote_quantity is not None:
+            return self.money == 0
+        return self.remaining == 0
+
+    def show(self) -> None:
+        """Shows as much as it may."""
+        self.shown = self.remaining
+        if self.display_quantity is not None:
+            self.shown = min(self.display_quantity, self.remaining)
+
+    def cut(self) -> None:
+        """Shows no more than it may."""
+        self.shown = min(self.shown, self.remaining)
+        if self.display_quantity is not None:
+            self.shown = min(self.shown, self.display_quantity)
+
+    def end(self, status: str, reason: str | None = None, limit: int | None = None) -> None:
+        self.status, self.reason, self.limit = status, reason, limit
+
+    def stay(self) -> None:
+        self.status = "OPEN" if self.filled == 0 else "PARTIALLY_FILLED"
 
 
 class NaiveBook:
     def __init__(self) -> None:
         self.resting: list[NaiveOrder] = []
+        self.stops: list[NaiveOrder] = []
+        self.turns: list[NaiveOrder] = []  # who is to trade as a taker, in this command
         self.everyone: dict[UUID, NaiveOrder] = {}
-        self.status: dict[UUID, str] = {}
-        self.trades = 0
-        self.arrivals = 0
+        self.trades: list[NaiveTrade] = []
+        self.last_price: int | None = None
+        self.time: datetime | None = None
+        self.own: Instrument | None = None
+        self.broken: Broken | None = None  # why the last amend was refused
+
+    # What there is to see.
 
     def queue(self, side: Side) -> list[NaiveOrder]:
         """The orders of a side by priority: the best price, then the earliest arrival."""
-        orders = [order for order in self.resting if order.side == side]
+        orders = [order for order in self.resting if order.terms.side == side]
         if side == Side.BUY:
-            return sorted(orders, key=lambda order: (-order.price, order.arrival))
-        return sorted(orders, key=lambda order: (order.price, order.arrival))
+            return sorted(orders, key=lambda order: -_price(order))
+        return sorted(orders, key=_price)
 
-    def place(
-        self, order: UUID, side: Side, price: int, quantity: int, *, ioc: bool = False
-    ) -> Placed:
-        new = NaiveOrder(order, side, price, quantity, arrival=0)
+    def waiting(self) -> list[NaiveOrder]:
+        return list(self.stops)
+
+    # Commands.
+
+    def place(self, order: UUID, terms: Terms, time: datetime, rules: Rules = NO_RULES) -> None:
+        self._begin(time)
+        instrument = self._instrument(rules)
+        new = NaiveOrder(
+            order,
+            terms,
+            self._expiry(terms, instrument),
+            terms.price,
+            terms.quantity,
+            terms.display_quantity,
+            terms.stop_price,
+        )
         self.everyone[order] = new
-        fills = self._arrive(new, rests=not ioc)
-        expired = new.remaining if ioc else 0
-        if expired:
-            self.status[order] = "EXPIRED"
-        reason = "INSUFFICIENT_LIQUIDITY" if expired else None
-        rested = new.remaining - expired
-        return Placed(order, side, price, quantity, fills, rested, expired, reason)
+        broken = (
+            _broken_by_user(rules)
+            or _broken_by_status(instrument, is_post_only=terms.post_only)
+            or _broken_by_amounts(instrument, new.price, new.quantity, new.stop_price)
+            or _broken_by_price(instrument, new.price, None if new.is_stop else self.last_price)
+            or (None if new.is_stop else self._broken_by_taking(terms, new.price))
+        )
+        if broken:
+            new.end("REJECTED", *broken)
+        elif self._is_past(new):
+            new.end("EXPIRED", "TIME_EXPIRED")
+        elif new.is_stop:
+            self._wait(new)
+        else:
+            self.turns.append(new)
+        self._settle(instrument)
 
-    def cancel(self, order: UUID) -> Cancelled | Refused:
+    def cancel(self, order: UUID, time: datetime) -> str | None:
+        self._begin(time)
         found = self._find(order)
         if found is None:
-            return Refused(order, "ORDER_NOT_OPEN")
-        self.resting.remove(found)
-        self.status[order] = "CANCELLED"
-        return Cancelled(order, found.side, found.price, found.remaining)
+            return "ORDER_NOT_OPEN"
+        self._leave(found)
+        found.end("CANCELLED", "USER_REQUEST")
+        return None
 
     def replace(
-        self, order: UUID, price: int | None, quantity: int | None
-    ) -> Reduced | Replaced | Refused:
+        self,
+        order: UUID,
+        time: datetime,
+        *,
+        price: int | None = None,
+        quantity: int | None = None,
+        stop_price: int | None = None,
+        display_quantity: int | None = None,
+        rules: Rules = NO_RULES,
+    ) -> str | None:
+        self._begin(time)
+        instrument = self._instrument(rules)
         found = self._find(order)
-        if found is None:
-            return Refused(order, "ORDER_NOT_OPEN")
-        old_price, old_quantity, old_remaining = found.price, found.quantity, found.remaining
-        new_price = old_price if price is None else price
-        new_quantity = old_quantity if quantity is None else quantity
-        if new_quantity <= found.filled:
-            return Refused(order, "QUANTITY_NOT_ABOVE_FILLED")
-        found.price = new_price
-        found.quantity = new_quantity
-        if new_price == old_price and new_quantity <= old_quantity:
-            self._look_at(found)
-            return Reduced(
-                order, found.side, new_price, new_quantity, found.remaining, old_remaining
+        # The book knows of no order that it doesn't hold whether it was post-only.
+        self.broken = _broken_by_user(rules) or _broken_by_status(
+            instrument, is_post_only=found is not None and found.terms.post_only
+        )
+        if self.broken is None and found is None:
+            self.broken = Broken("ORDER_NOT_OPEN")
+        if self.broken is None and found is not None:
+            new = copy(found)
+            new.price = found.price if price is None else price
+            new.quantity = found.quantity if quantity is None else quantity
+            new.stop_price = found.stop_price if stop_price is None else stop_price
+            if display_quantity is not None:
+                new.display_quantity = display_quantity
+            self.broken = self._broken_by_asking(
+                found, price, stop_price, display_quantity
+            ) or self._broken_by_changing(found, new, instrument, display_quantity)
+            if self.broken is None:
+                self._change(found, new)
+                self._settle(instrument)
+        return None if self.broken is None else self.broken.reason
+
+    def mass_cancel(self, user: str | None, reason: str, time: datetime) -> list[UUID]:
+        """Cancels the orders of a user, or of all; returns the bids, the asks, and the stops."""
+        self._begin(time)
+        everyone = [*self.queue(Side.BUY), *self.queue(Side.SELL), *self.stops]
+        found = [order for order in everyone if user is None or order.terms.user_id == user]
+        for order in found:
+            self._leave(order)
+            order.end("CANCELLED", reason)
+        return [order.order for order in found]
+
+    def expire(self, time: datetime) -> None:
+        self._begin(time)
+
+    def change_instrument(self, instrument: Instrument | None, time: datetime) -> None:
+        """None: the asset has no rules of its own any more."""
+        self._begin(time)
+        self.own = instrument
+        if instrument is not None and instrument.status == TradingStatus.DELISTED:
+            self.mass_cancel(None, "DELISTED", time)
+
+    # Time.
+
+    def _begin(self, time: datetime) -> None:
+        self.time = time if self.time is None else max(self.time, time)
+        for order in [*self.resting, *self.stops]:
+            if self._is_past(order):
+                self._leave(order)
+                order.end("EXPIRED", "TIME_EXPIRED")
+
+    def _is_past(self, order: NaiveOrder) -> bool:
+        assert self.time is not None
+        return order.expires_at is not None and order.expires_at <= self.time
+
+    def _expiry(self, terms: Terms, instrument: Instrument) -> datetime | None:
+        if terms.time_in_force != TimeInForce.DAY:
+            return terms.expires_at
+        assert self.time is not None
+        end = self.time.replace(hour=0, minute=0, second=0, microsecond=0)
+        end += timedelta(minutes=instrument.session_end)
+        while end <= self.time:
+            end += timedelta(days=1)
+        return end
+
+    # Rules.
+
+    def _instrument(self, rules: Rules) -> Instrument:
+        return rules.default if self.own is None else self.own
+
+    def _broken_by_taking(self, terms: Terms, price: int | None) -> Broken | None:
+        """Whether a post-only order would take, at this price."""
+        assert price is not None or not terms.post_only
+        others = self.queue(_other(terms.side))
+        if terms.post_only and others and _reaches(terms.side, price, _price(others[0])):
+            return Broken("POST_ONLY_WOULD_TAKE")
+        return None
+
+    def _broken_by_asking(
+        self,
+        found: NaiveOrder,
+        price: int | None,
+        stop_price: int | None,
+        display_quantity: int | None,
+    ) -> Broken | None:
+        """Whether an order is asked to change what it hasn't got."""
+        if price is not None and found.price is None:
+            return Broken("NO_LIMIT_PRICE")
+        if stop_price is not None and found not in self.stops:
+            return Broken("NO_STOP_PRICE")
+        if display_quantity is not None and found.display_quantity is None:
+            return Broken("NO_DISPLAY_QUANTITY")
+        return None
+
+    def _broken_by_changing(
+        self,
+        found: NaiveOrder,
+        new: NaiveOrder,
+        instrument: Instrument,
+        display_quantity: int | None,
+    ) -> Broken | None:
+        """Whether what the order would be breaks a rule; ``display_quantity``: what is asked."""
+        assert new.quantity is not None
+        waits = found in self.stops
+        if new.quantity <= found.filled:
+            return Broken("QUANTITY_NOT_ABOVE_FILLED")
+        if display_quantity is not None and display_quantity > new.quantity:
+            return Broken("DISPLAY_QUANTITY", new.quantity)
+        if new.display_quantity is not None and new.quantity > MAX_SLICES * new.display_quantity:
+            return Broken("TOO_MANY_SLICES", (new.quantity + MAX_SLICES - 1) // MAX_SLICES)
+        return (
+            _broken_by_amounts(
+                instrument, new.price, new.quantity, new.stop_price if waits else None
             )
-        self.resting.remove(found)
-        fills = self._arrive(found, rests=True)
-        return Replaced(
-            order,
-            found.side,
-            new_price,
-            new_quantity,
-            old_price,
-            old_remaining,
-            fills,
-            found.remaining,
+            or _broken_by_price(instrument, new.price, None if waits else self.last_price)
+            or (None if waits else self._broken_by_taking(new.terms, new.price))
         )
 
-    def _arrive(self, taker: NaiveOrder, *, rests: bool) -> list[NaiveFill]:
-        fills = []
-        while taker.remaining > 0:
-            queue = self.queue(Side.SELL if taker.side == Side.BUY else Side.BUY)
-            if not queue:
-                break
-            maker = queue[0]
-            if taker.side == Side.BUY and maker.price > taker.price:
-                break
-            if taker.side == Side.SELL and maker.price < taker.price:
-                break
-            quantity = min(taker.remaining, maker.remaining)
-            taker.filled += quantity
-            maker.filled += quantity
-            if maker.remaining == 0:
-                self.resting.remove(maker)
-            self._look_at(maker)
-            self.trades += 1
-            fills.append(
-                NaiveFill(self.trades, maker.order, maker.price, quantity, maker.remaining)
-            )
-        if taker.remaining > 0 and rests:
-            self.arrivals += 1
-            taker.arrival = self.arrivals
-            self.resting.append(taker)
-        self._look_at(taker)
-        return fills
-
-    def _look_at(self, order: NaiveOrder) -> None:
-        if order.remaining == 0:
-            self.status[order.order] = "FILLED"
-        elif order.filled > 0:
-            self.status[order.order] = "PARTIALLY_FILLED"
-        else:
-            self.status[order.order] = "OPEN"
+    # Coming, changing and going.
 
     def _find(self, order: UUID) -> NaiveOrder | None:
-        for resting in self.resting:
-            if resting.order == order:
-                return resting
+        for each in [*self.resting, *self.stops]:
+            if each.order == order:
+                return each
         return None
+
+    def _leave(self, order: NaiveOrder) -> None:
+        if order in self.resting:
+            self.resting.remove(order)
+        if order in self.stops:
+            self.stops.remove(order)
+
+    def _wait(self, stop: NaiveOrder) -> None:
+        stop.stay()
+        if self.last_price is not None and _triggers(self.last_price, stop):
+            self.turns.append(stop)
+        else:
+            self.stops.append(stop)
+
+    def _change(self, found: NaiveOrder, new: NaiveOrder) -> None:
+        """Makes an order what it is to be, and decides whether it keeps its place."""
+        assert found.quantity is not None
+        assert new.quantity is not None
+        waits = found in self.stops
+        if waits:
+            keeps = new.quantity <= found.quantity and new.stop_price == found.stop_price
+        else:
+            shows_more = (new.display_quantity or 0) > (found.display_quantity or 0)
+            keeps = new.price == found.price and new.quantity <= found.quantity and not shows_more
+        found.price, found.quantity = new.price, new.quantity
+        found.stop_price, found.display_quantity = new.stop_price, new.display_quantity
+        if keeps:
+            found.stay()
+            found.cut()
+            return
+        self._leave(found)
+        if waits:
+            self._wait(found)
+        else:
+            self.turns.append(found)
+
+    # Trading.
+
+    def _settle(self, instrument: Instrument) -> None:
+        while self.turns:
+            self._take_turn(self.turns.pop(0), instrument)
+
+    def _take_turn(self, taker: NaiveOrder, instrument: Instrument) -> None:
+        if taker.is_stop:  # all others were judged when they arrived
+            broken = _broken_by_price(
+                instrument, taker.price, self.last_price
+            ) or self._broken_by_taking(taker.terms, taker.price)
+            if broken:
+                taker.end("REJECTED", *broken)
+                return
+        if taker.terms.time_in_force == TimeInForce.FOK:
+            obstacle = self._obstacle_to_all(taker, instrument)
+            if obstacle is not None:
+                taker.end("EXPIRED", obstacle)
+                return
+        obstacle = self._sweep(taker, instrument)
+        if obstacle is None:
+            taker.end("FILLED")
+        elif obstacle == "SELF_TRADE_PREVENTION":
+            taker.end("CANCELLED", obstacle)
+        elif taker.is_immediate:
+            taker.end("EXPIRED", obstacle)
+        else:
+            taker.stay()
+            taker.show()
+            self.resting.append(taker)
+
+    def _obstacle_to_all(self, taker: NaiveOrder, instrument: Instrument) -> str | None:
+        """What keeps a FOK from being filled whole: it trades with copies, to see."""
+        twin, elsewhere = copy(taker), NaiveBook()
+        elsewhere.resting = [copy(order) for order in self.resting]
+        elsewhere.last_price = self.last_price
+        obstacle = elsewhere._sweep(twin, instrument)
+        if twin.filled == taker.quantity:
+            return None
+        return "PRICE_BAND" if obstacle == "PRICE_BAND" else "INSUFFICIENT_LIQUIDITY"
+
+    def _sweep(self, taker: NaiveOrder, instrument: Instrument) -> str | None:
+        """Trades until something keeps the taker from it, which is returned, or all is traded."""
+        worst = taker.price
+        if taker.is_market:
+            low, high = _band(instrument, self.last_price)
+            worst = high if taker.terms.side == Side.BUY else low
+        while not taker.has_nothing_left:
+            makers = self.queue(_other(taker.terms.side))
+            if not makers:
+                return "INSUFFICIENT_LIQUIDITY"
+            maker = makers[0]
+            if not _reaches(taker.terms.side, worst, _price(maker)):
+                return "PRICE_BAND" if taker.is_market else "INSUFFICIENT_LIQUIDITY"
+            if taker.terms.quote_quantity is None:
+                allowed = affordable = taker.remaining
+            else:
+                lot = instrument.lot_size
+                allowed = ((instrument.max_quantity or MOST) - taker.filled) // lot * lot
+                affordable = taker.money // _price(maker) // lot * lot
+                if allowed == 0:
+                    return "QUANTITY_LIMIT"
+                if affordable == 0:
+                    return "NO_WHOLE_LOT"
+            mode = taker.terms.self_trade_prevention
+            is_own = maker.terms.user_id == taker.terms.user_id
+            if is_own and mode != SelfTradePrevention.NONE:
+                if self._prevent(taker, maker, mode):
+                    return "SELF_TRADE_PREVENTION"
+            else:
+                self._trade(taker, maker, min(allowed, affordable, maker.shown))
+        return None
+
+    def _prevent(self, taker: NaiveOrder, maker: NaiveOrder, mode: SelfTradePrevention) -> bool:
+        """Keeps a user from trading with themself. Returns whether the taker goes no further."""
+        if mode == SelfTradePrevention.CANCEL_TAKER:
+            return True
+        if mode == SelfTradePrevention.CANCEL_MAKER:
+            self._prevented(maker)
+            return False
+        if mode == SelfTradePrevention.CANCEL_BOTH:
+            self._prevented(maker)
+            return True
+        if taker.quantity is None:
+            return True
+        assert maker.quantity is not None
+        of_taker, of_maker = taker.remaining, maker.remaining
+        if of_taker >= of_maker:
+            self._prevented(maker)
+        else:
+            maker.quantity -= of_taker
+            maker.cut()
+        if of_taker > of_maker:
+            taker.quantity -= of_maker
+        return of_taker <= of_maker
+
+    def _prevented(self, maker: NaiveOrder) -> None:
+        self._leave(maker)
+        maker.end("CANCELLED", "SELF_TRADE_PREVENTION")
+
+    def _trade(self, taker: NaiveOrder, maker: NaiveOrder, quantity: int) -> None:
+        price = _price(maker)
+        for each in (taker, maker):
+            each.filled += quantity
+            each.notional += price * quantity
+        maker.shown -= quantity
+        maker.stay()
+        if maker.remaining == 0:
+            self._leave(maker)
+            maker.end("FILLED")
+        elif maker.shown == 0:  # the next slice of an iceberg, at the back of the queue
+            self._leave(maker)
+            maker.show()
+            self.resting.append(maker)
+        self.trades.append(
+            NaiveTrade(
+                len(self.trades) + 1, maker.order, taker.order, price, quantity, maker.remaining
+            )
+        )
+        self.last_price = price
+        self._trigger(price)
+
+    def _trigger(self, price: int) -> None:
+        reached = [stop for stop in self.stops if _triggers(price, stop)]
+        rising = [stop for stop in reached if stop.waits_for_a_rise]
+        falling = [stop for stop in reached if not stop.waits_for_a_rise]
+        rising.sort(key=_stop_price)
+        falling.sort(key=lambda stop: -_stop_price(stop))
+        for stop in [*rising, *falling]:
+            self.stops.remove(stop)
+            self.turns.append(stop)
+
+
+def _price(order: NaiveOrder) -> int:
+    assert order.price is not None
+    return order.price
+
+
+def _stop_price(order: NaiveOrder) -> int:
+    assert order.stop_price is not None
+    return order.stop_price
+
+
+def _other(side: Side) -> Side:
+    return Side.SELL if side == Side.BUY else Side.BUY
+
+
+def _reaches(side: Side, worst: int | None, price: int) -> bool:
+    """Whether an order on a side that takes prices up to ``worst`` would trade at a price."""
+    assert worst is not None
+    return price <= worst if side == Side.BUY else price >= worst
+
+
+def _triggers(price: int, stop: NaiveOrder) -> bool:
+    if stop.waits_for_a_rise:
+        return price >= _stop_price(stop)
+    return price <= _stop_price(stop)
+
+
+def _broken_by_user(rules: Rules) -> Broken | None:
+    return Broken("USER_SUSPENDED") if rules.is_suspended else None
+
+
+def _broken_by_status(instrument: Instrument, *, is_post_only: bool) -> Broken | None:
+    if instrument.status == TradingStatus.HALTED:
+        return Broken("MARKET_HALTED")
+    if instrument.status == TradingStatus.DELISTED:
+        return Broken("DELISTED")
+    if instrument.status == TradingStatus.POST_ONLY and not is_post_only:
+        return Broken("MARKET_POST_ONLY")
+    return None
+
+
+def _broken_by_amounts(
+    instrument: Instrument, price: int | None, quantity: int | None, stop_price: int | None
+) -> Broken | None:
+    for each in (price, stop_price):
+        if each is not None and each % instrument.tick_size != 0:
+            return Broken("TICK_SIZE", instrument.tick_size)
+    if quantity is None:
+        return None
+    most = instrument.max_quantity or MOST
+    least = instrument.min_quantity or 1
+    notional = instrument.min_notional or 0
+    rules = [
+        ("LOT_SIZE", instrument.lot_size, quantity % instrument.lot_size == 0),
+        ("MIN_QUANTITY", least, quantity >= least),
+        ("MAX_QUANTITY", most, quantity <= most),
+        ("MIN_NOTIONAL", notional, price is None or price * quantity >= notional * UNITS_PER_ONE),
+    ]
+    for reason, limit, is_kept in rules:
+        if not is_kept:
+            return Broken(reason, limit)
+    return None
+
+
+def _band(instrument: Instrument, last: int | None) -> tuple[int, int]:
+    low = instrument.min_price or 1
+    high = instrument.max_price or MOST
+    if last is not None and instrument.band_percent is not None:
+        last = max(low, min(last, high))
+        away = last * instrument.band_percent // (100 * UNITS_PER_ONE)
+        low = max(low, last - away)
+        high = min(high, last + away)
+    return low, high
+
+
+def _broken_by_price(instrument: Instrument, price: int | None, last: int | None) -> Broken | None:
+    low, high = _band(instrument, last)
+    if price is not None and price < low:
+        return Broken("PRICE_TOO_LOW", low)
+    if price is not None and price > high:
+        return Broken("PRICE_TOO_HIGH", high)
+    return None

@@ -5,7 +5,7 @@ position 10 n (a log holds other things in between) and n seconds after the star
 expects is counted from the commands sent, never read from the book.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -15,11 +15,19 @@ from hypothesis import Phase, settings
 
 from domain.book import RestingOrder
 from domain.errors import CancelReason, RejectReason
+from domain.facts import Fill
+from domain.instrument import NO_RULES, Instrument, Rules
 from domain.order import Order
-from domain.order_book import Fill, OrderBook
-from domain.outcomes import Outcome, outcomes
-from domain.requests import CancelRequest, ReplaceRequest
-from domain.values import Side, Terms, TimeInForce
+from domain.order_book import OrderBook
+from domain.outcomes import Outcome, outcomes, touched
+from domain.requests import (
+    CancelRequest,
+    ExpiryRequest,
+    InstrumentRequest,
+    MassCancelRequest,
+    ReplaceRequest,
+)
+from domain.values import OrderType, Side, Terms, TimeInForce
 
 START = datetime(2024, 2, 9, 12, 0, 0, tzinfo=UTC)
 
@@ -51,10 +59,17 @@ def request_id(command: int) -> UUID:
 
 
 def fill(
-    trade_id: int, maker: str, price: int, quantity: int, *, left: int, user: str = "user"
+    trade_id: int,
+    maker: str,
+    price: int,
+    quantity: int,
+    *,
+    left: int,
+    user: str = "user",
+    refill: int = 0,
 ) -> Fill:
     """A trade with the order named ``maker``, of which ``left`` remains afterwards."""
-    return Fill(trade_id, order_id(maker), user, price, quantity, left)
+    return Fill(trade_id, order_id(maker), user, price, quantity, left, refill)
 
 
 def event(kind: type[Any], **facts: Any) -> Event:
@@ -62,9 +77,32 @@ def event(kind: type[Any], **facts: Any) -> Event:
     return kind(**facts)
 
 
+# What the events of orders say where there is nothing to say.
+_TRADED: dict[str, Any] = {"fills": (), "quantity": None}
+_ENDED: dict[str, Any] = {"reason": None, "rejection": None, "limit": None}
+_CHANGED: dict[str, Any] = {"stop_price": None, "display_quantity": None}
+NOTHING: dict[type[Any], dict[str, Any]] = {
+    Order.Opened: {},
+    Order.Filled: _TRADED,
+    Order.Decremented: _TRADED,
+    Order.Expired: {**_TRADED, "request_id": None},
+    Order.Cancelled: {**_TRADED, "request_id": None},
+    Order.Triggered: {**_TRADED, **_ENDED},
+    Order.Replaced: {**_TRADED, **_ENDED, **_CHANGED},
+    Order.Rejected: {"limit": None},
+    Order.RequestRefused: {"limit": None},
+}
+
+
+def told(kind: type[Any], **facts: Any) -> Event:
+    """An order's event as it must be; what is not given is nothing."""
+    return event(kind, **{**NOTHING[kind], **facts})
+
+
 def state(book: OrderBook) -> dict[str, Any]:
     """Everything that a book is, pending events left out."""
     whole = attrgetter(*RestingOrder.__slots__)
+    floor = book.floor
     return {
         "id": book.id,
         "asset": book.asset,
@@ -75,6 +113,17 @@ def state(book: OrderBook) -> dict[str, Any]:
         "last_trade_id": book.last_trade_id,
         "sides": {side: [whole(order) for order in book.book.walk(side)] for side in Side},
         "orders": {key: whole(order) for key, order in book.book.orders.items()},
+        "stops": [whole(order) for order in floor.stops],
+        "expiring": list(floor.expiries.ends()),
+        "last_price": floor.last_price,
+        "instrument": floor.instrument,
+    }
+
+
+def _tuples(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts as events hold them: tests say lists."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()
     }
 
 
@@ -89,45 +138,76 @@ class Market:
         self.time = START
         self.names: dict[UUID, str] = {}
         self.users: dict[str, str] = {}
+        self.default = NO_RULES.default
+        self.suspended: set[str] = set()
 
     # Commands; each returns the events that it led to.
 
-    def buy(self, name: str, quantity: int, price: int, **terms: Any) -> list[Event]:
+    def buy(self, name: str, quantity: int | None, price: int | None, **terms: Any) -> list[Event]:
         return self.place(name, Side.BUY, quantity, price, **terms)
 
-    def sell(self, name: str, quantity: int, price: int, **terms: Any) -> list[Event]:
+    def sell(self, name: str, quantity: int | None, price: int | None, **terms: Any) -> list[Event]:
         return self.place(name, Side.SELL, quantity, price, **terms)
 
     def place(
         self,
         name: str,
         side: Side,
-        quantity: int,
-        price: int,
+        quantity: int | None,
+        price: int | None,
         *,
         user: str = "user",
-        time_in_force: TimeInForce = TimeInForce.GTC,
         at: datetime | None = None,
+        **terms: Any,
     ) -> list[Event]:
+        """``terms``: those of Terms, by their names; a MARKET order is IOC unless told."""
+        if terms.get("order_type") is OrderType.MARKET:
+            terms.setdefault("time_in_force", TimeInForce.IOC)
         self.names[order_id(name)] = name
         self.users[name] = user
-        terms = Terms(user, self.asset, side, price, quantity, time_in_force=time_in_force)
-        placed = self.new_order(name, terms, self._next(at))
-        return self.send(self.book.place, placed)
+        asked = Terms(user, self.asset, side, price, quantity, **terms)
+        placed = self.new_order(name, asked, self._next(at))
+        self.book.place(self.position, placed, self.rules_for(user))
+        return self._new()
 
     def cancel(self, name: str, *, at: datetime | None = None) -> list[Event]:
         return self.send(self.book.cancel, self.cancel_request(name, self._next(at)))
 
-    def amend(
-        self,
-        name: str,
-        *,
-        price: int | None = None,
-        quantity: int | None = None,
-        at: datetime | None = None,
-    ) -> list[Event]:
-        request = self.replace_request(name, price, quantity, self._next(at))
-        return self.send(self.book.replace, request)
+    def amend(self, name: str, *, at: datetime | None = None, **changes: int | None) -> list[Event]:
+        """``changes``: price, quantity, stop_price, display_quantity."""
+        request = self.replace_request(name, self._next(at), **changes)
+        self.book.replace(self.position, request, self.rules_for(self.users.get(name, "user")))
+        return self._new()
+
+    def cancel_all(self, user: str, *, at: datetime | None = None) -> list[Event]:
+        time = self._next(at)
+        request = MassCancelRequest.make(
+            request_id(self.commands), user_id=user, asset=self.asset, time=time
+        )
+        return self.send(self.book.mass_cancel, request.collect_events()[0])
+
+    def pass_time(self, at: datetime) -> list[Event]:
+        """The clock says that it is ``at``."""
+        time = self._next(at)
+        request = ExpiryRequest.make(
+            request_id(self.commands), user_id="clock", asset=self.asset, time=time
+        )
+        return self.send(self.book.expire, request.collect_events()[0])
+
+    def set_rules(self, at: datetime | None = None, **rules: Any) -> list[Event]:
+        """Gives the asset an instrument of its own."""
+        request = InstrumentRequest.make(
+            request_id(self.commands + 1),
+            user_id="operator",
+            asset=self.asset,
+            instrument=Instrument(**rules),
+            time=self._next(at),
+        )
+        return self.send(self.book.change_instrument, request.collect_events()[0])
+
+    def rules_for(self, user: str) -> Rules:
+        """What the venue would say; ``suspended`` users are set by tests."""
+        return Rules(self.default, user in self.suspended)
 
     def refuse(self, command: Command, reason: RejectReason) -> list[Event]:
         """The book is told to refuse a command that it didn't get to decide."""
@@ -149,23 +229,20 @@ class Market:
     def cancel_request(self, name: str, time: datetime) -> Command:
         return CancelRequest.make(
             request_id(self.commands),
-            user_id="user",
+            user_id=self.users.get(name, "user"),
             asset=self.asset,
             order_id=order_id(name),
             time=time,
         ).collect_events()[0]
 
-    def replace_request(
-        self, name: str, price: int | None, quantity: int | None, time: datetime
-    ) -> Command:
+    def replace_request(self, name: str, time: datetime, **changes: int | None) -> Command:
         return ReplaceRequest.make(
             request_id(self.commands),
-            user_id="user",
+            user_id=self.users.get(name, "user"),
             asset=self.asset,
             order_id=order_id(name),
-            price=price,
-            quantity=quantity,
             time=time,
+            **changes,
         ).collect_events()[0]
 
     def _next(self, at: datetime | None) -> datetime:
@@ -185,48 +262,66 @@ class Market:
         self,
         name: str,
         side: Side,
-        quantity: int,
-        price: int,
-        *,
-        fills: Sequence[Fill] = (),
-        rested: int = 0,
-        reason: CancelReason | None = None,
+        quantity: int | None,
+        price: int | None,
+        **facts: Any,
     ) -> Event:
+        """A decision about an arriving order; ``facts`` are those that are not as of most."""
+        nothing = {
+            "fills": (),
+            "prevented": (),
+            "rested": 0,
+            "lowered": 0,
+            "waits": False,
+            "conditions": None,
+            "reason": None,
+            "triggered": (),
+        }
+        facts.setdefault("shown", facts.get("rested", 0))
         return event(
             OrderBook.Matched,
-            **self._common(name),
             side=side,
             price=price,
             quantity=quantity,
-            fills=tuple(fills),
-            rested=rested,
-            reason=reason,
+            **_tuples({**self._common(name), **nothing, **facts}),
         )
 
-    def cancelled(self, name: str, side: Side, remaining: int, price: int) -> Event:
+    def cancelled(
+        self, name: str, side: Side, remaining: int, price: int | None, **facts: Any
+    ) -> Event:
+        facts.setdefault("shown", remaining)
         return event(
             OrderBook.Cancelled,
-            **self._common(name),
             request_id=request_id(self.commands),
             side=side,
             price=price,
             remaining=remaining,
             reason=CancelReason.USER_REQUEST,
+            **_tuples({**self._common(name), **facts}),
         )
 
     def reduced(
-        self, name: str, side: Side, quantity: int, price: int, *, remaining: int, was: int
+        self,
+        name: str,
+        side: Side,
+        quantity: int,
+        price: int | None,
+        *,
+        remaining: int,
+        was: int,
+        **facts: Any,
     ) -> Event:
         """``was`` is what remained before."""
+        usual = {"shown": remaining, "previous_shown": was, "conditions": None}
         return event(
             OrderBook.Reduced,
-            **self._common(name),
             request_id=request_id(self.commands),
             side=side,
             price=price,
             quantity=quantity,
             remaining=remaining,
             previous_remaining=was,
+            **_tuples({**self._common(name), **usual, **facts}),
         )
 
     def replaced(
@@ -234,55 +329,89 @@ class Market:
         name: str,
         side: Side,
         quantity: int,
-        price: int,
+        price: int | None,
         *,
-        was: tuple[int, int],
-        fills: Sequence[Fill] = (),
-        rested: int = 0,
+        was: tuple[int, int | None],
+        **facts: Any,
     ) -> Event:
         """``was`` is what remained before, and its price."""
         previous_remaining, previous_price = was
+        usual = {
+            "previous_shown": previous_remaining,
+            "fills": (),
+            "prevented": (),
+            "rested": 0,
+            "lowered": 0,
+            "waits": False,
+            "conditions": None,
+            "reason": None,
+            "triggered": (),
+        }
+        facts.setdefault("shown", facts.get("rested", 0))
         return event(
             OrderBook.Replaced,
-            **self._common(name),
             request_id=request_id(self.commands),
             side=side,
             price=price,
             quantity=quantity,
             previous_price=previous_price,
             previous_remaining=previous_remaining,
-            fills=tuple(fills),
-            rested=rested,
+            **_tuples({**self._common(name), **usual, **facts}),
         )
 
-    def refused(self, name: str, reason: RejectReason, *, request: UUID | None) -> Event:
-        return event(OrderBook.Refused, **self._common(name), request_id=request, reason=reason)
+    def refused(
+        self,
+        name: str,
+        reason: RejectReason,
+        *,
+        request: UUID | None = None,
+        limit: int | None = None,
+        **facts: Any,
+    ) -> Event:
+        """Refused is the order itself, unless a ``request`` is told."""
+        return event(
+            OrderBook.Refused,
+            request_id=request,
+            reason=reason,
+            limit=limit,
+            **_tuples({**self._common(name), **facts}),
+        )
 
-    def request_refused(self, name: str, reason: RejectReason) -> Event:
-        return self.refused(name, reason, request=request_id(self.commands))
+    def request_refused(
+        self, name: str, reason: RejectReason, limit: int | None = None, **facts: Any
+    ) -> Event:
+        return self.refused(name, reason, request=request_id(self.commands), limit=limit, **facts)
+
+    def of_all(self, kind: type[Any], user: str, **facts: Any) -> Event:
+        """A decision that is not about one order: ``departed`` says which left."""
+        common = {"request_id": request_id(self.commands), "user_id": user}
+        return event(kind, **_tuples({**self._place(), **common, **facts}))
 
     def _common(self, name: str) -> dict[str, Any]:
+        about = {"order_id": order_id(name), "user_id": self.users.get(name, "user")}
+        return self._place() | about
+
+    def _place(self) -> dict[str, Any]:
         return {
             "originator_id": self.book.id,
             "originator_version": self.commands,
             "timestamp": self.time,
             "asset": self.asset,
             "position": self.position,
-            "order_id": order_id(name),
-            "user_id": self.users.get(name, "user"),
+            "expired": (),
         }
 
     # What rests: (name, remaining, price), first in priority first.
 
     @property
-    def bids(self) -> list[tuple[str, int, int]]:
+    def bids(self) -> list[tuple[str, int, int | None]]:
         return self._resting(Side.BUY)
 
     @property
-    def asks(self) -> list[tuple[str, int, int]]:
+    def asks(self) -> list[tuple[str, int, int | None]]:
         return self._resting(Side.SELL)
 
-    def _resting(self, side: Side) -> list[tuple[str, int, int]]:
+    def _resting(self, side: Side) -> list[tuple[str, int, int | None]]:
         return [
             (self.names[order.order_id], order.remaining, order.price)
             for order in self.book.book.walk(side)
@@ -295,6 +424,7 @@ class Exchange(Market):
     def __init__(self, asset: str = "BTC-USD") -> None:
         super().__init__(asset)
         self.orders: dict[UUID, Order] = {}
+        self.stories: dict[UUID, list[Event]] = {}
         self.outcomes: list[Outcome] = []
 
     def __getitem__(self, name: str) -> Order:
@@ -302,7 +432,9 @@ class Exchange(Market):
 
     def story(self, name: str) -> list[Event]:
         """The order's events since it was last asked for."""
-        return list(self[name].collect_events())
+        events = list(self[name].collect_events())
+        self.stories.setdefault(order_id(name), []).extend(events)
+        return events
 
     def new_order(self, name: str, terms: Terms, time: datetime) -> Command:
         order = Order.place(order_id(name), terms, time)
@@ -313,6 +445,7 @@ class Exchange(Market):
         events = super()._new()
         for each in events:
             self.outcomes = outcomes(each)
+            assert {*touched(each)} == {outcome.order_id for outcome in self.outcomes}
             for outcome in self.outcomes:
                 if outcome.order_id in self.orders:  # a request may name one never placed
                     self.orders[outcome.order_id].record(outcome.event, **outcome.facts)

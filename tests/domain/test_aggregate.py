@@ -6,6 +6,7 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate as LibraryAggregate
 
 from domain.order import Order
+from domain.requests import CancelRequest
 from domain.values import OrderStatus, Side, Terms
 from tests.domain.support import seconds
 
@@ -16,12 +17,28 @@ def placed() -> Order:
     return Order.place(UUID(int=1), TERMS, seconds(1))
 
 
+def order_request() -> CancelRequest:
+    return placed().request_cancel(UUID(int=3), seconds(2))
+
+
 def test_a_first_event_is_the_one_that_the_library_makes() -> None:
-    [ours] = placed().collect_events()
-    theirs: Any = type(ours)(**vars(ours))
-    assert ours == theirs
-    assert list(vars(ours)) != []
-    assert LibraryAggregate.Created.mutate(theirs, None) == ours.mutate(None)
+    order = placed()
+    [ours] = order.collect_events()
+    assert ours == type(ours)(**vars(ours))
+    made = ours.mutate(None)
+    assert made == order
+    assert (made.id, made.version, made.terms) == (UUID(int=1), 1, TERMS)
+    assert (made.created_on, made.modified_on) == (seconds(1), seconds(1))
+    assert made.collect_events() == []
+
+
+def test_an_aggregate_begins_as_the_library_begins_it() -> None:
+    """Order alone begins in its own way: its terms are many."""
+    request = order_request()
+    [ours] = request.collect_events()
+    assert ours == type(ours)(**vars(ours))
+    begun: Any = LibraryAggregate.Created.mutate(ours, None)
+    assert begun == ours.mutate(None) == request
 
 
 def test_a_later_event_is_the_one_that_the_library_makes() -> None:

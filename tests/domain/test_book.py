@@ -8,6 +8,7 @@ import pytest
 from domain import ranks
 from domain.book import Book, RestingOrder
 from domain.ranks import Ranks
+from domain.sweep import Sweep, Taker
 from domain.values import Side
 from tests.domain.structure import check_the_structure
 
@@ -52,7 +53,7 @@ def test_a_side_that_emptied_begins_anew() -> None:
     book = Book()
     rest(book, BUY, {1: 100})
     book.remove(UUID(int=1))
-    assert book.match(SELL, 1, 10) == []
+    assert swept(book, SELL, 1, 10) == []
     rest(book, BUY, {2: 99, 3: 101})
     assert numbers(book, BUY) == [3, 2]
     check_the_structure(book)
@@ -62,7 +63,7 @@ def test_an_order_that_is_reduced_keeps_its_place_and_what_it_traded() -> None:
     book = Book()
     rest(book, SELL, {1: 100, 2: 100})
     book.fill(UUID(int=1), 4)
-    book.reduce(UUID(int=1), 7)
+    book.amend(UUID(int=1), 7, None)
     (first, second), orders = book.walk(SELL), book.orders
     assert (first.quantity, first.filled, first.remaining) == (7, 4, 3)
     assert (first, second) == (orders[UUID(int=1)], orders[UUID(int=2)])
@@ -77,19 +78,17 @@ def test_an_order_that_rests_again_is_at_the_back_of_its_new_level() -> None:
     check_the_structure(book)
 
 
-def test_a_match_goes_on_from_level_to_level_and_stops_at_the_limit() -> None:
+def test_a_sweep_goes_on_from_level_to_level_and_stops_at_the_limit() -> None:
     book = Book()
     rest(book, SELL, {1: 102, 2: 100, 3: 101, 4: 100})
-    matched = [(maker.order_id.int, quantity) for maker, quantity in book.match(BUY, 101, 35)]
-    assert matched == [(2, 10), (4, 10), (3, 10)]
+    assert swept(book, BUY, 101, 35) == [(2, 10), (4, 10), (3, 10)]
     assert numbers(book, SELL) == [2, 4, 3, 1], "looking changes nothing"
 
 
-def test_a_match_ends_with_the_order_that_is_enough() -> None:
+def test_a_sweep_ends_with_the_order_that_is_enough() -> None:
     book = Book()
     rest(book, BUY, {1: 100, 2: 100, 3: 99})
-    matched = [(maker.order_id.int, quantity) for maker, quantity in book.match(SELL, 99, 20)]
-    assert matched == [(1, 10), (2, 10)]
+    assert swept(book, SELL, 99, 20) == [(1, 10), (2, 10)]
 
 
 def test_orders_are_found_by_an_equal_id() -> None:
@@ -99,6 +98,7 @@ def test_orders_are_found_by_an_equal_id() -> None:
     assert list(book.orders) == [UUID(int=1), UUID(int=2)]
     assert UUID(int=3) not in book.orders
     assert book.orders.get(UUID(int=3)) is None
+    assert book.orders.get(UUID(int=9), "none") == "none"
 
 
 @pytest.mark.usefixtures("block_size")
@@ -123,8 +123,8 @@ def test_over_many_levels_the_book_is_what_a_sorted_list_is(seed: int) -> None:
         if number % 10 == 0:
             bids = [order for order in expected if order.side is BUY]
             asks = [order for order in expected if order.side is SELL]
-            assert list(book.walk(BUY)) == sorted(bids, key=lambda order: -order.price)
-            assert list(book.walk(SELL)) == sorted(asks, key=lambda order: order.price)
+            assert list(book.walk(BUY)) == sorted(bids, key=lambda order: -(order.price or 0))
+            assert list(book.walk(SELL)) == sorted(asks, key=lambda order: order.price or 0)
             check_the_structure(book)
 
 
@@ -152,9 +152,17 @@ def rest(book: Book, side: Side, orders: dict[int, int]) -> None:
         book.rest(RestingOrder(UUID(int=number), "user", side, price, 10, 10))
 
 
+def swept(book: Book, side: Side, limit: int, quantity: int) -> list[tuple[int, int]]:
+    """What an arriving order would trade with: number and quantity of each maker."""
+    sweep = Sweep(book, Taker("taker", side, limit, quantity), last_trade_id=6)
+    assert [fill.trade_id for fill in sweep.fills] == list(range(7, 7 + len(sweep.fills)))
+    assert sweep.left == quantity - sum(fill.quantity for fill in sweep.fills)
+    return [(fill.maker_order_id.int, fill.quantity) for fill in sweep.fills]
+
+
 def numbers(book: Book, side: Side) -> list[int]:
     return [order.order_id.int for order in book.walk(side)]
 
 
-def prices(book: Book, side: Side) -> list[int]:
+def prices(book: Book, side: Side) -> list[int | None]:
     return [order.price for order in book.walk(side)]

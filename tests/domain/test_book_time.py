@@ -10,8 +10,7 @@ def times(market: Market) -> list[float]:
     return [(event.timestamp - START).total_seconds() for event in market.events]
 
 
-def test_a_command_from_a_slow_clock_takes_the_time_of_the_book() -> None:
-    market = Market()
+def test_a_command_from_a_slow_clock_takes_the_time_of_the_book(market: Market) -> None:
     market.sell("a", 5, 100, at=seconds(10))
     market.sell("b", 5, 100, at=seconds(3))
     market.amend("a", quantity=4, at=seconds(2))
@@ -24,14 +23,12 @@ def test_a_command_from_a_slow_clock_takes_the_time_of_the_book() -> None:
     assert market.book.modified_on == seconds(11)
 
 
-def test_no_command_comes_before_the_book_was_opened() -> None:
-    market = Market()
+def test_no_command_comes_before_the_book_was_opened(market: Market) -> None:
     market.buy("early", 5, 100, at=START - timedelta(days=400))
     assert times(market) == [0, 0]
 
 
-def test_trades_are_stamped_with_the_time_of_the_book() -> None:
-    market = Market()
+def test_trades_are_stamped_with_the_time_of_the_book(market: Market) -> None:
     market.sell("maker", 5, 100, at=seconds(60))
     events = market.buy("taker", 5, 100, at=seconds(59))
     assert events == [
@@ -40,8 +37,7 @@ def test_trades_are_stamped_with_the_time_of_the_book() -> None:
     assert events[0].timestamp == seconds(60)
 
 
-def test_microseconds_count() -> None:
-    market = Market()
+def test_microseconds_count(market: Market) -> None:
     later = seconds(1) + timedelta(microseconds=1)
     market.buy("a", 5, 100, at=later)
     market.buy("b", 5, 100, at=seconds(1))

@@ -2,13 +2,26 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
 from domain.errors import RejectReason
+from domain.instrument import Instrument, TradingStatus
 from domain.order_book import OrderBook
+from domain.requests import ExpiryRequest, InstrumentRequest, MassCancelRequest
 from domain.values import Side, Terms, book_id
-from tests.domain.support import START, Event, Market, event, fill, seconds, state
+from tests.domain.support import (
+    START,
+    Command,
+    Event,
+    Market,
+    event,
+    fill,
+    request_id,
+    seconds,
+    state,
+)
 
 
 def test_a_book_opens_empty_at_version_0() -> None:
@@ -40,6 +53,13 @@ def test_the_version_counts_the_commands_refused_ones_too() -> None:
     assert [each.position for each in market.events[1:]] == [10, 20, 30, 40, 50, 60]
 
 
+def asked(market: Market, kind: Any, **facts: Any) -> Command:
+    """A request about no one order."""
+    return kind.make(
+        request_id(99), user_id="user", asset=market.asset, time=seconds(99), **facts
+    ).collect_events()[0]
+
+
 REPEATS: dict[str, Callable[[Market], Callable[[int], None]]] = {
     "an order": lambda market: partial(
         market.book.place,
@@ -52,15 +72,29 @@ REPEATS: dict[str, Callable[[Market], Callable[[int], None]]] = {
         market.book.cancel, request=market.cancel_request("unknown", seconds(99))
     ),
     "a reduction": lambda market: partial(
-        market.book.replace, request=market.replace_request("a", None, 1, seconds(99))
+        market.book.replace, request=market.replace_request("a", seconds(99), quantity=1)
     ),
     "a new price": lambda market: partial(
-        market.book.replace, request=market.replace_request("a", 150, None, seconds(99))
+        market.book.replace, request=market.replace_request("a", seconds(99), price=150)
     ),
     "a refusal": lambda market: partial(
         market.book.refuse,
         command=market.cancel_request("a", seconds(99)),
         reason=RejectReason.INTERNAL_ERROR,
+    ),
+    "a cancel of all": lambda market: partial(
+        market.book.mass_cancel, request=asked(market, MassCancelRequest)
+    ),
+    "the time": lambda market: partial(market.book.expire, request=asked(market, ExpiryRequest)),
+    "other rules": lambda market: partial(
+        market.book.change_instrument,
+        request=asked(market, InstrumentRequest, instrument=Instrument(tick_size=10)),
+    ),
+    "the end of all assets": lambda market: partial(
+        market.book.delist_by_default,
+        request=asked(
+            market, InstrumentRequest, instrument=Instrument(status=TradingStatus.DELISTED)
+        ),
     ),
 }
 

@@ -12,12 +12,13 @@ from domain.values import (
     Liquidity,
     OrderStatus,
     OrderType,
+    SelfTradePrevention,
     Side,
     Terms,
     TimeInForce,
     average_price,
 )
-from tests.domain.support import Event, Exchange, event, order_id, request_id, seconds
+from tests.domain.support import Event, Exchange, event, order_id, request_id, seconds, told
 
 TERMS = Terms("ann", "BTC-USD", Side.BUY, 100, 5)
 
@@ -36,6 +37,13 @@ def placed(name: str, **changes: Any) -> Event:
         "order_type": OrderType.LIMIT,
         "time_in_force": TimeInForce.GTC,
         "client_order_id": None,
+        "post_only": False,
+        "stop_price": None,
+        "take_profit": False,
+        "display_quantity": None,
+        "expires_at": None,
+        "self_trade_prevention": SelfTradePrevention.NONE,
+        "quote_quantity": None,
     }
     return event(Order.Created, **(facts | changes))
 
@@ -108,7 +116,7 @@ def test_an_order_that_rests_is_open() -> None:
     exchange.buy("a", 5, 100)
     assert exchange.story("a") == [
         placed("a"),
-        event(Order.Opened, **decided("a", 2, 1, status=OrderStatus.OPEN)),
+        told(Order.Opened, **decided("a", 2, 1, status=OrderStatus.OPEN)),
     ]
     assert exchange["a"].status is OrderStatus.OPEN
     assert exchange["a"].book_version == 1
@@ -121,13 +129,13 @@ def test_a_maker_is_partially_filled_and_then_filled() -> None:
     exchange.sell("c", 3, 100)
     assert exchange.story("a") == [
         placed("a"),
-        event(Order.Opened, **decided("a", 2, 1, status=OrderStatus.OPEN)),
-        event(
+        told(Order.Opened, **decided("a", 2, 1, status=OrderStatus.OPEN)),
+        told(
             Order.Filled,
             **decided("a", 3, 2, status=OrderStatus.PARTIALLY_FILLED),
             fills=(OrderFill(1, 100, 2, Liquidity.MAKER),),
         ),
-        event(
+        told(
             Order.Filled,
             **decided("a", 4, 3, status=OrderStatus.FILLED),
             fills=(OrderFill(2, 100, 3, Liquidity.MAKER),),
@@ -145,7 +153,7 @@ def test_a_taker_that_is_filled_at_once_was_never_open() -> None:
     exchange.buy("taker", 5, 100)
     assert exchange.story("taker") == [
         placed("taker", timestamp=seconds(3)),
-        event(
+        told(
             Order.Filled,
             **decided("taker", 2, 3, status=OrderStatus.FILLED),
             fills=(
@@ -163,7 +171,7 @@ def test_a_cancelled_order_keeps_what_remained_and_its_fills() -> None:
     exchange.buy("a", 5, 100)
     exchange.sell("b", 2, 100)
     exchange.cancel("a")
-    assert exchange.story("a")[-1] == event(
+    assert exchange.story("a")[-1] == told(
         Order.Cancelled,
         **decided("a", 4, 3, status=OrderStatus.CANCELLED),
         request_id=request_id(3),
@@ -181,7 +189,7 @@ def test_an_ioc_that_found_too_little_is_expired_with_its_fills() -> None:
     exchange.buy("a", 5, 100, time_in_force=TimeInForce.IOC)
     assert exchange.story("a") == [
         placed("a", time_in_force=TimeInForce.IOC, timestamp=seconds(2)),
-        event(
+        told(
             Order.Expired,
             **decided("a", 2, 2, status=OrderStatus.EXPIRED),
             fills=(OrderFill(1, 100, 2, Liquidity.TAKER),),
@@ -199,7 +207,7 @@ def test_an_order_that_a_rule_forbade_is_rejected_with_the_reason() -> None:
     refuse(exchange, "a")
     assert exchange.story("a") == [
         placed("a"),
-        event(
+        told(
             Order.Rejected,
             **decided("a", 2, 1, status=OrderStatus.REJECTED),
             reason=RejectReason.INTERNAL_ERROR,
@@ -218,7 +226,7 @@ def test_an_amended_order_shows_its_new_price_and_total_and_what_it_traded() -> 
     exchange.sell("b", 1, 100)
     exchange.sell("c", 3, 110)
     exchange.amend("a", price=120, quantity=9)
-    assert exchange.story("a")[-1] == event(
+    assert exchange.story("a")[-1] == told(
         Order.Replaced,
         **decided("a", 4, 4, status=OrderStatus.PARTIALLY_FILLED),
         request_id=request_id(4),
@@ -237,7 +245,7 @@ def test_a_refused_request_changes_nothing_but_is_in_the_story() -> None:
     exchange.buy("a", 5, 100)
     exchange.sell("b", 3, 100)
     exchange.amend("a", quantity=3)
-    assert exchange.story("a")[-1] == event(
+    assert exchange.story("a")[-1] == told(
         Order.RequestRefused,
         **decided("a", 4, 3, status=OrderStatus.PARTIALLY_FILLED),
         request_id=request_id(3),
@@ -249,6 +257,19 @@ def test_a_refused_request_changes_nothing_but_is_in_the_story() -> None:
     assert order.reason is None
 
 
+def test_a_decision_that_is_told_again_is_in_the_story_once() -> None:
+    exchange = Exchange()
+    exchange.buy("a", 5, 100)
+    exchange.sell("b", 1, 100)
+    before = exchange["a"].version
+    for decision in (1, 2):
+        exchange["a"].record(
+            Order.Opened, book_version=decision, status=OrderStatus.OPEN, timestamp=seconds(9)
+        )
+    assert exchange["a"].version == before
+    assert exchange["a"].status is OrderStatus.PARTIALLY_FILLED
+
+
 @pytest.mark.parametrize("asked", ["cancel", "amend"])
 def test_a_request_that_came_too_late_leaves_a_terminal_order_as_it_was(asked: str) -> None:
     exchange = Exchange()
@@ -258,7 +279,7 @@ def test_a_request_that_came_too_late_leaves_a_terminal_order_as_it_was(asked: s
         exchange.cancel("a")
     else:
         exchange.amend("a", price=1)
-    assert exchange.story("a")[-1] == event(
+    assert exchange.story("a")[-1] == told(
         Order.RequestRefused,
         **decided("a", 4, 3, status=OrderStatus.FILLED),
         request_id=request_id(3),
@@ -295,7 +316,7 @@ def test_an_amendment_is_asked_for_in_an_event_of_its_own(
     price: int | None, quantity: int | None
 ) -> None:
     order = Order.place(order_id("a"), TERMS, seconds(1))
-    request = order.request_replace(request_id(1), price, quantity, seconds(2))
+    request = order.request_replace(request_id(1), seconds(2), price=price, quantity=quantity)
     assert request.collect_events() == [
         event(
             ReplaceRequest.Created,
@@ -308,6 +329,8 @@ def test_an_amendment_is_asked_for_in_an_event_of_its_own(
             order_id=order_id("a"),
             price=price,
             quantity=quantity,
+            stop_price=None,
+            display_quantity=None,
         )
     ]
     assert order.version == 1
@@ -372,13 +395,13 @@ def test_only_an_order_that_still_trades_can_be_asked_for_changes(
     assert order.status.is_terminal == (status in TERMINAL)
     if status not in TERMINAL:
         order.request_cancel(request_id(50), seconds(50))
-        order.request_replace(request_id(51), 1, 1, seconds(51))
+        order.request_replace(request_id(51), seconds(51), price=1, quantity=1)
         return
     with pytest.raises(OrderClosed) as refused:
         order.request_cancel(request_id(50), seconds(50))
     assert refused.value.status == status
     with pytest.raises(OrderClosed) as refused:
-        order.request_replace(request_id(51), 1, 1, seconds(51))
+        order.request_replace(request_id(51), seconds(51), price=1, quantity=1)
     assert refused.value.status == status
 
 

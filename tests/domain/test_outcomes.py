@@ -2,9 +2,9 @@
 
 from domain.errors import CancelReason, RejectReason
 from domain.order import Order, OrderFill
-from domain.outcomes import Outcome, outcomes
+from domain.outcomes import Outcome, departures, outcomes, touched
 from domain.values import Liquidity, OrderStatus, Side, Terms, TimeInForce
-from tests.domain.support import Market, order_id, request_id, seconds
+from tests.domain.support import NOTHING, Market, order_id, request_id, seconds
 
 
 def taken(trade_id: int, price: int, quantity: int) -> OrderFill:
@@ -25,9 +25,8 @@ class Decisions:
         return outcomes(self.market.events[-1])
 
     def outcome(self, name: str, event: type[Order.Decided], **facts: object) -> Outcome:
-        facts["book_version"] = self.market.commands
-        facts["timestamp"] = self.market.time
-        return Outcome(order_id(name), event, facts)
+        common = {"book_version": self.market.commands, "timestamp": self.market.time}
+        return Outcome(order_id(name), event, {**NOTHING[event], **common, **facts})
 
 
 def test_an_order_that_rests_is_open() -> None:
@@ -241,8 +240,10 @@ def test_a_larger_total_of_an_order_that_never_traded_stays_open() -> None:
 
 def test_the_opening_of_a_book_and_anything_unknown_mean_nothing_to_orders() -> None:
     decisions = Decisions()
-    assert decisions.of_last() == []
-    assert outcomes(object()) == []
+    for decision in (decisions.market.events[-1], object()):
+        assert outcomes(decision) == []
+        assert touched(decision) == []
+        assert departures(decision) == ()
 
 
 def test_outcomes_carry_the_time_of_the_book() -> None:
@@ -250,3 +251,38 @@ def test_outcomes_carry_the_time_of_the_book() -> None:
     decisions.market.sell("maker", 5, 100, at=seconds(60))
     decisions.market.buy("taker", 5, 100, at=seconds(1))
     assert [outcome.facts["timestamp"] for outcome in decisions.of_last()] == [seconds(60)] * 2
+
+
+def test_an_iceberg_that_is_met_again_has_all_its_fills_in_one_outcome() -> None:
+    decisions = Decisions()
+    decisions.market.sell("ice", 7, 100, display_quantity=2)
+    decisions.market.buy("taker", 5, 100)
+    assert decisions.of_last() == [
+        decisions.outcome(
+            "taker",
+            Order.Filled,
+            fills=(taken(1, 100, 2), taken(2, 100, 2), taken(3, 100, 1)),
+            status=OrderStatus.FILLED,
+        ),
+        decisions.outcome(
+            "ice",
+            Order.Filled,
+            fills=(made(1, 100, 2), made(2, 100, 2), made(3, 100, 1)),
+            status=OrderStatus.PARTIALLY_FILLED,
+        ),
+    ]
+
+
+def test_what_was_due_when_another_order_came_is_expired_by_no_request() -> None:
+    decisions = Decisions()
+    decisions.market.buy("due", 5, 100, time_in_force=TimeInForce.GTD, expires_at=seconds(60))
+    decisions.market.buy("new", 5, 100, at=seconds(60))
+    assert decisions.of_last() == [
+        decisions.outcome(
+            "due",
+            Order.Expired,
+            reason=CancelReason.TIME_EXPIRED,
+            status=OrderStatus.EXPIRED,
+        ),
+        decisions.outcome("new", Order.Opened, status=OrderStatus.OPEN),
+    ]

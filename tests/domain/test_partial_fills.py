@@ -5,8 +5,7 @@ from domain.values import Side
 from tests.domain.support import Market, fill
 
 
-def test_a_partial_fill_keeps_its_place_before_those_that_came_later() -> None:
-    market = Market()
+def test_a_partial_fill_keeps_its_place_before_those_that_came_later(market: Market) -> None:
     market.sell("first", 10, 100)
     market.sell("second", 10, 100)
     assert market.buy("a", 4, 100) == [
@@ -25,8 +24,7 @@ def test_a_partial_fill_keeps_its_place_before_those_that_came_later() -> None:
     assert market.asks == [("second", 9, 100)]
 
 
-def test_one_order_can_be_filled_by_many_until_nothing_is_left() -> None:
-    market = Market()
+def test_one_order_can_be_filled_by_many_until_nothing_is_left(market: Market) -> None:
     market.buy("resting", 3, 100)
     for number, left in [(1, 2), (2, 1), (3, 0)]:
         assert market.sell(f"s{number}", 1, 100) == [
@@ -40,16 +38,16 @@ def test_one_order_can_be_filled_by_many_until_nothing_is_left() -> None:
     ]
 
 
-def test_the_total_of_a_partly_filled_order_stays_what_was_asked() -> None:
-    market = Market()
+def test_the_total_of_a_partly_filled_order_stays_what_was_asked(market: Market) -> None:
     market.sell("resting", 10, 100)
     market.buy("buyer", 4, 100)
     (resting,) = market.book.book.orders.values()
     assert (resting.quantity, resting.filled, resting.remaining) == (10, 4, 6)
 
 
-def test_what_an_order_traded_on_arrival_counts_as_filled_when_its_rest_is_amended() -> None:
-    market = Market()
+def test_what_an_order_traded_on_arrival_counts_as_filled_when_its_rest_is_amended(
+    market: Market,
+) -> None:
     market.sell("seller", 2, 100)
     market.buy("buyer", 5, 100)  # 2 filled, 3 rest
     filled = RejectReason.QUANTITY_NOT_ABOVE_FILLED
@@ -59,8 +57,7 @@ def test_what_an_order_traded_on_arrival_counts_as_filled_when_its_rest_is_amend
     ]
 
 
-def test_what_an_order_traded_when_amended_counts_as_filled_from_then_on() -> None:
-    market = Market()
+def test_what_an_order_traded_when_amended_counts_as_filled_from_then_on(market: Market) -> None:
     market.sell("seller", 2, 100)
     market.buy("buyer", 5, 90)
     market.amend("buyer", price=100)  # 2 filled, 3 rest

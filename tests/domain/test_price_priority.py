@@ -4,8 +4,7 @@ from domain.values import Side
 from tests.domain.support import Market, fill
 
 
-def test_a_buyer_meets_the_cheapest_seller_first() -> None:
-    market = Market()
+def test_a_buyer_meets_the_cheapest_seller_first(market: Market) -> None:
     market.sell("dear", 5, 102)
     market.sell("cheap", 5, 100)
     market.sell("middle", 5, 101)
@@ -15,8 +14,7 @@ def test_a_buyer_meets_the_cheapest_seller_first() -> None:
     assert market.asks == [("middle", 5, 101), ("dear", 5, 102)]
 
 
-def test_a_seller_meets_the_highest_bidder_first() -> None:
-    market = Market()
+def test_a_seller_meets_the_highest_bidder_first(market: Market) -> None:
     market.buy("low", 5, 98)
     market.buy("high", 5, 100)
     market.buy("middle", 5, 99)
@@ -26,24 +24,21 @@ def test_a_seller_meets_the_highest_bidder_first() -> None:
     assert market.bids == [("middle", 5, 99), ("low", 5, 98)]
 
 
-def test_a_buyer_pays_what_the_seller_asked_and_not_what_he_offered() -> None:
-    market = Market()
+def test_a_buyer_pays_what_the_seller_asked_and_not_what_he_offered(market: Market) -> None:
     market.sell("seller", 5, 100)
     assert market.buy("generous", 5, 1_000) == [
         market.matched("generous", Side.BUY, 5, 1_000, fills=[fill(1, "seller", 100, 5, left=0)])
     ]
 
 
-def test_a_seller_gets_what_the_buyer_bid_and_not_what_he_asked() -> None:
-    market = Market()
+def test_a_seller_gets_what_the_buyer_bid_and_not_what_he_asked(market: Market) -> None:
     market.buy("buyer", 5, 1_000)
     assert market.sell("modest", 5, 1) == [
         market.matched("modest", Side.SELL, 5, 1, fills=[fill(1, "buyer", 1_000, 5, left=0)])
     ]
 
 
-def test_prices_that_are_equal_trade() -> None:
-    market = Market()
+def test_prices_that_are_equal_trade(market: Market) -> None:
     market.sell("seller", 5, 100)
     assert market.buy("buyer", 5, 100) == [
         market.matched("buyer", Side.BUY, 5, 100, fills=[fill(1, "seller", 100, 5, left=0)])
@@ -51,16 +46,14 @@ def test_prices_that_are_equal_trade() -> None:
     assert (market.bids, market.asks) == ([], [])
 
 
-def test_prices_that_miss_by_one_unit_do_not_trade() -> None:
-    market = Market()
+def test_prices_that_miss_by_one_unit_do_not_trade(market: Market) -> None:
     market.sell("seller", 5, 100)
     assert market.buy("buyer", 5, 99) == [market.matched("buyer", Side.BUY, 5, 99, rested=5)]
     assert market.bids == [("buyer", 5, 99)]
     assert market.asks == [("seller", 5, 100)]
 
 
-def test_orders_on_the_same_side_never_trade_with_each_other() -> None:
-    market = Market()
+def test_orders_on_the_same_side_never_trade_with_each_other(market: Market) -> None:
     market.buy("first", 5, 100)
     assert market.buy("second", 5, 101) == [market.matched("second", Side.BUY, 5, 101, rested=5)]
     market.sell("third", 5, 200)
@@ -69,8 +62,9 @@ def test_orders_on_the_same_side_never_trade_with_each_other() -> None:
     assert market.asks == [("fourth", 5, 199), ("third", 5, 200)]
 
 
-def test_a_better_price_that_comes_later_goes_before_a_worse_one_that_waited() -> None:
-    market = Market()
+def test_a_better_price_that_comes_later_goes_before_a_worse_one_that_waited(
+    market: Market,
+) -> None:
     market.buy("patient", 5, 99)
     market.buy("eager", 5, 100)
     assert market.sell("seller", 7, 99) == [

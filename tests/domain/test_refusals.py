@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from domain.errors import CancelReason, DomainError, InvalidAmount, OrderClosed, RejectReason
+from domain.order_book import OrderBook
+from domain.requests import MassCancelRequest
 from domain.values import Side, Terms
-from tests.domain.support import Market, order_id, request_id, seconds, state
+from tests.domain.support import Exchange, Market, order_id, request_id, seconds, state
 
 FAILED = RejectReason.INTERNAL_ERROR
 
@@ -24,11 +26,23 @@ def test_a_request_that_the_engine_failed_on_is_refused_and_the_order_rests_on()
     market.sell("order", 5, 100)
     cancel = market.cancel_request("order", seconds(2))
     assert market.refuse(cancel, FAILED) == [market.refused("order", FAILED, request=request_id(1))]
-    replace = market.replace_request("order", 101, None, seconds(3))
+    replace = market.replace_request("order", seconds(3), price=101)
     assert market.refuse(replace, FAILED) == [
         market.refused("order", FAILED, request=request_id(2))
     ]
     assert market.asks == [("order", 5, 100)]
+
+
+def test_a_request_about_no_order_is_refused_and_names_none(exchange: Exchange) -> None:
+    exchange.sell("order", 5, 100)
+    request = MassCancelRequest.make(
+        request_id(2), user_id="ann", asset=exchange.asset, time=seconds(2)
+    )
+    assert exchange.refuse(request.collect_events()[0], FAILED) == [
+        exchange.of_all(OrderBook.Refused, "ann", order_id=None, reason=FAILED, limit=None)
+    ]
+    assert exchange.outcomes == []
+    assert exchange.asks == [("order", 5, 100)]
 
 
 def test_a_refusal_moves_only_version_position_and_time() -> None:
@@ -60,9 +74,36 @@ def test_the_codes_are_these() -> None:
     assert {str(reason) for reason in RejectReason} == {
         "ORDER_NOT_OPEN",
         "QUANTITY_NOT_ABOVE_FILLED",
+        "NO_LIMIT_PRICE",
+        "NO_STOP_PRICE",
+        "NO_DISPLAY_QUANTITY",
+        "DISPLAY_QUANTITY",
+        "TOO_MANY_SLICES",
+        "POST_ONLY_WOULD_TAKE",
+        "MARKET_HALTED",
+        "MARKET_POST_ONLY",
+        "DELISTED",
+        "USER_SUSPENDED",
+        "TICK_SIZE",
+        "LOT_SIZE",
+        "MIN_QUANTITY",
+        "MAX_QUANTITY",
+        "MIN_NOTIONAL",
+        "PRICE_TOO_LOW",
+        "PRICE_TOO_HIGH",
         "INTERNAL_ERROR",
     }
-    assert {str(reason) for reason in CancelReason} == {"USER_REQUEST", "INSUFFICIENT_LIQUIDITY"}
+    assert {str(reason): reason.by_engine for reason in CancelReason} == {
+        "USER_REQUEST": False,
+        "USER_SUSPENDED": False,
+        "DELISTED": False,
+        "SELF_TRADE_PREVENTION": False,
+        "INSUFFICIENT_LIQUIDITY": True,
+        "PRICE_BAND": True,
+        "NO_WHOLE_LOT": True,
+        "QUANTITY_LIMIT": True,
+        "TIME_EXPIRED": True,
+    }
 
 
 def test_everything_that_the_model_raises_on_purpose_is_a_domain_error() -> None:

@@ -1,13 +1,13 @@
 """A snapshot is the book: what comes after it finds the same, and decides the same."""
 
 from random import Random
-from typing import Any
 
 import pytest
 
 from domain.order_book import OrderBook
 from domain.values import Side, Terms, TimeInForce
-from tests.domain.support import Event, Market, seconds, state
+from tests.domain.replaying import replayed, restored
+from tests.domain.support import Market, seconds, state
 
 TERMS = Terms("user", "BTC-USD", Side.SELL, 100, 5)
 
@@ -38,17 +38,6 @@ def busy_day(seed: int, commands: int = 400) -> Market:
                 price = random.choice([None, 100 + random.randint(-4, 4)])
                 market.amend(name, price=price, quantity=random.randint(1, 9), at=clock)
     return market
-
-
-def replayed(events: list[Event], book: Any = None) -> OrderBook:
-    for event in events:
-        book = event.mutate(book)
-    assert isinstance(book, OrderBook)
-    return book
-
-
-def restored(book: OrderBook) -> OrderBook:
-    return OrderBook.Snapshot.take(book).mutate(None)
 
 
 @pytest.mark.parametrize("seed", range(5))

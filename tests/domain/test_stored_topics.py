@@ -22,6 +22,7 @@ import domain
 from domain.aggregate import Aggregate
 from domain.errors import RejectReason
 from domain.order import Order
+from domain.order_book import OrderBook
 from domain.values import Side, Terms, TimeInForce
 from tests.domain.support import Exchange, order_id, request_id, seconds
 
@@ -38,7 +39,10 @@ TOPICS = {
     "order.placed": "domain.order:Order.Created",
     "order.decided": "domain.order:Order.Decided",
     "order.opened": "domain.order:Order.Opened",
+    "order.traded": "domain.order:Order.Traded",
     "order.filled": "domain.order:Order.Filled",
+    "order.decremented": "domain.order:Order.Decremented",
+    "order.triggered": "domain.order:Order.Triggered",
     "order.expired": "domain.order:Order.Expired",
     "order.rejected": "domain.order:Order.Rejected",
     "order.cancelled": "domain.order:Order.Cancelled",
@@ -46,17 +50,34 @@ TOPICS = {
     "order.request_refused": "domain.order:Order.RequestRefused",
     "book": "domain.order_book:OrderBook",
     "book.opened": "domain.order_book:OrderBook.Created",
-    "book.decided": "domain.order_book:OrderBook.Decided",
-    "book.matched": "domain.order_book:OrderBook.Matched",
-    "book.cancelled": "domain.order_book:OrderBook.Cancelled",
-    "book.reduced": "domain.order_book:OrderBook.Reduced",
-    "book.replaced": "domain.order_book:OrderBook.Replaced",
-    "book.refused": "domain.order_book:OrderBook.Refused",
+    "book.decided": "domain.decisions:Decided",
+    "book.matched": "domain.decisions:Matched",
+    "book.cancelled": "domain.decisions:Cancelled",
+    "book.reduced": "domain.decisions:Reduced",
+    "book.replaced": "domain.decisions:Replaced",
+    "book.refused": "domain.decisions:Refused",
+    "book.mass_cancelled": "domain.decisions:MassCancelled",
+    "book.expired": "domain.decisions:Expired",
+    "book.instrument_changed": "domain.decisions:InstrumentChanged",
     "cancel_request": "domain.requests:CancelRequest",
     "request.cancel": "domain.requests:CancelRequest.Created",
     "replace_request": "domain.requests:ReplaceRequest",
     "request.replace": "domain.requests:ReplaceRequest.Created",
+    "mass_cancel_request": "domain.requests:MassCancelRequest",
+    "request.mass_cancel": "domain.requests:MassCancelRequest.Created",
+    "expiry_request": "domain.requests:ExpiryRequest",
+    "request.expiry": "domain.requests:ExpiryRequest.Created",
+    "instrument_request": "domain.requests:InstrumentRequest",
+    "request.instrument": "domain.requests:InstrumentRequest.Created",
+    "user_request": "domain.requests:UserRequest",
+    "request.user": "domain.requests:UserRequest.Created",
+    "venue": "domain.venue:Venue",
+    "venue.opened": "domain.venue:Venue.Created",
+    "venue.default_changed": "domain.venue:Venue.DefaultChanged",
+    "venue.user_changed": "domain.venue:Venue.UserChanged",
 }
+# What opens a book or the venue is nobody's; a decision is never alone.
+NOBODYS = {"Decided", "OrderBook.Created", "Venue.Created"}
 
 
 def aggregates() -> list[type[Aggregate]]:
@@ -101,16 +122,18 @@ def test_an_event_cannot_be_changed_once_it_is_made(event: type[Any]) -> None:
     assert event.__dataclass_params__.frozen
 
 
-@pytest.mark.parametrize(
-    "event",
-    [each for each in events() if not each.__qualname__.startswith("OrderBook.Created")],
-    ids=lambda it: it.__qualname__,
-)
-def test_orders_and_requests_carry_asset_and_user(event: type[Any]) -> None:
+@pytest.mark.parametrize("event", events(), ids=lambda it: it.__qualname__)
+def test_events_carry_asset_and_user(event: type[Any]) -> None:
     fields = {field.name for field in dataclasses.fields(event)}
     assert "asset" in fields
-    if not event.__qualname__.startswith("OrderBook."):
-        assert "user_id" in fields
+    assert ("user_id" in fields) == (event.__qualname__ not in NOBODYS)
+
+
+def test_the_names_of_the_book_are_those_of_its_decisions() -> None:
+    for event in events():
+        if event.__module__ == "domain.decisions":
+            assert getattr(OrderBook, event.__qualname__) is event
+            assert OrderBook.Decided in event.__mro__
 
 
 # What the model may use.
@@ -180,7 +203,7 @@ def test_nothing_asks_the_clock_or_draws_an_id(monkeypatch: pytest.MonkeyPatch) 
     exchange.amend("b", price=101)
     exchange.amend("b", quantity=1)
     exchange["b"].request_cancel(request_id(50), seconds(50))
-    exchange["b"].request_replace(request_id(51), 1, 1, seconds(51))
+    exchange["b"].request_replace(request_id(51), seconds(51), price=1, quantity=1)
     exchange.cancel("b")
     exchange.cancel("b")
     poison = Order.place(order_id("p"), Terms("u", "BTC-USD", Side.BUY, 1, 1), seconds(99))

@@ -4,8 +4,7 @@ from domain.values import Side
 from tests.domain.support import Market, fill
 
 
-def test_a_sweep_takes_levels_from_the_best_and_each_in_order_of_time() -> None:
-    market = Market()
+def test_a_sweep_takes_levels_from_the_best_and_each_in_order_of_time(market: Market) -> None:
     market.sell("b1", 2, 101)
     market.sell("a1", 1, 100)
     market.sell("c1", 4, 102)
@@ -29,8 +28,7 @@ def test_a_sweep_takes_levels_from_the_best_and_each_in_order_of_time() -> None:
     assert (market.bids, market.asks) == ([], [("c1", 2, 102)])
 
 
-def test_a_selling_sweep_goes_downwards() -> None:
-    market = Market()
+def test_a_selling_sweep_goes_downwards(market: Market) -> None:
     market.buy("low", 2, 98)
     market.buy("high", 1, 100)
     market.buy("middle", 2, 99)
@@ -49,8 +47,7 @@ def test_a_selling_sweep_goes_downwards() -> None:
     ]
 
 
-def test_a_sweep_stops_at_its_limit_and_its_rest_becomes_the_best_bid() -> None:
-    market = Market()
+def test_a_sweep_stops_at_its_limit_and_its_rest_becomes_the_best_bid(market: Market) -> None:
     market.buy("bid", 5, 99)
     market.sell("a", 2, 100)
     market.sell("b", 2, 101)
@@ -69,8 +66,7 @@ def test_a_sweep_stops_at_its_limit_and_its_rest_becomes_the_best_bid() -> None:
     assert market.asks == [("beyond", 2, 102)]
 
 
-def test_the_rest_of_a_selling_sweep_becomes_the_best_ask() -> None:
-    market = Market()
+def test_the_rest_of_a_selling_sweep_becomes_the_best_ask(market: Market) -> None:
     market.sell("ask", 5, 101)
     market.buy("bid", 2, 100)
     assert market.sell("sweep", 3, 100) == [
@@ -80,8 +76,7 @@ def test_the_rest_of_a_selling_sweep_becomes_the_best_ask() -> None:
     assert market.bids == []
 
 
-def test_the_rest_of_a_sweep_trades_as_maker_at_its_own_price() -> None:
-    market = Market()
+def test_the_rest_of_a_sweep_trades_as_maker_at_its_own_price(market: Market) -> None:
     market.sell("ask", 1, 100)
     market.buy("sweep", 3, 105)
     assert market.sell("next", 2, 90) == [
@@ -89,8 +84,7 @@ def test_the_rest_of_a_sweep_trades_as_maker_at_its_own_price() -> None:
     ]
 
 
-def test_a_sweep_that_empties_the_book_leaves_only_its_rest() -> None:
-    market = Market()
+def test_a_sweep_that_empties_the_book_leaves_only_its_rest(market: Market) -> None:
     for price in (100, 101, 102):
         market.sell(f"at {price}", 1, price)
     assert market.buy("sweep", 4, 1_000) == [

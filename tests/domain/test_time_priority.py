@@ -4,8 +4,7 @@ from domain.values import Side
 from tests.domain.support import Market, fill, seconds
 
 
-def test_the_earliest_of_equal_sellers_trades_first() -> None:
-    market = Market()
+def test_the_earliest_of_equal_sellers_trades_first(market: Market) -> None:
     market.sell("first", 5, 100)
     market.sell("second", 5, 100)
     market.sell("third", 5, 100)
@@ -24,8 +23,7 @@ def test_the_earliest_of_equal_sellers_trades_first() -> None:
     ]
 
 
-def test_the_earliest_of_equal_buyers_trades_first() -> None:
-    market = Market()
+def test_the_earliest_of_equal_buyers_trades_first(market: Market) -> None:
     market.buy("first", 5, 100)
     market.buy("second", 5, 100)
     assert market.sell("seller", 6, 100) == [
@@ -39,8 +37,7 @@ def test_the_earliest_of_equal_buyers_trades_first() -> None:
     ]
 
 
-def test_a_larger_order_does_not_go_before_an_earlier_one() -> None:
-    market = Market()
+def test_a_larger_order_does_not_go_before_an_earlier_one(market: Market) -> None:
     market.sell("small", 1, 100)
     market.sell("large", 1_000, 100)
     assert market.buy("buyer", 1, 100) == [
@@ -48,8 +45,7 @@ def test_a_larger_order_does_not_go_before_an_earlier_one() -> None:
     ]
 
 
-def test_the_order_of_arrival_counts_and_not_what_clocks_say() -> None:
-    market = Market()
+def test_the_order_of_arrival_counts_and_not_what_clocks_say(market: Market) -> None:
     market.sell("came first", 5, 100, at=seconds(9))
     market.sell("claims to be first", 5, 100, at=seconds(1))
     assert market.buy("buyer", 5, 100, at=seconds(10)) == [
@@ -57,8 +53,7 @@ def test_the_order_of_arrival_counts_and_not_what_clocks_say() -> None:
     ]
 
 
-def test_a_level_that_was_emptied_starts_a_new_queue() -> None:
-    market = Market()
+def test_a_level_that_was_emptied_starts_a_new_queue(market: Market) -> None:
     market.sell("old", 5, 100)
     market.buy("buyer", 5, 100)
     market.sell("new", 5, 100)

@@ -8,8 +8,7 @@ def numbers(market: Market) -> list[int]:
     return [fill.trade_id for event in market.events for fill in getattr(event, "fills", ())]
 
 
-def test_numbers_go_on_over_all_commands_whatever_comes_between() -> None:
-    market = Market()
+def test_numbers_go_on_over_all_commands_whatever_comes_between(market: Market) -> None:
     market.sell("a", 1, 100)
     market.sell("b", 5, 100)
     market.buy("c", 3, 100)  # 1, 2

@@ -1,0 +1,112 @@
+"""Whether an order may come in: the rules of the market, in the order in which they are judged."""
+
+from datetime import datetime
+from typing import Final
+
+from domain.book import RestingOrder
+from domain.errors import RejectReason
+from domain.floor import Floor
+from domain.instrument import (
+    Instrument,
+    Refusal,
+    Rules,
+    TradingStatus,
+    refusal_of_amounts,
+    refusal_of_price,
+)
+from domain.order import Order
+from domain.values import PLAIN, Conditions, OrderType, SelfTradePrevention, TimeInForce
+
+# See book.py on names like these.
+_GTC: Final = TimeInForce.GTC
+_IOC: Final = TimeInForce.IOC
+_LIMIT: Final = OrderType.LIMIT
+_NO_PREVENTION: Final = SelfTradePrevention.NONE
+_ONLY_IOC: Final = Conditions(time_in_force=_IOC)
+_TRADING: Final = TradingStatus.TRADING
+_FORBIDDEN: Final = {
+    TradingStatus.HALTED: Refusal(RejectReason.MARKET_HALTED),
+    TradingStatus.DELISTED: Refusal(RejectReason.DELISTED),
+}
+
+
+def resting(order: Order.Created, instrument: Instrument, time: datetime) -> RestingOrder:
+    """A new order as it would rest; by amount of money, the most that it may have."""
+    quantity = instrument.most if order.quantity is None else order.quantity
+    return RestingOrder(
+        order.originator_id,
+        order.user_id,
+        order.side,
+        order.price,
+        quantity,
+        quantity,
+        _conditions_of(order, instrument, time),
+    )
+
+
+def _conditions_of(
+    order: Order.Created, instrument: Instrument, time: datetime
+) -> Conditions | None:
+    time_in_force = order.time_in_force
+    if (
+        (time_in_force is _GTC or time_in_force is _IOC)
+        and order.order_type is _LIMIT
+        and order.self_trade_prevention is _NO_PREVENTION
+        and not (order.post_only or order.take_profit)
+        and order.display_quantity is None
+        and order.expires_at is None
+        and order.stop_price is None
+    ):
+        return None if time_in_force is _GTC else _ONLY_IOC
+    is_for_day = time_in_force is TimeInForce.DAY
+    return Conditions(
+        order.order_type,
+        time_in_force,
+        order.post_only,
+        order.self_trade_prevention,
+        order.display_quantity,
+        instrument.session_end_after(time) if is_for_day else order.expires_at,
+        order.stop_price,
+        order.take_profit,
+    )
+
+
+def refusal_of_status(instrument: Instrument, rules: Rules, *, post_only: bool) -> Refusal | None:
+    """Whether a user may place or change anything, or this kind of order, at all."""
+    if rules.is_suspended:
+        return Refusal(RejectReason.USER_SUSPENDED)
+    if instrument.status is _TRADING:
+        return None
+    if instrument.status is TradingStatus.POST_ONLY and not post_only:
+        return Refusal(RejectReason.MARKET_POST_ONLY)
+    return _FORBIDDEN.get(instrument.status)
+
+
+def refusal(
+    floor: Floor, instrument: Instrument, order: RestingOrder, *, has_quantity: bool = True
+) -> Refusal | None:
+    """The rule of the market that an order breaks which is about to arrive, if any."""
+    conditions = order.conditions or PLAIN
+    waits = conditions.stop_price is not None
+    quantity = order.quantity if has_quantity else None
+    broken = refusal_of_amounts(instrument, order.price, quantity, conditions.stop_price)
+    if broken is None:
+        broken = refusal_of_price(instrument.band(None if waits else floor.last_price), order.price)
+    if broken is None and not waits:
+        broken = refusal_to_take(floor, order)
+    return broken
+
+
+def refusal_to_take(floor: Floor, order: RestingOrder) -> Refusal | None:
+    """Whether it is post-only, and would take: it is refused whole (Coinbase, "Post only").
+
+    Whose orders it would take doesn't matter.
+    """
+    if (
+        order.conditions is not None
+        and order.conditions.post_only
+        and order.price is not None
+        and floor.would_take(order.side, order.price)
+    ):
+        return Refusal(RejectReason.POST_ONLY_WOULD_TAKE)
+    return None

@@ -1,0 +1,101 @@
+"""How a change of an order is decided: which rules forbid it, and whether it keeps its place."""
+
+from dataclasses import replace
+
+from domain.admitting import refusal, refusal_of_status
+from domain.book import RestingOrder
+from domain.errors import RejectReason
+from domain.floor import Floor
+from domain.instrument import Instrument, Refusal, Rules
+from domain.requests import ReplaceRequest
+from domain.values import MAX_SLICES, PLAIN, Conditions
+
+
+def refusal_to_amend(
+    floor: Floor, instrument: Instrument, rules: Rules, request: ReplaceRequest.Created
+) -> Refusal | None:
+    """The rule that forbids the change, if any."""
+    order = floor.find(request.order_id)
+    conditions = (order and order.conditions) or PLAIN
+    broken = refusal_of_status(instrument, rules, post_only=conditions.post_only)
+    if broken is not None:
+        return broken
+    if order is None:
+        return Refusal(RejectReason.ORDER_NOT_OPEN)
+    waits = floor.waits(order.order_id)
+    for given, has, reason in (
+        (request.price, order.price is not None, RejectReason.NO_LIMIT_PRICE),
+        (request.stop_price, waits, RejectReason.NO_STOP_PRICE),
+        (
+            request.display_quantity,
+            conditions.display_quantity is not None,
+            RejectReason.NO_DISPLAY_QUANTITY,
+        ),
+    ):
+        if given is not None and not has:
+            return Refusal(reason)
+    broken = _refusal_of_sizes(order, conditions, request)
+    return broken or refusal(floor, instrument, amended(floor, order, request))
+
+
+def _refusal_of_sizes(
+    order: RestingOrder, conditions: Conditions, request: ReplaceRequest.Created
+) -> Refusal | None:
+    """Whether the new quantities don't go together."""
+    quantity = order.quantity if request.quantity is None else request.quantity
+    if quantity <= order.filled:
+        return Refusal(RejectReason.QUANTITY_NOT_ABOVE_FILLED)
+    if request.display_quantity is not None and request.display_quantity > quantity:
+        return Refusal(RejectReason.DISPLAY_QUANTITY, quantity)
+    display = request.display_quantity or conditions.display_quantity
+    if display is not None and quantity > MAX_SLICES * display:
+        return Refusal(RejectReason.TOO_MANY_SLICES, -(-quantity // MAX_SLICES))
+    return None
+
+
+def amended(floor: Floor, order: RestingOrder, request: ReplaceRequest.Created) -> RestingOrder:
+    """The order as it is asked to be; it stands nowhere yet.
+
+    A stop that has been triggered has no trigger any more.
+    """
+    quantity = order.quantity if request.quantity is None else request.quantity
+    return RestingOrder(
+        order.order_id,
+        order.user_id,
+        order.side,
+        order.price if request.price is None else request.price,
+        quantity,
+        quantity - order.filled,
+        _conditions(floor, order, request),
+    )
+
+
+def _conditions(
+    floor: Floor, order: RestingOrder, request: ReplaceRequest.Created
+) -> Conditions | None:
+    conditions = order.conditions
+    if conditions is None:
+        return None
+    if not floor.waits(order.order_id):
+        conditions = replace(conditions, stop_price=None, take_profit=False)
+    elif request.stop_price is not None:
+        conditions = replace(conditions, stop_price=request.stop_price)
+    if request.display_quantity is not None:
+        conditions = replace(conditions, display_quantity=request.display_quantity)
+    return conditions
+
+
+def keeps_place(floor: Floor, order: RestingOrder, new: RestingOrder) -> bool:
+    """Whether a change leaves an order where it stands: it asks for nothing more than it had.
+
+    Price-time priority is lost by a new price and by a larger quantity, displayed or not (CME
+    Globex, "Cancel/Replace"); a stop stands in a queue by its trigger.
+    """
+    if new.quantity > order.quantity:
+        return False
+    before, after = order.conditions or PLAIN, new.conditions or PLAIN
+    if floor.waits(order.order_id):
+        return before.stop_price == after.stop_price
+    return new.price == order.price and (after.display_quantity or 0) <= (
+        before.display_quantity or 0
+    )

@@ -1,0 +1,135 @@
+"""The rules that an order for an asset is checked against, and when its orders' days end."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from domain.errors import RejectReason
+from domain.values import MAX_AMOUNT, UNITS_PER_ONE
+
+MAX_PRICE: Final = MAX_AMOUNT * UNITS_PER_ONE  # units; without other rules
+MAX_QUANTITY: Final = MAX_AMOUNT * UNITS_PER_ONE
+_PERCENT: Final = 100 * UNITS_PER_ONE
+_DAY: Final = timedelta(days=1)
+
+
+class TradingStatus(StrEnum):
+    """What a market takes: all; nothing but cancels; what doesn't trade; nothing any more.
+
+    Coinbase has them for its products: cancel only, post only, delisted.
+    """
+
+    TRADING = "TRADING"
+    HALTED = "HALTED"
+    POST_ONLY = "POST_ONLY"
+    DELISTED = "DELISTED"
+
+
+class Refusal(NamedTuple):
+    """The rule that forbids something, and what it allows, in units, where it has a number."""
+
+    reason: RejectReason
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """The rules of an asset; amounts in units. None: no such rule.
+
+    ``band_percent`` is in units of a percent: how far a price may be from the last trade's.
+    ``session_end`` is in minutes after midnight, UTC: there DAY orders end.
+    """
+
+    tick_size: int = 1
+    lot_size: int = 1
+    min_quantity: int | None = None
+    max_quantity: int | None = None
+    min_notional: int | None = None
+    min_price: int | None = None
+    max_price: int | None = None
+    band_percent: int | None = None
+    session_end: int = 0
+    status: TradingStatus = TradingStatus.TRADING
+
+    @property
+    def most(self) -> int:
+        """The largest quantity of an order, in units."""
+        return self.max_quantity or MAX_QUANTITY
+
+    def band(self, last: int | None) -> tuple[int, int]:
+        """The lowest and the highest price at which anything trades; ``last``: of a trade.
+
+        Binance, "Filters" (PRICE_FILTER, PERCENT_PRICE); CME Globex, "Price banding".
+        """
+        low, high = self.min_price or 1, self.max_price or MAX_PRICE
+        if self.band_percent is not None and last is not None:
+            # Never beyond the static ends, or nothing could trade again. Rounded towards the last
+            # price: what is outside is outside exactly.
+            last = min(max(last, low), high)
+            away = last * self.band_percent // _PERCENT
+            low, high = max(low, last - away), min(high, last + away)
+        return low, high
+
+    def session_end_after(self, time: datetime) -> datetime:
+        """When the session ends that ``time`` is in, and with it its DAY orders (FIX 59=0)."""
+        midnight = time.replace(hour=0, minute=0, second=0, microsecond=0)
+        end = midnight + timedelta(minutes=self.session_end)
+        return end if end > time else end + _DAY
+
+
+DEFAULT: Final = Instrument()
+
+
+class Rules(NamedTuple):
+    """What holds beyond a book at the place of a command: the venue says it, see venue.py."""
+
+    default: Instrument = DEFAULT
+    is_suspended: bool = False
+
+
+NO_RULES: Final = Rules()
+
+
+def refusal_of_amounts(
+    instrument: Instrument, price: int | None, quantity: int | None, stop_price: int | None = None
+) -> Refusal | None:
+    """The rule of amounts that an order breaks; bands are another matter, they move.
+
+    A market order's notional is not known, and not checked, before it trades. Binance,
+    "Filters" (PRICE_FILTER, LOT_SIZE, MIN_NOTIONAL), where the step sizes start from 0.
+    """
+    if instrument is DEFAULT and (quantity is None or quantity <= MAX_QUANTITY):
+        return None  # at once: most orders are such
+    return next(_refusals_of_amounts(instrument, price, quantity, stop_price), None)
+
+
+def _refusals_of_amounts(
+    instrument: Instrument, price: int | None, quantity: int | None, stop_price: int | None
+) -> Iterator[Refusal]:
+    tick, lot = instrument.tick_size, instrument.lot_size
+    for each in (price, stop_price):
+        if each is not None and each % tick != 0:
+            yield Refusal(RejectReason.TICK_SIZE, tick)
+    if quantity is None:
+        return
+    if quantity % lot != 0:
+        yield Refusal(RejectReason.LOT_SIZE, lot)
+    least, most, notional = instrument.min_quantity, instrument.most, instrument.min_notional
+    if least is not None and quantity < least:
+        yield Refusal(RejectReason.MIN_QUANTITY, least)
+    if quantity > most:
+        yield Refusal(RejectReason.MAX_QUANTITY, most)
+    if notional is not None and price is not None and price * quantity < notional * UNITS_PER_ONE:
+        yield Refusal(RejectReason.MIN_NOTIONAL, notional)
+
+
+def refusal_of_price(band: tuple[int, int], price: int | None) -> Refusal | None:
+    """Whether a limit price is outside of the band."""
+    low, high = band
+    if price is not None and price < low:
+        return Refusal(RejectReason.PRICE_TOO_LOW, low)
+    if price is not None and price > high:
+        return Refusal(RejectReason.PRICE_TOO_HIGH, high)
+    return None

@@ -1,0 +1,118 @@
+"""Queues of orders by price: each level knows the next worse one, each order its neighbours.
+
+So looking follows the priority, and an order leaves from wherever it stands; neither searches.
+Only a level that appears or disappears away from the best must find its place among the
+others.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Generic, Self, TypeVar
+
+from domain.ranks import Ranks
+
+
+class Place:
+    """Where an order stands, which its ladder alone looks after."""
+
+    __slots__ = ("ahead", "behind", "level")
+
+    ahead: Self | None
+    behind: Self | None
+    level: "Level[Self]"
+
+
+Standing = TypeVar("Standing", bound=Place)
+
+
+class Level(Generic[Standing]):
+    """The queue of orders at one price, the earliest at the front."""
+
+    __slots__ = ("back", "front", "rank", "worse")
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.front: Standing | None = None
+        self.back: Standing | None = None
+        self.worse: Level[Standing] | None = None
+
+    def append(self, order: Standing) -> None:
+        last = self.back
+        order.level = self
+        order.ahead = last
+        order.behind = None
+        if last is None:
+            self.front = order
+        else:
+            last.behind = order
+        self.back = order
+
+    def remove(self, order: Standing) -> None:
+        ahead, behind = order.ahead, order.behind
+        if ahead is None:
+            self.front = behind
+        else:
+            ahead.behind = behind
+        if behind is None:
+            self.back = ahead
+        else:
+            behind.ahead = ahead
+
+
+class Ladder(Generic[Standing]):
+    """Levels by price, and linked from the best on. None is empty.
+
+    Ranks are prices turned so that a higher rank is always the better price (asks are
+    negated): one code serves both directions. ``turn`` makes either of the other.
+    """
+
+    __slots__ = ("_ranks", "best", "levels", "turn")
+
+    def __init__(self, turn: Callable[[int], int]) -> None:
+        self.turn = turn
+        self.levels: dict[int, Level[Standing]] = {}
+        self.best: Level[Standing] | None = None
+        self._ranks = Ranks()
+
+    def __iter__(self) -> Iterator[Standing]:
+        """The orders in priority. Don't change the ladder meanwhile."""
+        level = self.best
+        while level is not None:
+            order = level.front
+            while order is not None:
+                yield order
+                order = order.behind
+            level = level.worse
+
+    def append(self, price: int, order: Standing) -> None:
+        """Puts an order at the back of the queue at a price."""
+        level = self.levels.get(price) or self._add(price)
+        level.append(order)
+
+    def remove(self, order: Standing) -> None:
+        """Takes an order away, wherever it stands."""
+        level = order.level
+        level.remove(order)
+        if level.front is None:
+            self._drop(level)
+
+    def _add(self, price: int) -> Level[Standing]:
+        rank = self.turn(price)
+        level: Level[Standing] = Level(rank)
+        self.levels[price] = level
+        above = self._ranks.add(rank)
+        if above is None:
+            level.worse = self.best
+            self.best = level
+        else:
+            better = self.levels[self.turn(above)]
+            level.worse = better.worse
+            better.worse = level
+        return level
+
+    def _drop(self, level: Level[Standing]) -> None:
+        del self.levels[self.turn(level.rank)]
+        above = self._ranks.remove(level.rank)
+        if above is None:
+            self.best = level.worse
+        else:
+            self.levels[self.turn(above)].worse = level.worse

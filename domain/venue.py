@@ -1,0 +1,120 @@
+"""The Venue aggregate: what holds for all assets, and since which place in the log of commands.
+
+Whoever decides for one asset may be ahead of who decides for another; so the venue says what
+held at a place, and not what holds. Each change carries the ``position`` of its request; all
+who decide come past that request, and the first of them records the change.
+"""
+
+from bisect import bisect_right
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, Final, Self
+from uuid import UUID
+
+from domain.aggregate import Aggregate
+from domain.instrument import DEFAULT, Instrument, Rules
+from domain.requests import InstrumentRequest, UserRequest
+from domain.values import ALL_ASSETS, venue_id
+
+_position: Final = itemgetter(0)
+
+
+class Venue(Aggregate):
+    """The default instrument, and the users who are suspended."""
+
+    TOPIC = "venue"
+    class_version = 1
+    INITIAL_VERSION = 0
+
+    class Event(Aggregate.Event):
+        """Anything that happens to the venue."""
+
+    class Created(Aggregate.Created):
+        """The first rule for all assets was asked for."""
+
+        TOPIC = "venue.opened"
+        class_version = 1
+
+        asset: str
+
+    class DefaultChanged(Event):
+        """Assets without rules of their own have these from now on."""
+
+        TOPIC = "venue.default_changed"
+        class_version = 1
+
+        asset: str
+        position: int
+        user_id: str
+        request_id: UUID
+        instrument: Instrument
+
+        def apply(self, aggregate: Any) -> None:
+            aggregate.position = self.position
+            aggregate.defaults.append((self.position, self.instrument))
+
+    class UserChanged(Event):
+        """A user is suspended, or is so no longer."""
+
+        TOPIC = "venue.user_changed"
+        class_version = 1
+
+        asset: str
+        position: int
+        user_id: str
+        request_id: UUID
+        is_suspended: bool
+
+        def apply(self, aggregate: Any) -> None:
+            aggregate.position = self.position
+            changes = aggregate.users.setdefault(self.user_id, [])
+            changes.append((self.position, self.is_suspended))
+
+    def __init__(self, asset: str) -> None:
+        self.asset = asset
+        self.position = 0
+        # What has held from which position on.
+        self.defaults: list[tuple[int, Instrument]] = []
+        self.users: dict[str, list[tuple[int, bool]]] = {}
+
+    @classmethod
+    def open(cls, time: datetime) -> Self:
+        """The venue before anything was asked."""
+        return cls._create(cls.Created, id=venue_id(), asset=ALL_ASSETS, timestamp=time)
+
+    def rules_at(self, position: int, user_id: str) -> Rules:
+        """What held for a user's command at a place in the log."""
+        default: Instrument = _at(self.defaults, position) or DEFAULT
+        return Rules(default, bool(_at(self.users.get(user_id, ()), position)))
+
+    def change_default(self, position: int, request: InstrumentRequest.Created) -> None:
+        """Gives all assets without rules of their own others."""
+        self._record(self.DefaultChanged, position, request, instrument=request.instrument)
+
+    def change_user(self, position: int, request: UserRequest.Created) -> None:
+        """Suspends a user, or lets them in again."""
+        self._record(self.UserChanged, position, request, is_suspended=request.is_suspended)
+
+    def _record(
+        self,
+        change: type[Event],
+        position: int,
+        request: InstrumentRequest.Created | UserRequest.Created,
+        **facts: Any,
+    ) -> None:
+        if position > self.position:
+            self.trigger_event(
+                change,
+                asset=self.asset,
+                position=position,
+                user_id=request.user_id,
+                request_id=request.originator_id,
+                timestamp=max(request.timestamp, self._modified_on),
+                **facts,
+            )
+
+
+def _at(changes: Any, position: int) -> Any:
+    """The newest change at or before a position; None where there is none."""
+    place = bisect_right(changes, position, key=_position)
+    return changes[place - 1][1] if place else None
