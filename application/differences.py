@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from application.matching import decide
+from application.deciding import decide
 from application.persistence.connection import AWAY
 from domain.errors import RejectReason
 from domain.order_book import OrderBook
+from domain.venue import Venue
 
 Progress = Callable[[int], None]
 
@@ -28,13 +29,15 @@ def faults_are_differences(last: Callable[[], str]) -> Iterator[None]:
         raise Inconsistent(f"after {last()} of the log: {fault}") from error
 
 
-def decide_again(book: OrderBook, position: int, command: Any, found: object) -> None:
+def decide_again(
+    book: OrderBook, position: int, command: Any, found: object, venue: Venue | None
+) -> None:
     """Has the book decide a command, and compares with the decision that is stored."""
     if isinstance(found, OrderBook.Refused) and found.reason is RejectReason.INTERNAL_ERROR:
         # Whatever went wrong then need not go wrong now; what followed is known.
         book.refuse(position, command, found.reason)
     else:
-        decide(book, position, command)
+        decide(book, position, command, venue)
     compare("Matching", found, *book.collect_events())
 
 

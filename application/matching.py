@@ -14,6 +14,16 @@ from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresFactory
 from eventsourcing.utils import EnvType
 
+from application.deciding import (
+    COMMANDS,
+    Command,
+    Scoped,
+    decide,
+    is_for_all,
+    is_for_books,
+    is_for_venue,
+    tell,
+)
 from application.persistence.book_snapshots import BookSnapshots, SnapshotRecorder
 from application.persistence.connection import AWAY
 from application.persistence.following import BatchProcess
@@ -21,17 +31,19 @@ from application.persistence.log import Entry
 from application.persistence.mapper import JSONMapper
 from application.persistence.position import Advance
 from domain.errors import RejectReason
-from domain.order import Order
 from domain.order_book import OrderBook
-from domain.requests import CancelRequest, ReplaceRequest
-from domain.values import book_id
+from domain.requests import MassCancelRequest
+from domain.values import book_id, venue_id
+from domain.venue import Venue
 
 log = logging.getLogger(__name__)
 
 MAX_LIVE_BOOKS: Final = 10_000
+_BOOKS_AT_A_TIME: Final = 500  # that are read only to see whether a command concerns them
 
-Command = Order.Created | CancelRequest.Created | ReplaceRequest.Created
-COMMANDS: Final = (Order.Created, CancelRequest.Created, ReplaceRequest.Created)
+
+# A mass cancel is nothing to a book that isn't there.
+_OPENING: Final = tuple(kind for kind in COMMANDS if kind is not MassCancelRequest.Created)
 
 
 class Poison(Exception):
@@ -58,7 +70,13 @@ class Matching(BatchProcess):
         # By asset, the least recently used first. They stay alive between batches: loading
         # one means replaying it.
         self._live: OrderedDict[str, OrderBook] = OrderedDict()
-        self._refused: set[int] = set()  # positions in the batch of commands not to be tried again
+        # Assets, and positions in the batch, of commands that are not to be tried again.
+        self._refused: set[tuple[int, str]] = set()
+        self._venue: Venue | None = None  # None: nothing was asked of it, or it is not read yet
+        self._venue_is_read = False
+        self._venue_is_changed = False  # in this batch
+        self._assets: set[str] = set()  # those that have books, up to this place in our log
+        self._assets_upto = 0
 
     def construct_snapshot_store(self) -> BookSnapshots:
         recorder: Any
@@ -80,7 +98,8 @@ class Matching(BatchProcess):
         """
         self._refused.clear()
         while True:
-            self._revive(cast("Command", event) for _, event in entries)
+            self._venue_is_changed = False
+            self._revive([_command(event) for _, event in entries])
             try:
                 super().process_entries(entries, move)
                 break
@@ -89,8 +108,8 @@ class Matching(BatchProcess):
                     "command refused: the book raised",
                     extra={"asset": poison.asset, "position": poison.position},
                 )
-                self.forget()
-                self._refused.add(poison.position)
+                self._drop_books()  # but not the position: the batch is the same
+                self._refused.add((poison.position, poison.asset))
         if len(self._live) > MAX_LIVE_BOOKS:
             while len(self._live) > MAX_LIVE_BOOKS - MAX_LIVE_BOOKS // 10:
                 self._live.popitem(last=False)
@@ -99,23 +118,103 @@ class Matching(BatchProcess):
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
     ) -> None:
-        """Has the asset's book decide the command. Raises Poison."""
-        command = cast("Command", domain_event)  # by self.topics
+        """Has the asset's book decide the command, or all books. Raises Poison."""
+        command = _command(domain_event)  # by self.topics
         position = cast("Tracking", processing_event.tracking).notification_id
-        book = self._live[command.asset]
-        if position in self._refused:
-            book.refuse(position, command, RejectReason.INTERNAL_ERROR)
-        else:
-            try:
-                decide(book, position, command)
-            except Exception as error:
-                raise Poison(position, command.asset) from error
-        processing_event.events.extend(book.collect_events())
+        if not is_for_all(command):
+            book = self._live.get(command.asset)
+            if book is not None:  # or nobody has traded it
+                self._decide(book, position, command, processing_event)
+            return
+        if is_for_venue(command):
+            self._tell_venue(position, domain_event)
+            processing_event.events.extend(cast("Venue", self._venue).collect_events())
+        if is_for_books(command):
+            for book in self._all_books(domain_event):
+                self._decide(book, position, command, processing_event)
+                self._keep_if_changed(book, position)
+
+    def _tell_venue(self, position: int, asked: object) -> None:
+        """Has the venue record a change, unless another has who decides for other partitions.
+
+        Who is not the first finds out by reading; by a conflict he would leave his partitions.
+        """
+        command = _command(asked)
+        if isinstance(asked, Scoped) and not self._venue_is_changed:
+            self._venue = self.venue()
+        if self._venue is None:
+            self._venue = Venue.open(command.timestamp)
+        tell(self._venue, position, command)
+        self._venue_is_changed = True
+
+    def of_partition(self, entry: Entry, number: int, count: int) -> Entry:
+        """Commands for all assets are decided in each partition at its own time."""
+        position, command = entry
+        return (position, Scoped(command, number, count)) if is_for_all(command) else entry
 
     def forget(self) -> None:
         super().forget()
+        self._drop_books()
+
+    def _drop_books(self) -> None:
         self._live.clear()
+        self._venue, self._venue_is_read = None, False
         gc.collect()
+
+    def _decide(
+        self,
+        book: OrderBook,
+        position: int,
+        command: Command,
+        processing_event: ProcessingEvent[UUID],
+    ) -> None:
+        if (position, book.asset) in self._refused:
+            book.refuse(position, command, RejectReason.INTERNAL_ERROR)
+        else:
+            try:
+                decide(book, position, command, self._venue)
+            except Exception as error:
+                raise Poison(position, book.asset) from error
+        processing_event.events.extend(book.collect_events())
+
+    def _all_books(self, command: object) -> Iterator[OrderBook]:
+        """The books that a command for all assets is decided for, which are all or a part.
+
+        Those that are not alive are read some at a time, and forgotten unless they change.
+        """
+        assets = sorted(self._assets_with_books() | self._live.keys())
+        if isinstance(command, Scoped):
+            assets = [asset for asset in assets if command.covers(asset)]
+        for section in range(0, len(assets), _BOOKS_AT_A_TIME):
+            part = assets[section : section + _BOOKS_AT_A_TIME]
+            missing = [book_id(asset) for asset in part if asset not in self._live]
+            read = {book.asset: book for book in self.load(missing).values()}
+            for asset in part:
+                yield self._live.get(asset) or read[asset]
+
+    def _keep_if_changed(self, book: OrderBook, position: int) -> None:
+        """Who changed in this batch is needed until it is recorded; then it is the first to go."""
+        if book.position == position and book.asset not in self._live:
+            self._live[book.asset] = book
+            self._live.move_to_end(book.asset, last=False)
+
+    def _assets_with_books(self) -> set[str]:
+        """Those whose books are recorded; it reads on from where it was last time."""
+        end = self.recorder.max_notification_id() or 0
+        while self._assets_upto < end:
+            opened = self.notification_log.select(
+                self._assets_upto,
+                self.pull_section_size,
+                topics=(OrderBook.Created.TOPIC,),
+                inclusive_of_start=False,
+            )
+            for notification in opened:
+                event: Any = self.mapper.to_domain_event(notification)
+                self._assets.add(event.asset)
+                self._assets_upto = notification.id
+            if len(opened) < self.pull_section_size:
+                self._assets_upto = end
+        return self._assets
 
     def book_at(self, asset: str, version: int) -> OrderBook:
         """The book as it was after ``version`` commands.
@@ -164,24 +263,26 @@ class Matching(BatchProcess):
     def _revive(self, commands: Iterable[Command]) -> None:
         """Has the books at hand that commands are for; those that are not are read at once."""
         missing: dict[UUID, Command] = {}
+        if not self._venue_is_read:
+            self._venue, self._venue_is_read = self.venue(), True
         for command in commands:
+            if is_for_all(command):
+                continue
             if command.asset in self._live:
                 self._live.move_to_end(command.asset)
-            else:
-                missing.setdefault(book_id(command.asset), command)
+            elif not isinstance(missing.setdefault(book_id(command.asset), command), _OPENING):
+                missing[book_id(command.asset)] = command
         books = self.load(list(missing))
         for identifier, command in missing.items():
-            self._live[command.asset] = books.get(identifier) or OrderBook.open(
-                command.asset, command.timestamp
-            )
+            if identifier in books:
+                self._live[command.asset] = books[identifier]
+            elif isinstance(command, _OPENING):
+                self._live[command.asset] = OrderBook.open(command.asset, command.timestamp)
+
+    def venue(self) -> Venue | None:
+        """The venue as it is recorded; None: nothing was ever asked of it."""
+        return BatchProcess.load(self, [venue_id()]).get(venue_id())
 
 
-def decide(book: OrderBook, position: int, command: Command) -> None:
-    """Has the book decide the command that stands at ``position`` in the log of Orders."""
-    match command:
-        case Order.Created():
-            book.place(position, command)
-        case CancelRequest.Created():
-            book.cancel(position, command)
-        case ReplaceRequest.Created():
-            book.replace(position, command)
+def _command(event: object) -> Command:
+    return event.command if isinstance(event, Scoped) else cast("Command", event)

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
@@ -15,9 +15,14 @@ from application.persistence.following import BatchProcess
 from application.persistence.log import Entry
 from application.persistence.position import Advance
 from domain.errors import RejectReason
+from domain.instrument import Refusal
 from domain.order import Order
+from domain.order_book import OrderBook
 from domain.outcomes import outcomes, touched
+from domain.requests import ExpiryRequest, InstrumentRequest, MassCancelRequest, UserRequest
 from domain.values import Terms
+
+Request: TypeAlias = MassCancelRequest | ExpiryRequest | InstrumentRequest | UserRequest
 
 MAX_LIVE_ORDERS: Final = 100_000  # about 150 MB
 
@@ -34,7 +39,14 @@ class Reply(NamedTuple):
     """An order as a command left it, and why the command was refused, if it was."""
 
     order: Order
-    refusal: RejectReason | None
+    refusal: Refusal | None
+
+
+class MassOutcome(NamedTuple):
+    """The orders that left on a request, and the assets whose books failed on it."""
+
+    cancelled: list[UUID]
+    failed: list[str]
 
 
 class Placement(NamedTuple):
@@ -113,20 +125,23 @@ class Orders(BatchProcess):
         return Receipt(order, position)
 
     def replace(
-        self,
-        order_id: UUID,
-        request_id: UUID,
-        price: int | None,
-        quantity: int | None,
-        time: datetime,
+        self, order_id: UUID, request_id: UUID, time: datetime, **changes: int | None
     ) -> Receipt:
-        """Asks for a new price, a new total quantity, or both.
+        """Asks for another price, total quantity, stop_price or display_quantity, in units.
 
         Raises AggregateNotFoundError, OrderClosed.
         """
         order = self.current(order_id)
-        [position] = self.save_all([order.request_replace(request_id, price, quantity, time)])
+        [position] = self.save_all([order.request_replace(request_id, time, **changes)])
         return Receipt(order, position)
+
+    def ask(self, request: Request) -> int:
+        """Records a request that is about no one order; gives its place in the log."""
+        return self.ask_all([request])[0]
+
+    def ask_all(self, requests: Sequence[Request]) -> Sequence[int]:
+        """Several of them in one commit."""
+        return self.save_all(requests)
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
         """Has the orders at hand that a batch touches; those that are not are read at once."""
@@ -183,23 +198,38 @@ class Orders(BatchProcess):
         """
         for event in self._news_of({order.id: order}, since, upto):
             if getattr(event, "request_id", None) == request_id:
-                is_refused = isinstance(event, Order.RequestRefused)
-                return Reply(order, event.reason if is_refused else None)
+                return Reply(order, _refusal(event) if request_id else None)
         raise LookupError(f"{request_id or order.id} is not decided yet")
+
+    def outcome_of(self, request_id: UUID, since: int, upto: int) -> MassOutcome:
+        """What came of a request, of what was decided from ``since`` to ``upto``."""
+        cancelled: list[UUID] = []
+        failed: list[str] = []
+        for decision in self._decisions(since, upto):
+            if getattr(decision, "request_id", None) == request_id:
+                if isinstance(decision, OrderBook.Refused):
+                    failed.append(decision.asset)
+                departed = getattr(decision, "departed", ())
+                cancelled.extend([departure.order_id for departure in departed])
+        return MassOutcome(cancelled, failed)
+
+    def _decisions(self, since: int | None, upto: int | None) -> Iterator[Any]:
+        for notifications in self.pull_notifications(
+            "Matching", start=since, stop=upto, inclusive_of_start=False
+        ):
+            for decision, _ in self.convert_notifications("Matching", notifications):
+                yield decision
 
     def _news_of(
         self, orders: Mapping[UUID, Order], since: int | None, upto: int | None = None
     ) -> Iterator[Any]:
         """Has orders record, for the moment, what Matching has decided after ``since``."""
-        for notifications in self.pull_notifications(
-            "Matching", start=since, stop=upto, inclusive_of_start=False
-        ):
-            for decision, _ in self.convert_notifications("Matching", notifications):
-                for outcome in outcomes(decision):
-                    order = orders.get(outcome.order_id)
-                    if order is not None:
-                        order.record(outcome.event, **outcome.facts)
-                        yield from order.collect_events()
+        for decision in self._decisions(since, upto):
+            for outcome in outcomes(decision):
+                order = orders.get(outcome.order_id)
+                if order is not None:
+                    order.record(outcome.event, **outcome.facts)
+                    yield from order.collect_events()
 
     def trail(self, order_id: UUID, request_ids: Iterable[UUID]) -> list[Any]:
         """The events of an order and of the requests about it, in the order of the log.
@@ -207,12 +237,15 @@ class Orders(BatchProcess):
         ``request_ids`` are those that a view knows; the outcomes name those that are
         decided, also where the view is behind. Raises AggregateNotFoundError.
         """
-        events = self.events_of([order_id])
-        if not events or not isinstance(events[0], Order.Created):
-            raise AggregateNotFoundError(f"{order_id} is not an order")
-        decided = {event.request_id for event in events if hasattr(event, "request_id")}
-        requests = decided.union(request_ids)
-        return self.events_of([order_id, *requests]) if requests else events
+        requests = set(request_ids)
+        while True:
+            events = self.events_of([order_id, *requests])
+            if not events or not isinstance(events[0], Order.Created):
+                raise AggregateNotFoundError(f"{order_id} is not an order")
+            decided = {event.request_id for event in events if hasattr(event, "request_id")}
+            if requests >= decided - {None}:
+                return events
+            requests |= decided - {None}  # read again: others may have been decided meanwhile
 
     def _placed_before(self, placements: dict[UUID, Terms]) -> dict[UUID, Receipt]:
         """Those that are in the store already, as the book knows them: see ``current``."""
@@ -227,3 +260,11 @@ class Orders(BatchProcess):
         for _ in self._news_of(orders, since):
             pass
         return found
+
+
+def _refusal(event: Any) -> Refusal | None:
+    """Why the request was refused that an order's event answers, if it was."""
+    if isinstance(event, Order.RequestRefused):
+        return Refusal(event.reason, event.limit)
+    # It came too late: the order had just expired.
+    return Refusal(RejectReason.ORDER_NOT_OPEN) if isinstance(event, Order.Expired) else None

@@ -1,7 +1,8 @@
 """What is published of which log: topics, keys, and messages. How they get there is not here.
 
 An asset's messages have the asset as their key, so that a transport that keeps the order of
-a key keeps the order of an asset.
+a key keeps the order of an asset. What is asked of all assets has no key: it is to be read in
+its place, whichever assets are read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +11,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from application.contents import Trade, TradesExecuted
-from application.messages import TYPES, amount, content
-from domain.order_book import OrderBook
+from application.contents.matching import Trade, TradesExecuted
+from application.messages import FORMS, amount, content
+from domain.outcomes import arrivals
+from domain.values import ALL_ASSETS
 
 ORDERS_TOPIC: Final = "orders.events"
 BOOKS_TOPIC: Final = "book.events"
@@ -43,51 +45,53 @@ class Feed(NamedTuple):
     publications: Callable[[int, Any], Sequence[Publication]]
 
 
-def versioned(name: str) -> str:
-    """The type of a message whose public name this is."""
-    return f"{name}.v1"
-
-
-_TYPES: Final[Mapping[type, str]] = {event: versioned(name) for event, name in TYPES.items()}
-_TRADES_EXECUTED: Final = versioned("trades.executed")
+_TYPES: Final[Mapping[type, str]] = {event: form.types[-1] for event, form in FORMS.items()}
+_TRADES_EXECUTED: Final = "trades.executed.v2"  # v1 had one taker
 
 
 def of_orders(position: int, event: Any) -> Sequence[Publication]:
     """The event itself."""
-    return (_event(ORDERS_TOPIC, position, event),)
+    key = None if event.asset == ALL_ASSETS else event.asset
+    return (_event(ORDERS_TOPIC, key, position, event),)
 
 
 def of_matching(position: int, event: Any) -> Sequence[Publication]:
     """The event itself, and the trades of a decision that has some."""
-    if getattr(event, "fills", ()):
-        return (_event(BOOKS_TOPIC, position, event), _trades(position, event))
-    return (_event(BOOKS_TOPIC, position, event),)
+    published = _event(BOOKS_TOPIC, event.asset, position, event)
+    trades = [
+        Trade(
+            fill.trade_id,
+            amount(fill.price),
+            amount(fill.quantity),
+            fill.maker_order_id,
+            arrival.order_id,
+            arrival.side,
+        )
+        for arrival in arrivals(event)
+        for fill in arrival.fills
+    ]
+    return (published, _trades(position, event, trades)) if trades else (published,)
 
 
-def _event(topic: str, position: int, event: Any) -> Publication:
+def _event(topic: str, key: str | None, position: int, event: Any) -> Publication:
     return Publication(
         str(position),
         topic,
-        event.asset,
+        key,
         _TYPES[type(event)],
         event.timestamp,
         _encode(content(event)),
     )
 
 
-def _trades(position: int, event: OrderBook.Matched | OrderBook.Replaced) -> Publication:
-    trades = [
-        Trade(fill.trade_id, amount(fill.price), amount(fill.quantity), fill.maker_order_id)
-        for fill in event.fills
-    ]
-    executed = TradesExecuted(event.asset, event.order_id, event.side, event.timestamp, trades)
+def _trades(position: int, event: Any, trades: list[Trade]) -> Publication:
     return Publication(
         f"{position}-trades",
         TRADES_TOPIC,
         event.asset,
         _TRADES_EXECUTED,
         event.timestamp,
-        _encode(executed),
+        _encode(TradesExecuted(event.asset, event.timestamp, trades)),
     )
 
 

@@ -4,20 +4,40 @@ An event comes back as it was stored. What a message does not carry is the same 
 event of its type, or follows from what it does carry.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Final, get_type_hints
+from functools import cache, lru_cache
+from operator import attrgetter
+from typing import Any, Final, get_origin, get_type_hints
 
 import msgspec
 
-from application.contents import Amount, BookTrade, Content, OptionalAmount, OrderTrade
-from application.messages import FORMS
-from application.publishing import versioned
+from application.contents import parts
+from application.contents.parts import Amount, Content, OptionalAmount
+from application.messages import FORMS, part_of
+from application.persistence.mapper import upcast
 from domain.aggregate import Aggregate, build
+from domain.facts import Departure, Execution, Fill, Prevented
+from domain.instrument import Instrument
 from domain.order import Order, OrderFill
-from domain.order_book import Fill, OrderBook
-from domain.requests import CancelRequest, ReplaceRequest
-from domain.values import DECIMALS, MAX_AMOUNT, UNITS_PER_ONE, book_id
+from domain.order_book import OrderBook
+from domain.requests import (
+    CancelRequest,
+    ExpiryRequest,
+    InstrumentRequest,
+    MassCancelRequest,
+    ReplaceRequest,
+    UserRequest,
+)
+from domain.values import (
+    DECIMALS,
+    MAX_AMOUNT,
+    UNITS_PER_ONE,
+    Conditions,
+    book_id,
+    venue_id,
+)
+from domain.venue import Venue
 
 
 class NotAMessage(ValueError):
@@ -25,7 +45,7 @@ class NotAMessage(ValueError):
 
 
 def event_of(message_type: str, value: bytes) -> Any:
-    """The event whose message has this type ("order.placed.v1") and this JSON value.
+    """The event whose message has this type ("order.placed.v2") and this JSON value.
 
     Raises NotAMessage, also for what is published beside the events, such as trades.
     """
@@ -41,8 +61,9 @@ def event_of(message_type: str, value: bytes) -> Any:
 def types_beside(topics: Collection[str]) -> frozenset[str]:
     """The types of messages of events that have none of these topics; no topics: none."""
     return frozenset(
-        versioned(form.name)
+        message_type
         for event, form in FORMS.items()
+        for message_type in form.types
         if topics and event.TOPIC not in topics  # type: ignore[attr-defined]
     )
 
@@ -68,15 +89,12 @@ _MOST_DIGITS: Final = len(str(MAX_AMOUNT))
 _SCALES: Final[list[int]] = [10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1)]
 
 
-def _reader(event: type, holds: type[Content]) -> Callable[[bytes], Any]:
+def _reader(event: Any, holds: type[Content], behind: int) -> Callable[[bytes], Any]:
+    """Reads messages of a version of an event's type; ``behind``: how many have come since."""
     decode = msgspec.json.Decoder(holds).decode
-    hints = get_type_hints(holds)
-    conversions = [
-        (name, conversion)
-        for name in holds.__struct_fields__
-        if (conversion := _CONVERSIONS.get(hints[name]))
-    ]
+    conversions = _conversions(holds)
     complete = _completion(event)
+    version = getattr(event, "class_version", 1) - behind
 
     def read(value: bytes) -> Any:
         facts = msgspec.structs.asdict(decode(value))
@@ -86,7 +104,14 @@ def _reader(event: type, holds: type[Content]) -> Callable[[bytes], Any]:
         complete(facts)
         return build(event, facts)
 
-    return read
+    def read_older(value: bytes) -> Any:
+        facts = vars(read(value))
+        upcast(event, facts, version)
+        # As it is stored, an upcast knows lists alone.
+        listed = {name: tuple(fact) for name, fact in facts.items() if isinstance(fact, list)}
+        return build(event, facts | listed)
+
+    return read_older if behind else read
 
 
 def _completion(event: type) -> Callable[[dict[str, Any]], None]:
@@ -98,6 +123,8 @@ def _completion(event: type) -> Callable[[dict[str, Any]], None]:
             "originator_topic": aggregate.TOPIC,
             "originator_version": aggregate.INITIAL_VERSION,
         }
+    if issubclass(event, Venue.Event | Venue.Created):
+        always["originator_id"] = venue_id()
     is_of_book = issubclass(event, OrderBook.Event | OrderBook.Created)
 
     def complete(facts: dict[str, Any]) -> None:
@@ -109,17 +136,73 @@ def _completion(event: type) -> Callable[[dict[str, Any]], None]:
 
 
 _AGGREGATES: Final[Mapping[type, Any]] = {
-    aggregate.Created: aggregate for aggregate in (Order, CancelRequest, ReplaceRequest, OrderBook)
+    aggregate.Created: aggregate
+    for aggregate in (
+        Order,
+        CancelRequest,
+        ReplaceRequest,
+        MassCancelRequest,
+        ExpiryRequest,
+        InstrumentRequest,
+        UserRequest,
+        OrderBook,
+        Venue,
+    )
 }
 
 _book_id = lru_cache(maxsize=10_000)(book_id)  # a digest: as long as all the rest
 
 
-def _optional_units(number: Amount) -> int | None:
-    return None if bytes(number) == b"null" else units(number)
+@cache
+def _part_maker(part: type[Content]) -> Callable[[Content], Any]:
+    """Makes what stands in events of what stands in their messages; fields in the same order."""
+    names = [name for name in part.__struct_fields__ if name != "reason_text"]
+    values_of = attrgetter(*names)
+    conversions = [(names.index(name), conversion) for name, conversion in _conversions(part)]
+    made = _PARTS[part]
+
+    def make(told: Content) -> Any:
+        values = list(values_of(told))
+        for place, conversion in conversions:
+            values[place] = conversion(values[place])
+        return made(*values)
+
+    return make
 
 
-def _order_fills(trades: Sequence[OrderTrade]) -> tuple[OrderFill, ...]:
+_PARTS: Final[Mapping[type[Content], Any]] = {
+    parts.BookTradeV1: Fill,
+    parts.Prevented: Prevented,
+    parts.Departure: Departure,
+    parts.Execution: Execution,
+    parts.Conditions: Conditions,
+    parts.Instrument: Instrument,
+}
+
+
+def _conversions(holds: type[Content]) -> list[tuple[str, Callable[[Any], Any]]]:
+    """The fields of a content that are something else in an event, and how they become it."""
+    return [
+        (name, conversion)
+        for name, hint in get_type_hints(holds).items()
+        if (conversion := _conversion(hint))
+    ]
+
+
+def _conversion(hint: Any) -> Callable[[Any], Any] | None:
+    part = part_of(hint)
+    if part is None or hint in _CONVERSIONS:
+        return _CONVERSIONS.get(hint)
+    make = _part_maker(part)
+    if get_origin(hint) is list:
+        return lambda told: tuple([make(each) for each in told])
+    return lambda told: None if told is None else make(told)
+
+
+# As in messages.py.
+
+
+def _order_fills(trades: Sequence[parts.OrderTrade]) -> tuple[OrderFill, ...]:
     return tuple(
         [
             OrderFill(trade.trade_id, units(trade.price), units(trade.quantity), trade.liquidity)
@@ -128,7 +211,7 @@ def _order_fills(trades: Sequence[OrderTrade]) -> tuple[OrderFill, ...]:
     )
 
 
-def _book_fills(trades: Sequence[BookTrade]) -> tuple[Fill, ...]:
+def _book_fills(trades: Sequence[parts.BookTrade]) -> tuple[Fill, ...]:
     return tuple(
         [
             Fill(
@@ -138,19 +221,38 @@ def _book_fills(trades: Sequence[BookTrade]) -> tuple[Fill, ...]:
                 units(trade.price),
                 units(trade.quantity),
                 units(trade.maker_remaining),
+                units(trade.refill),
             )
             for trade in trades
         ]
     )
 
 
+def _optional_units(number: Amount) -> int | None:
+    return None if bytes(number) == b"null" else units(number)
+
+
+def _minutes(time: str) -> int:
+    if _TIME_OF_DAY.fullmatch(time) is None:
+        raise ValueError(f"{time!r} is not a time of day")
+    hours, minutes = time.split(":")
+    return 60 * int(hours) + int(minutes)
+
+
+_TIME_OF_DAY: Final = re.compile("([01][0-9]|2[0-3]):[0-5][0-9]")
+
 _CONVERSIONS: Final[Mapping[Any, Callable[[Any], Any]]] = {
     Amount: units,
     OptionalAmount: _optional_units,
-    list[OrderTrade]: _order_fills,
-    list[BookTrade]: _book_fills,
+    parts.TimeOfDay: _minutes,
+    list[parts.OrderTrade]: _order_fills,
+    list[parts.BookTrade]: _book_fills,
 }
 
 _READERS: Final = {
-    versioned(form.name): _reader(event, form.content) for event, form in FORMS.items()
+    message_type: _reader(event, holds, behind=len(form.versions) - version)
+    for event, form in FORMS.items()
+    for version, (message_type, holds) in enumerate(
+        zip(form.types, form.versions, strict=True), start=1
+    )
 }

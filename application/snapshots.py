@@ -14,6 +14,7 @@ from application.matching import Matching
 from application.persistence.book_snapshots import Kept
 from application.persistence.connection import AWAY
 from domain.order_book import OrderBook
+from domain.values import venue_id
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,9 @@ class SnapshotTaker:
     def _due(self) -> list[UUID]:
         kept = self._recorder.kept()
         due = []
-        for book, version in self._matching.recorder.select_heads().items():
+        heads = self._matching.recorder.select_heads()
+        heads.pop(venue_id(), None)  # it is no book, and never large
+        for book, version in heads.items():
             last = kept.get(book, Kept(version=0, size=0))
             if version - last.version >= max(self._every, last.size // BYTES_PER_EVENT):
                 due.append(book)

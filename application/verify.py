@@ -10,6 +10,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
+from application.deciding import (
+    COMMANDS,
+    Command,
+    is_for_all,
+    is_for_books,
+    is_for_venue,
+    tell,
+    touches,
+)
 from application.differences import (
     Inconsistent,
     Progress,
@@ -18,19 +27,21 @@ from application.differences import (
     faults_are_differences,
     same,
 )
-from application.matching import COMMANDS, Matching
+from application.matching import Matching
 from application.orders import Orders
 from application.persistence.partitions import Reach
 from application.persistence.snapshot import Snapshot
 from application.verify_snapshots import KeptSnapshots
 from application.views.books import BookView, levels_of, resting_of
+from application.views.instruments import InstrumentRow
 from application.views.orders import OrderRow, OrderView
 from application.views.trades import TradeRow, TradeView
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import Outcome, outcomes
-from domain.requests import CancelRequest, ReplaceRequest
-from domain.values import Side
+from domain.requests import CancelRequest, MassCancelRequest, ReplaceRequest
+from domain.values import ALL_ASSETS, Side
+from domain.venue import Venue
 
 
 class Verifier:
@@ -71,35 +82,93 @@ class Verifier:
         decided = self._snapshot.reach(self._matching.recorder, Orders.name)
         stored = _ByBook(self._decisions())
         books: dict[str, OrderBook] = {}
+        venue: Venue | None = None
         for position, event in self._log(self._orders):
-            if not isinstance(event, COMMANDS) or not decided.covers(position, event.asset):
+            if not isinstance(event, COMMANDS):
                 continue
             command = event
+            if is_for_all(command):
+                venue = self._verify_venue(venue, position, command, stored, decided)
+                for each in books.values() if is_for_books(command) else ():
+                    if decided.covers(position, each.asset):
+                        self._decide_again(each, position, command, stored, venue)
+                continue
+            if not decided.covers(position, command.asset):
+                continue
             book = books.get(command.asset)
+            if book is None and isinstance(command, MassCancelRequest.Created):
+                continue  # nobody has traded it
             if book is None:
                 book = books[command.asset] = OrderBook.open(command.asset, command.timestamp)
                 compare("Matching", stored.next_of(book.id), book.collect_events()[0])
                 self._kept.compare(book)
-            decide_again(book, position, command, stored.next_of(book.id))
-            self._kept.compare(book)
+            self._decide_again(book, position, command, stored, venue)
         compare("Matching", stored.next_of(None))
         self._kept.check_that_all_were_compared()
+
+    def _decide_again(
+        self,
+        book: OrderBook,
+        position: int,
+        command: Command,
+        stored: "_ByBook",
+        venue: Venue | None,
+    ) -> None:
+        if touches(book, command):
+            decide_again(book, position, command, stored.next_of(book.id), venue)
+            self._kept.compare(book)
+
+    def _verify_venue(
+        self,
+        venue: Venue | None,
+        position: int,
+        command: Command,
+        stored: "_ByBook",
+        decided: Reach,
+    ) -> Venue | None:
+        """The venue as a command leaves it, which whoever came first has recorded."""
+        if not is_for_venue(command) or max(decided.positions) < position:
+            return venue
+        venue = venue or Venue.open(command.timestamp)
+        tell(venue, position, command)
+        for event in venue.collect_events():
+            compare("Matching", stored.next_of(venue.id), event)
+        return venue
 
     def _verify_books(self, view: BookView) -> None:
         """Applies the decisions that the view has had, and compares book by book."""
         shown_by_view = self._snapshot.reach(view.recorder, Matching.name)
         books: dict[UUID, Any] = {}
+        rules: dict[str, InstrumentRow | None] = {}
         for position, event in self._log(self._matching):
+            if isinstance(event, Venue.Event | Venue.Created):
+                is_shown = position <= shown_by_view.of_asset(ALL_ASSETS)
+                if is_shown and isinstance(event, Venue.DefaultChanged):
+                    rules[ALL_ASSETS] = InstrumentRow.of(event)
+                continue
             if shown_by_view.covers(position, event.asset):
                 books[event.originator_id] = event.mutate(books.get(event.originator_id))
+                if isinstance(event, OrderBook.InstrumentChanged):
+                    rules[event.asset] = InstrumentRow.of(event)
+        self._verify_rules(view, rules)
         rows = self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.books"))
         versions = {row["asset"]: row["version"] for row in rows}
         same("books view", versions, {book.asset: book.version for book in books.values()})
         for book in books.values():
             for side in Side:
                 self._verify_side(view, book, side)
-        for table in ("levels", "resting_orders"):
+            self._verify_expiring(view, book)
+        for table in ("levels", "resting_orders", "expiring"):
             self._verify_no_strangers(view, table, list(versions))
+
+    def _verify_rules(self, view: BookView, expected: Mapping[str, InstrumentRow | None]) -> None:
+        rows = self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.instruments"))
+        shown = {row["asset"]: InstrumentRow.from_columns(row) for row in rows}
+        same(
+            "books view, instruments",
+            shown,
+            {asset: row for asset, row in expected.items() if row is not None},
+        )
 
     def _verify_side(self, view: BookView, book: OrderBook, side: Side) -> None:
         key = [book.asset, side]
@@ -138,6 +207,16 @@ class Verifier:
             ],
         )
 
+    def _verify_expiring(self, view: BookView, book: OrderBook) -> None:
+        statement = "SELECT order_id, expires_at FROM {schema}.expiring WHERE asset = %s"
+        rows = self._snapshot.rows(view.recorder.sql(statement), [book.asset])
+        ends = book.floor.expiries.ends()
+        same(
+            f"books view, {book.asset} expiring",
+            {row["order_id"]: row["expires_at"] for row in rows},
+            ends,
+        )
+
     def _verify_no_strangers(self, view: BookView, table: str, assets: list[str]) -> None:
         rows = self._snapshot.rows(
             view.recorder.sql(
@@ -170,10 +249,9 @@ class Verifier:
         requests: set[tuple[UUID, UUID]] = set()
         for position, event in self._log(self._orders):
             is_shown = shown.covers(position, event.asset)
-            if isinstance(event, CancelRequest.Created | ReplaceRequest.Created):
-                if is_shown:
-                    requests.add((event.order_id, event.originator_id))
-            elif isinstance(event, Order.Created):
+            if is_shown:
+                requests.update(_asked_about(event))
+            if isinstance(event, Order.Created):
                 orders[event.originator_id] = event.mutate(None)
                 if is_shown:
                     placed_at[event.originator_id] = position
@@ -218,6 +296,14 @@ class Verifier:
             self._last = f"{application.name} {position}"
             self._progress(1)
             yield position, event
+
+
+def _asked_about(event: Any) -> Iterator[tuple[UUID, UUID]]:
+    """An order and a request about it, where an event names both; of many orders, its outcome."""
+    if isinstance(event, CancelRequest.Created | ReplaceRequest.Created):
+        yield event.order_id, event.originator_id
+    elif getattr(event, "request_id", None) is not None:
+        yield event.originator_id, event.request_id
 
 
 class _ByBook:

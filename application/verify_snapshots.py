@@ -76,11 +76,12 @@ class RecentVerifier:
     def verify(self) -> None:
         """Raises Inconsistent. Keeps every book that decided anything in memory."""
         with faults_are_differences(lambda: self._last):
+            venue = self._matching.venue()  # it says what held when
             for decision, command in self._decisions():
                 if command is None:
                     raise Inconsistent(f"Matching log: nothing was asked that led to {decision}")
                 book = self._book_before(decision, command)
-                decide_again(book, decision.position, command, decision)
+                decide_again(book, decision.position, command, decision, venue)
 
     def _decisions(self) -> Iterator[tuple[Any, Any]]:
         """Each decision with the command that stands where it says."""
@@ -94,7 +95,7 @@ class RecentVerifier:
             for position, event in entries:
                 if isinstance(event, OrderBook.Created):
                     self._opened[event.originator_id] = event
-                else:
+                elif isinstance(event, OrderBook.Decided):
                     yield event, commands.get(event.position)
                 self._last = f"{Matching.name} {position}"
                 self._progress(1)

@@ -37,7 +37,7 @@ class SnapshotRecorder(PostgresAggregateRecorder):
 
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
-        self.sql_create_statements.append(self._in_schema(_STORAGE))
+        self.sql_create_statements += [self._in_schema(_STORAGE), self._in_schema(_OUTDATED)]
         self._statements = {
             name: self._in_schema(text).as_string() for name, text in _STATEMENTS.items()
         }
@@ -147,6 +147,9 @@ _STORAGE: Final = """DO $$
             );
         END IF;
     END $$"""
+
+# Snapshots of the first release did not know the last price, so stops would trigger otherwise.
+_OUTDATED: Final = "DELETE FROM {snapshots} WHERE topic = 'book.snapshot'"
 
 _SELECT: Final = """SELECT originator_id, originator_version, topic, state FROM {snapshots}
     WHERE originator_id = %(id)s

@@ -29,9 +29,9 @@ from application.persistence.log import Entry, SharedLog
 from application.persistence.mapper import JSONMapper
 from application.persistence.partitions import (
     Reach,
+    concerns,
     merge,
     part,
-    partition_of,
     split,
 )
 from application.persistence.position import Advance, Move
@@ -68,6 +68,7 @@ class BatchFollower(Follower[UUID]):
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)
         self._positions: dict[str, int | None] = {}  # as this process has left them
+        self._partitions: dict[str, int] = {}  # in how many parts it follows a leader
         self._at_most = self.log_section_size
         self.may_have_more = False  # whether the last batch was as large as it may be
         self.idle_seconds = LOOK_ANYWAY_SECONDS  # after which it looks again, unless prompted
@@ -144,7 +145,12 @@ class BatchFollower(Follower[UUID]):
                     for number, (_, upto) in taken.items()
                     for name in [part(leader_name, number)]
                 ]
-                entries = [entry for of_partition, _ in taken.values() for entry in of_partition]
+                count = self._partitions[leader_name]
+                entries = [
+                    self.of_partition(entry, number, count)
+                    for number, (of_partition, _) in taken.items()
+                    for entry in of_partition
+                ]
                 self.process_entries(entries, Advance.of(leader_name, moves))
                 self._positions.update((move.name, move.upto) for move in moves)
             except BaseException:
@@ -161,6 +167,7 @@ class BatchFollower(Follower[UUID]):
             if len(reach.positions) != partitions:
                 self._unite(leader_name)
             reach = split(self.recorder, leader_name, partitions)
+            self._partitions[leader_name] = partitions
             for number, position in enumerate(reach.positions):
                 self._positions[part(leader_name, number)] = position
             return reach.positions
@@ -187,15 +194,19 @@ class BatchFollower(Follower[UUID]):
             upto = min(entries[-1][0], last) if entries else last
             for number, position in enumerate(positions):
                 mine = [
-                    (place, event)
+                    self.of_partition((place, event), number, len(positions))
                     for place, event in entries
-                    if position < place <= upto
-                    and partition_of(event.asset, len(positions)) == number
+                    if position < place <= upto and concerns(event.asset, number, len(positions))
                 ]
                 if position < upto:
                     move = Move(part(leader_name, number), position, upto)
                     self.process_entries(mine, Advance.of(leader_name, [move]))
                     positions[number] = upto
+
+    def of_partition(self, entry: Entry, number: int, count: int) -> Entry:
+        """An entry as it is to be processed for one partition of ``count``."""
+        del number, count
+        return entry
 
     def end_of_log(self, leader_name: str) -> int:
         """The last position in the leader's log."""
@@ -222,10 +233,11 @@ class BatchFollower(Follower[UUID]):
         # From the partition on that is furthest behind: whose oldest is not among so many is not.
         for waiting in self.pending(leader_name, _WAITING if len(positions) > 1 else 1):
             event: Any = self.mappers[leader_name].to_domain_event(waiting)
-            number = partition_of(event.asset, len(positions))
-            if number not in seen and waiting.id > positions[number]:
-                seen.add(number)
-                lags[number] = max(now - event.timestamp, timedelta(0))
+            for number, position in enumerate(positions):
+                is_its = concerns(event.asset, number, len(positions))
+                if is_its and number not in seen and waiting.id > position:
+                    seen.add(number)
+                    lags[number] = max(now - event.timestamp, timedelta(0))
         return lags
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:

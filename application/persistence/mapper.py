@@ -9,7 +9,7 @@ the library has it; the version is stored beside the fields.
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
-from typing import Any, NotRequired, TypedDict, get_type_hints
+from typing import Any, Final, NotRequired, TypedDict, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -58,7 +58,7 @@ class JSONMapper(Mapper[UUID]):
         """The same, of what a stored event consists of."""
         cls: type[DomainEventProtocol[UUID]] = resolve_topic(topic)
         try:
-            facts = _decoder(cls, _class_version(cls))(state)
+            facts = _decoder(cls)(state)
         except (msgspec.DecodeError, KeyError) as error:
             msg = f"{topic} {originator_id} version {originator_version} can't be read: {error}"
             raise MapperDeserialisationError(msg) from error
@@ -67,34 +67,53 @@ class JSONMapper(Mapper[UUID]):
         return build(cls, facts)
 
 
-@cache
-def _decoder(cls: type, current: int) -> Callable[[bytes], dict[str, Any]]:
-    """Makes the facts of a class at its ``current`` version from a stored state."""
-    state_type = _state_type(cls)
-    decode = msgspec.json.Decoder(state_type).decode
+def upcast(cls: type, state: dict[str, Any], stored: int) -> None:
+    """Makes of a state of an older version of a class one of today's."""
+    for version in range(stored, _class_version(cls)):
+        getattr(cls, f"upcast_v{version}_v{version + 1}")(state)
 
-    def same(state: bytes) -> dict[str, Any]:
-        typed: dict[str, Any] = decode(state)
-        if "class_version" in typed:
-            _check_version(typed.pop("class_version"), current)
+
+@cache
+def _decoder(cls: type) -> Callable[[bytes], dict[str, Any]]:
+    """Makes the facts of a class at its current version from a stored state."""
+    state_type = _state_type(cls)
+    decode_state = msgspec.json.Decoder(state_type).decode
+    current = _class_version(cls)
+
+    def decode(state: bytes) -> dict[str, Any]:
+        # Of the current version is most of what is read. Whatever is not is looked at again.
+        try:
+            typed: dict[str, Any] = decode_state(state)
+        except msgspec.ValidationError:
+            if _stored_version(state) == current:
+                raise
+            return older(state)
+        if typed.pop("class_version", 1) != current:
+            return older(state)
         return typed
 
-    def upcast(state: bytes) -> dict[str, Any]:
+    def older(state: bytes) -> dict[str, Any]:
+        stored = _stored_version(state)
+        if stored > current:  # a later release has stored it: nobody knows here what it means
+            raise msgspec.ValidationError(f"class version {stored}, known up to {current}")
         untyped: dict[str, Any] = msgspec.json.decode(state)
-        stored = untyped.pop("class_version", 1)
-        _check_version(stored, current)
-        for version in range(stored, current):
-            getattr(cls, f"upcast_v{version}_v{version + 1}")(untyped)
-        converted: dict[str, Any] = msgspec.convert(untyped, state_type)
+        untyped.pop("class_version", None)
+        upcast(cls, untyped, stored)
+        converted: dict[str, Any] = msgspec.convert(untyped, state_type, str_keys=True)
         return converted
 
-    return same if current == 1 else upcast
+    return decode
 
 
-def _check_version(stored: int, current: int) -> None:
-    """Refuses what a later release has stored: nobody knows here what it means."""
-    if stored > current:
-        raise msgspec.ValidationError(f"class version {stored}, known up to {current}")
+class _Versioned(msgspec.Struct):
+    class_version: int = 1
+
+
+_decode_version: Final = msgspec.json.Decoder(_Versioned).decode
+
+
+def _stored_version(state: bytes) -> int:
+    return _decode_version(state).class_version
 
 
 def _class_version(cls: type) -> int:

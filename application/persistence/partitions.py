@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import living_connection
 from application.persistence.position import PositionMoved
+from domain.values import ALL_ASSETS
 
 _MARK: Final = "#"
 
@@ -29,6 +30,11 @@ REACH: Final = f"""SELECT CASE WHEN count(*) > 380 THEN min(notification_id)::te
 def partition_of(key: str, partitions: int) -> int:
     """Where whatever concerns an asset goes."""
     return zlib.crc32(key.encode()) % partitions
+
+
+def concerns(asset: str, number: int, partitions: int) -> bool:
+    """Whether what happens to an asset, or to all of them, is a partition's matter."""
+    return asset == ALL_ASSETS or partition_of(asset, partitions) == number
 
 
 def part(leader: str, partition: int) -> str:
@@ -57,7 +63,8 @@ def covers(
     count = len(positions)
     if len(published.ends) != count or published.upto < position:
         published = NOTHING
-    numbers = range(count) if asset is None else (partition_of(asset, count),)
+    is_of_all = asset is None or asset == ALL_ASSETS
+    numbers = range(count) if is_of_all else (partition_of(asset, count),)  # type: ignore[arg-type]
     return all(
         positions[number] >= position
         or (published is not NOTHING and positions[number] >= published.ends[number])

@@ -1,20 +1,26 @@
-"""The books as they stand: their levels, and their resting orders. Follows Matching."""
+"""The books as they stand: their levels, and their resting orders. Follows Matching.
 
-from collections import defaultdict
+They show what anybody may see: of an iceberg its slice, of a stop that waits nothing. When
+the time of an order is over is known of all that rest or wait.
+"""
+
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from application.persistence.connection import living_connection
 from application.persistence.log import Entry
-from application.views.view import Rows, View, ViewRecorder
-from domain.order_book import Fill, OrderBook
+from application.views.book_changes import BookChanges
+from application.views.instruments import InstrumentRecorder
+from application.views.view import Rows, View
+from domain.order_book import OrderBook
 from domain.values import Side
 
 
 class LevelRow(NamedTuple):
-    """All that rests at one price; amounts in units."""
+    """All that is shown at one price; amounts in units."""
 
     price: int
     quantity: int
@@ -22,7 +28,7 @@ class LevelRow(NamedTuple):
 
 
 class RestingRow(NamedTuple):
-    """One resting order, with what remains of it; amounts in units."""
+    """One resting order, with what it shows of what remains; amounts in units."""
 
     order_id: UUID
     price: int
@@ -40,11 +46,15 @@ class BookRows(NamedTuple, Generic[Row]):
     asks: list[Row]
 
 
-_DELETE = """DELETE FROM {schema}.resting_orders o
-    USING json_to_recordset({rows}) AS c(order_id uuid) WHERE o.order_id = c.order_id"""
+_DELETE = """WITH
+    gone AS (SELECT * FROM json_to_recordset({rows}) AS c(order_id uuid)),
+    ended AS (DELETE FROM {schema}.expiring e USING gone WHERE e.order_id = gone.order_id)
+    DELETE FROM {schema}.resting_orders o USING gone WHERE o.order_id = gone.order_id"""
 
-_UPDATE = """UPDATE {schema}.resting_orders o SET remaining = c.remaining
-    FROM json_to_recordset({rows}) AS c(order_id uuid, remaining bigint)
+# Changes are added: of an iceberg's trade nobody knows what was shown before.
+_UPDATE = """UPDATE {schema}.resting_orders o
+    SET remaining = o.remaining + c.change, priority = coalesce(c.priority, o.priority)
+    FROM json_to_recordset({rows}) AS c(order_id uuid, change bigint, priority bigint)
     WHERE o.order_id = c.order_id"""
 
 _MERGE = """MERGE INTO {schema}.levels l
@@ -61,8 +71,9 @@ _VERSIONS = """INSERT INTO {schema}.books
     ON CONFLICT (asset) DO UPDATE SET version = excluded.version"""
 
 
-class BookViewRecorder(ViewRecorder):
+class BookViewRecorder(InstrumentRecorder):
     tables: ClassVar[tuple[str, ...]] = (
+        *InstrumentRecorder.tables,
         """CREATE TABLE IF NOT EXISTS {schema}.books (
             asset text PRIMARY KEY,
             version bigint NOT NULL
@@ -85,16 +96,24 @@ class BookViewRecorder(ViewRecorder):
         ) WITH (fillfactor = 70)""",
         """CREATE INDEX IF NOT EXISTS resting_orders_in_priority
             ON {schema}.resting_orders (asset, side, price, priority)""",
+        """CREATE TABLE IF NOT EXISTS {schema}.expiring (
+            asset text NOT NULL,
+            order_id uuid PRIMARY KEY,
+            expires_at timestamptz NOT NULL
+        )""",
+        "CREATE INDEX IF NOT EXISTS expiring_in_time ON {schema}.expiring (expires_at)",
     )
 
     # An order that left and came again is first deleted, then inserted.
     steps: ClassVar[Mapping[str, str]] = {
+        **InstrumentRecorder.steps,
         "gone": _DELETE,
-        "remaining": _UPDATE,
+        "shown": _UPDATE,
         "levels": _MERGE,
         "versions": _VERSIONS,
     }
     inserts: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        **InstrumentRecorder.inserts,
         "resting_orders": {
             "order_id": "uuid",
             "asset": "text",
@@ -103,18 +122,17 @@ class BookViewRecorder(ViewRecorder):
             "remaining": "int8",
             "priority": "int8",
         },
+        "expiring": {"asset": "text", "order_id": "uuid", "expires_at": "timestamptz"},
     }
 
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
-        changes = _Changes()
+        changes = BookChanges()
         for _, event in entries:
             changes.apply(event)
         return {
+            **super().changes(entries),
             "gone": [{"order_id": order_id} for order_id in changes.gone],
-            "remaining": [
-                {"order_id": order_id, "remaining": remaining}
-                for order_id, remaining in changes.remaining.items()
-            ],
+            "shown": list(changes.shown.values()),
             "levels": [
                 {"asset": asset, "side": side, "price": price, "quantity": q, "orders": n}
                 for (asset, side, price), (q, n) in changes.levels.items()
@@ -124,6 +142,7 @@ class BookViewRecorder(ViewRecorder):
                 {"asset": asset, "version": version} for asset, version in changes.versions.items()
             ],
             "resting_orders": list(changes.rested.values()),
+            "expiring": list(changes.expiring.values()),
         }
 
     def levels(self, asset: str, depth: int) -> BookRows[LevelRow]:
@@ -136,6 +155,17 @@ class BookViewRecorder(ViewRecorder):
         version, bids, asks = self._read(_RESTING, asset, depth)
         orders = ([RestingRow(**row) for row in side] for side in (bids, asks))
         return BookRows(version, *orders)
+
+    def due_assets(self, now: datetime) -> dict[str, datetime]:
+        """The assets with orders whose time is over, each with the latest of these times."""
+        rows = self.query(
+            self.sql(
+                "SELECT asset, max(expires_at) AS latest FROM {schema}.expiring"
+                " WHERE expires_at <= %(now)s GROUP BY asset"
+            ),
+            {"now": now},
+        )
+        return {row["asset"]: row["latest"] for row in rows}
 
     def _read(
         self, statement: str, asset: str, depth: int | None
@@ -172,7 +202,7 @@ def resting_of(book: OrderBook, depth: int | None) -> BookRows[RestingRow]:
     """The rows that the view holds of a book that is at hand."""
     bids, asks = (
         [
-            RestingRow(order.order_id, order.price, order.remaining)
+            RestingRow(order.order_id, order.price, order.shown)  # type: ignore[arg-type]  # it rests
             for index, (_, orders) in enumerate(groupby(book.book.walk(side), lambda o: o.price))
             if depth is None or index < depth
             for order in orders
@@ -194,82 +224,6 @@ def _levels(rows: list[RestingRow]) -> list[LevelRow]:
         quantities = [order.quantity for order in orders]
         levels.append(LevelRow(price, sum(quantities), len(quantities)))
     return levels
-
-
-class _Changes:
-    """What a batch of book events, together, does to the rows."""
-
-    def __init__(self) -> None:
-        self.versions: dict[str, int] = {}
-        self.gone: set[UUID] = set()
-        self.remaining: dict[UUID, int] = {}
-        self.rested: dict[UUID, dict[str, Any]] = {}
-        # (asset, side, price) -> change of quantity, change of the number of orders
-        self.levels: dict[tuple[str, Side, int], list[int]] = defaultdict(lambda: [0, 0])
-
-    def apply(self, event: object) -> None:
-        match event:
-            case OrderBook.Matched():
-                self._trade(event, event.fills)
-                self._rest(event)
-            case OrderBook.Replaced():
-                self._leave(event, event.previous_price, event.previous_remaining)
-                self._trade(event, event.fills)
-                self._rest(event)
-            case OrderBook.Cancelled():
-                self._leave(event, event.price, event.remaining)
-            case OrderBook.Reduced():
-                change = event.remaining - event.previous_remaining
-                self._level(event.asset, event.side, event.price, change)
-                self._remain(event.order_id, event.remaining)
-        match event:
-            case OrderBook.Created() | OrderBook.Decided():
-                self.versions[event.asset] = event.originator_version
-
-    def _rest(self, event: OrderBook.Matched | OrderBook.Replaced) -> None:
-        if event.rested:
-            self.rested[event.order_id] = {
-                "order_id": event.order_id,
-                "asset": event.asset,
-                "side": event.side,
-                "price": event.price,
-                "remaining": event.rested,
-                "priority": event.originator_version,  # it grows with every command
-            }
-            self._level(event.asset, event.side, event.price, event.rested, 1)
-
-    def _leave(
-        self, event: OrderBook.Cancelled | OrderBook.Replaced, price: int, remaining: int
-    ) -> None:
-        self._drop(event.order_id)
-        self._level(event.asset, event.side, price, -remaining, -1)
-
-    def _trade(self, event: OrderBook.Matched | OrderBook.Replaced, fills: Sequence[Fill]) -> None:
-        for fill in fills:
-            is_done = fill.maker_remaining == 0
-            self._level(
-                event.asset, event.side.opposite, fill.price, -fill.quantity, -1 if is_done else 0
-            )
-            if is_done:
-                self._drop(fill.maker_order_id)
-            else:
-                self._remain(fill.maker_order_id, fill.maker_remaining)
-
-    def _remain(self, order_id: UUID, remaining: int) -> None:
-        if order_id in self.rested:
-            self.rested[order_id]["remaining"] = remaining
-        else:
-            self.remaining[order_id] = remaining
-
-    def _drop(self, order_id: UUID) -> None:
-        if self.rested.pop(order_id, None) is None:  # it is in the table, or was
-            self.remaining.pop(order_id, None)
-            self.gone.add(order_id)
-
-    def _level(self, asset: str, side: Side, price: int, quantity: int, orders: int = 0) -> None:
-        change = self.levels[asset, side, price]
-        change[0] += quantity
-        change[1] += orders
 
 
 _LEVELS = """SELECT price, quantity, orders FROM {schema}.levels

@@ -15,6 +15,7 @@ from domain.values import OrderStatus
 class OrderRow(NamedTuple):
     """An order; amounts in units, ``notional`` in price units x quantity units.
 
+    ``reason_limit`` is what the rule allows that is the ``reason``, where it has a number.
     ``position`` is the place of its placing in the log of Orders: newer is larger.
     """
 
@@ -24,13 +25,21 @@ class OrderRow(NamedTuple):
     side: str
     order_type: str
     time_in_force: str
-    price: int
-    quantity: int
+    price: int | None
+    quantity: int | None
     filled_quantity: int
     notional: int
     status: str
     reason: str | None
+    reason_limit: int | None
     client_order_id: str | None
+    post_only: bool
+    stop_price: int | None
+    take_profit: bool
+    display_quantity: int | None
+    expires_at: datetime | None
+    self_trade_prevention: str
+    quote_quantity: int | None
     created_at: datetime
     updated_at: datetime
     position: int
@@ -38,20 +47,29 @@ class OrderRow(NamedTuple):
     @classmethod
     def of(cls, order: Order, position: int = 0) -> Self:
         """The row that the view will hold of an order that is at hand."""
+        terms = order.terms
         return cls(
             order_id=order.id,
-            user_id=order.terms.user_id,
-            asset=order.terms.asset,
-            side=order.terms.side,
-            order_type=order.terms.order_type,
-            time_in_force=order.terms.time_in_force,
+            user_id=terms.user_id,
+            asset=terms.asset,
+            side=terms.side,
+            order_type=terms.order_type,
+            time_in_force=terms.time_in_force,
             price=order.price,
             quantity=order.quantity,
             filled_quantity=order.filled_quantity,
             notional=order.notional,
             status=order.status,
             reason=order.reason,
-            client_order_id=order.terms.client_order_id,
+            reason_limit=order.limit,
+            client_order_id=terms.client_order_id,
+            post_only=terms.post_only,
+            stop_price=order.stop_price,
+            take_profit=terms.take_profit,
+            display_quantity=order.display_quantity,
+            expires_at=terms.expires_at,
+            self_trade_prevention=terms.self_trade_prevention,
+            quote_quantity=terms.quote_quantity,
             created_at=order.created_on,
             updated_at=order.updated_on,
             position=position,
@@ -62,15 +80,47 @@ class OrderRow(NamedTuple):
 _UPDATE = """UPDATE {schema}.orders o SET
         price = coalesce(c.price, o.price),
         quantity = coalesce(c.quantity, o.quantity),
+        stop_price = coalesce(c.stop_price, o.stop_price),
+        display_quantity = coalesce(c.display_quantity, o.display_quantity),
         filled_quantity = o.filled_quantity + c.filled_quantity,
         notional = o.notional + c.notional,
         status = c.status,
         reason = coalesce(c.reason, o.reason),
+        reason_limit = coalesce(c.reason_limit, o.reason_limit),
         updated_at = c.updated_at
     FROM json_to_recordset({rows}) AS c(
-        order_id uuid, price bigint, quantity bigint, filled_quantity bigint, notional numeric,
-        status text, reason text, updated_at timestamptz)
+        order_id uuid, price bigint, quantity bigint, stop_price bigint, display_quantity bigint,
+        filled_quantity bigint, notional numeric, status text, reason text, reason_limit bigint,
+        updated_at timestamptz)
     WHERE o.order_id = c.order_id"""
+
+# A request about one order names it; one about many is known of an order by its outcome. Nobody
+# can tell from an outcome alone which of the two it answers.
+_REQUESTS = """INSERT INTO {schema}.requests
+    SELECT * FROM json_to_recordset({rows}) AS c(order_id uuid, request_id uuid)
+    ON CONFLICT DO NOTHING"""
+
+# Tables that a release before these columns has made. It looks first: to alter a table is to
+# wait for all who read it.
+_UPGRADE = """DO $$
+    BEGIN
+        IF NOT EXISTS (
+            SELECT FROM information_schema.columns
+            WHERE table_schema = {name} AND table_name = 'orders' AND column_name = 'post_only'
+        ) THEN
+            ALTER TABLE {schema}.orders
+                ALTER COLUMN price DROP NOT NULL,
+                ALTER COLUMN quantity DROP NOT NULL,
+                ADD COLUMN reason_limit bigint,
+                ADD COLUMN post_only boolean NOT NULL DEFAULT false,
+                ADD COLUMN stop_price bigint,
+                ADD COLUMN take_profit boolean NOT NULL DEFAULT false,
+                ADD COLUMN display_quantity bigint,
+                ADD COLUMN expires_at timestamptz,
+                ADD COLUMN self_trade_prevention text NOT NULL DEFAULT 'NONE',
+                ADD COLUMN quote_quantity bigint;
+        END IF;
+    END $$"""
 
 
 class OrderViewRecorder(ViewRecorder):
@@ -84,17 +134,26 @@ class OrderViewRecorder(ViewRecorder):
             side text NOT NULL,
             order_type text NOT NULL,
             time_in_force text NOT NULL,
-            price bigint NOT NULL,
-            quantity bigint NOT NULL,
+            price bigint,
+            quantity bigint,
             filled_quantity bigint NOT NULL,
             notional numeric NOT NULL,
             status text NOT NULL,
             reason text,
+            reason_limit bigint,
             client_order_id text,
+            post_only boolean NOT NULL,
+            stop_price bigint,
+            take_profit boolean NOT NULL,
+            display_quantity bigint,
+            expires_at timestamptz,
+            self_trade_prevention text NOT NULL,
+            quote_quantity bigint,
             created_at timestamptz NOT NULL,
             updated_at timestamptz NOT NULL,
             position bigint NOT NULL
         ) WITH (fillfactor = 70)""",
+        _UPGRADE,
         "CREATE UNIQUE INDEX IF NOT EXISTS orders_position ON {schema}.orders (position)",
         "CREATE INDEX IF NOT EXISTS orders_of_user ON {schema}.orders (user_id, position)",
         "CREATE INDEX IF NOT EXISTS orders_of_asset ON {schema}.orders (asset, position)",
@@ -105,7 +164,7 @@ class OrderViewRecorder(ViewRecorder):
         )""",
     )
 
-    steps: ClassVar[Mapping[str, str]] = {"changed": _UPDATE}
+    steps: ClassVar[Mapping[str, str]] = {"changed": _UPDATE, "requests": _REQUESTS}
     inserts: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "orders": {
             "order_id": "uuid",
@@ -120,19 +179,26 @@ class OrderViewRecorder(ViewRecorder):
             "notional": "numeric",
             "status": "text",
             "reason": "text",
+            "reason_limit": "int8",
             "client_order_id": "text",
+            "post_only": "bool",
+            "stop_price": "int8",
+            "take_profit": "bool",
+            "display_quantity": "int8",
+            "expires_at": "timestamptz",
+            "self_trade_prevention": "text",
+            "quote_quantity": "int8",
             "created_at": "timestamptz",
             "updated_at": "timestamptz",
             "position": "int8",
         },
-        "requests": {"order_id": "uuid", "request_id": "uuid"},
     }
 
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         """An order of the batch is written once, as its last event in it leaves it."""
         placed: dict[int, dict[str, Any]] = {}  # by the id's integer: a UUID hashes in Python
         changed: dict[int, dict[str, Any]] = {}
-        requests: list[dict[str, Any]] = []
+        requests: dict[tuple[int, int], dict[str, Any]] = {}
         for position, event in entries:
             key = event.originator_id.int
             match event:
@@ -145,12 +211,14 @@ class OrderViewRecorder(ViewRecorder):
                     if row is None:
                         row = changed[key] = _unchanged(event.originator_id)
                     _decide(row, event)
+                    if isinstance(event, Order.Cancelled) and event.request_id is not None:
+                        _ask(requests, event.originator_id, event.request_id)
                 case CancelRequest.Created() | ReplaceRequest.Created():
-                    requests.append({"order_id": event.order_id, "request_id": event.originator_id})
+                    _ask(requests, event.order_id, event.originator_id)
         return {
             "changed": list(changed.values()),
+            "requests": list(requests.values()),
             "orders": list(placed.values()),
-            "requests": requests,
         }
 
     def order(self, order_id: UUID) -> OrderRow | None:
@@ -199,8 +267,8 @@ class OrderView(View):
 
 
 # Named once: a union of classes is made anew each time that it is asked for.
-_WITH_FILLS = (Order.Filled, Order.Expired, Order.Replaced)
-_WITH_REASON = (Order.Expired, Order.Rejected, Order.Cancelled)
+# Those that end an order, or may do so.
+_WITH_REASON = (Order.Expired, Order.Rejected, Order.Cancelled, Order.Replaced, Order.Triggered)
 
 
 def _placed(event: Order.Created, position: int) -> dict[str, Any]:
@@ -218,7 +286,15 @@ def _placed(event: Order.Created, position: int) -> dict[str, Any]:
         "notional": 0,
         "status": OrderStatus.PENDING,
         "reason": None,
+        "reason_limit": None,
         "client_order_id": event.client_order_id,
+        "post_only": event.post_only,
+        "stop_price": event.stop_price,
+        "take_profit": event.take_profit,
+        "display_quantity": event.display_quantity,
+        "expires_at": event.expires_at,
+        "self_trade_prevention": event.self_trade_prevention,
+        "quote_quantity": event.quote_quantity,
         "created_at": event.timestamp,
         "updated_at": event.timestamp,
         "position": position,
@@ -234,14 +310,25 @@ def _decide(row: dict[str, Any], event: Order.Decided) -> None:
     """Applies a decision to a new order's row, or to the change of one that is there."""
     row["status"] = event.status
     row["updated_at"] = event.timestamp
-    if isinstance(event, _WITH_FILLS):
+    if isinstance(event, Order.Traded):
         for fill in event.fills:
             row["filled_quantity"] += fill.quantity
             row["notional"] += fill.price * fill.quantity
+        if event.quantity is not None:
+            row["quantity"] = event.quantity
     if isinstance(event, Order.Replaced):
-        row["price"], row["quantity"] = event.price, event.quantity
+        for name in ("price", "stop_price", "display_quantity"):
+            if (changed := getattr(event, name)) is not None:
+                row[name] = changed
     if isinstance(event, _WITH_REASON):
-        row["reason"] = event.reason
+        reason = getattr(event, "rejection", None) or event.reason
+        if reason is not None:
+            row["reason"], row["reason_limit"] = reason, getattr(event, "limit", None)
+
+
+def _ask(requests: dict[tuple[int, int], dict[str, Any]], order_id: UUID, request_id: UUID) -> None:
+    """Notes a request about an order, once."""
+    requests[order_id.int, request_id.int] = {"order_id": order_id, "request_id": request_id}
 
 
 def _row(row: dict[str, Any]) -> OrderRow:

@@ -8,6 +8,10 @@ from uuid import UUID
 from application.persistence.log import Entry
 from application.views.view import Rows, View, ViewRecorder
 from domain.order_book import OrderBook
+from domain.outcomes import arrivals
+
+# Named once: a union of classes is made anew each time that it is asked for.
+_WITH_TRADES = (OrderBook.Matched, OrderBook.Replaced)
 
 
 class TradeRow(NamedTuple):
@@ -29,8 +33,8 @@ class TradeRow(NamedTuple):
 
     @classmethod
     def of(cls, event: object, position: int) -> list[Self]:
-        """The trades of a decision of a book, if it has any."""
-        if not isinstance(event, (OrderBook.Matched, OrderBook.Replaced)):
+        """The trades of a decision of a book, if it has any; of all orders that it set off."""
+        if not isinstance(event, _WITH_TRADES):
             return []
         return [
             cls(
@@ -39,12 +43,13 @@ class TradeRow(NamedTuple):
                 price=fill.price,
                 quantity=fill.quantity,
                 maker_order_id=fill.maker_order_id,
-                taker_order_id=event.order_id,
-                taker_side=event.side,
+                taker_order_id=taker.order_id,
+                taker_side=taker.side,
                 executed_at=event.timestamp,
                 position=position,
             )
-            for fill in event.fills
+            for taker in arrivals(event)
+            for fill in taker.fills
         ]
 
 

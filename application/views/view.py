@@ -36,7 +36,8 @@ _FEW: Final = 100
 class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     """The tables of a view. The library wants a ProcessRecorder; there are no events in it."""
 
-    # CREATE statements; {schema} stands for the view's own.
+    # CREATE statements, and such as bring what an earlier release has made up to date; {schema}
+    # stands for the view's own, {name} for its name as text.
     tables: ClassVar[tuple[str, ...]]
     # What is done with a batch's rows of a name, in this order; {rows} stands for them, as JSON
     # for json_to_recordset, where a missing key is NULL. (Arrays for unnest take PostgreSQL as
@@ -48,8 +49,9 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
         self._statements: dict[str, bytes] = {}  # composed once
+        schema = self.datastore.schema
         self.sql_create_statements.extend(
-            SQL(statement).format(schema=Identifier(self.datastore.schema))
+            SQL(statement).format(schema=Identifier(schema), name=Literal(schema))
             for statement in (*self.tables, _PARKED_TABLE)
         )
         self.sql_create_statements.append(self.write_function(self.datastore.schema))

@@ -6,6 +6,7 @@ import pytest
 
 from application.orders import Reply
 from domain.errors import CancelReason, OrderClosed, RejectReason
+from domain.instrument import Refusal
 from domain.values import OrderStatus, Side
 from tests.application.conftest import Core
 
@@ -75,14 +76,14 @@ def test_nothing_is_asked_of_an_order_that_is_closed(core: Core) -> None:
     with pytest.raises(OrderClosed):
         core.orders.cancel(order_id, uuid4(), core.tick())
     with pytest.raises(OrderClosed):
-        core.orders.replace(order_id, uuid4(), 101, None, core.tick())
+        core.orders.replace(order_id, uuid4(), core.tick(), price=101)
     assert core.log_of_orders() == before
 
 
 def test_an_amend_that_crosses_fills_the_order_as_taker(core: Core) -> None:
     maker = core.sell(105, 2)
     order_id = core.buy(100, 5)
-    core.orders.replace(order_id, uuid4(), 105, None, core.tick())
+    core.orders.replace(order_id, uuid4(), core.tick(), price=105)
 
     order = core.order(order_id)
     assert (order.price, order.filled_quantity, order.status) == (105, 2, "PARTIALLY_FILLED")
@@ -94,14 +95,14 @@ def test_a_refused_amend_is_in_the_order_and_changes_nothing(core: Core) -> None
     core.sell(100, 3)
     updated = core.order(order_id).updated_on
     request_id = uuid4()
-    receipt = core.orders.replace(order_id, request_id, None, 3, core.tick())
+    receipt = core.orders.replace(order_id, request_id, core.tick(), quantity=3)
 
     order = core.order(order_id)
     assert (order.quantity, order.filled_quantity, order.status) == (5, 3, "PARTIALLY_FILLED")
     assert order.updated_on == updated
     reply = core.reply(receipt, request_id)
     assert reply is not None
-    assert reply.refusal is RejectReason.QUANTITY_NOT_ABOVE_FILLED
+    assert reply.refusal == Refusal(RejectReason.QUANTITY_NOT_ABOVE_FILLED)
 
 
 def test_the_reply_to_a_placing_is_the_order_as_it_was_then(core: Core) -> None:

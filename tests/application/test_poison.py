@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from domain.facts import Arrival
+from domain.floor import Floor
 from domain.order_book import OrderBook
 from domain.values import OrderStatus
 from tests.application.conftest import Core
@@ -37,15 +39,15 @@ def test_a_book_that_raised_half_way_through_a_change_is_not_used_again(
     core: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Applying facts can't fail; if it does all the same, the stored book is the true one."""
-    apply = OrderBook.Matched.apply
+    arrive = Floor.arrive
 
-    def fail_half_way(event: OrderBook.Matched, book: OrderBook) -> None:
-        apply(event, book)
-        if event.quantity == 666:
+    def fail_half_way(floor: Floor, arrival: Arrival, *rest: Any, **others: Any) -> None:
+        arrive(floor, arrival, *rest, **others)
+        if arrival.quantity == 666:
             raise KeyError("half way")
 
     maker = core.buy(100, 5)
-    monkeypatch.setattr(OrderBook.Matched, "apply", fail_half_way)
+    monkeypatch.setattr(Floor, "arrive", fail_half_way)
     poison = core.sell(100, 666)
     assert core.order(poison).status is OrderStatus.REJECTED
     assert core.order(maker).status is OrderStatus.OPEN

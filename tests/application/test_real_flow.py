@@ -81,6 +81,7 @@ def test_the_market_fills_every_taker_of_the_real_flow_as_nasdaq_did(core: Core)
     for name, order_id in ids.items():
         order = core.order(order_id)
         if order_id in book.book.orders:
+            assert order.quantity is not None
             assert order.quantity - order.filled_quantity == book.book.orders[order_id].remaining
         else:
             assert order.status.is_terminal, name

@@ -1,0 +1,6 @@
+"""What the public messages hold, field by field. Only what is named here is public.
+
+A field that is called otherwise in the event keeps the event's name here, and says what it is
+called outside. Fields that only the store needs, and those that follow from others, are left
+out: see ``application/reading.py``.
+"""

@@ -1,0 +1,118 @@
+"""What a command asks of the books, and of the venue: the same for who decides and who proves."""
+
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from application.persistence.partitions import partition_of
+from domain.errors import CancelReason
+from domain.instrument import TradingStatus
+from domain.order import Order
+from domain.order_book import OrderBook
+from domain.requests import (
+    CancelRequest,
+    ExpiryRequest,
+    InstrumentRequest,
+    MassCancelRequest,
+    ReplaceRequest,
+    UserRequest,
+)
+from domain.values import ALL_ASSETS
+from domain.venue import Venue
+
+Command: TypeAlias = (
+    Order.Created
+    | CancelRequest.Created
+    | ReplaceRequest.Created
+    | MassCancelRequest.Created
+    | ExpiryRequest.Created
+    | InstrumentRequest.Created
+    | UserRequest.Created
+)
+COMMANDS: Final = (
+    Order.Created,
+    CancelRequest.Created,
+    ReplaceRequest.Created,
+    MassCancelRequest.Created,
+    ExpiryRequest.Created,
+    InstrumentRequest.Created,
+    UserRequest.Created,
+)
+
+
+class Scoped(NamedTuple):
+    """A command for all assets, as it is decided for those of one partition."""
+
+    command: Command
+    partition: int
+    partitions: int
+
+    def covers(self, asset: str) -> bool:
+        return partition_of(asset, self.partitions) == self.partition
+
+
+def decide(book: OrderBook, position: int, command: Command, venue: Venue | None) -> None:
+    """Has a book decide the command that stands at ``position`` in the log of Orders.
+
+    The venue is as it was then, or later; None: nothing was ever asked of it.
+    """
+    match command:
+        case Order.Created():
+            book.place(position, command, *_rules(venue, position, command.user_id))
+        case CancelRequest.Created():
+            book.cancel(position, command)
+        case ReplaceRequest.Created():
+            book.replace(position, command, *_rules(venue, position, command.user_id))
+        case MassCancelRequest.Created():
+            book.mass_cancel(position, command)
+        case ExpiryRequest.Created():
+            book.expire(position, command)
+        case UserRequest.Created():
+            book.mass_cancel(position, command, CancelReason.USER_SUSPENDED)
+        case InstrumentRequest.Created():
+            if command.asset == ALL_ASSETS:
+                book.delist_by_default(position, command)
+            else:
+                book.change_instrument(position, command)
+
+
+def is_for_all(command: Any) -> bool:
+    """Whether a command is not about the one asset that it names."""
+    return bool(command.asset == ALL_ASSETS)
+
+
+def is_for_books(command: Command) -> bool:
+    """Whether a command for all assets may change books, and not only the venue."""
+    match command:
+        case UserRequest.Created():
+            return command.is_suspended
+        case InstrumentRequest.Created():
+            return command.instrument.status is TradingStatus.DELISTED
+    return True
+
+
+def touches(book: OrderBook, command: Command) -> bool:
+    """Whether a command changes this book; of many, if it doesn't, nothing is recorded."""
+    match command:
+        case MassCancelRequest.Created() | UserRequest.Created():
+            return book.floor.has_orders(command.user_id)
+        case InstrumentRequest.Created() if is_for_all(command):
+            return book.is_delisted_by_default
+    return True
+
+
+def tell(venue: Venue, position: int, command: Command) -> None:
+    """Has the venue record what a command for all assets changes for those to come."""
+    match command:
+        case UserRequest.Created():
+            venue.change_user(position, command)
+        case InstrumentRequest.Created():
+            venue.change_default(position, command)
+
+
+def is_for_venue(command: Command) -> bool:
+    return isinstance(command, UserRequest.Created) or (
+        isinstance(command, InstrumentRequest.Created) and is_for_all(command)
+    )
+
+
+def _rules(venue: Venue | None, position: int, user_id: str) -> tuple[Any, ...]:
+    return () if venue is None else (venue.rules_at(position, user_id),)
