@@ -1,7 +1,7 @@
 """Which application follows which, and the one place where they are put together."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from eventsourcing.system import System
 
@@ -34,6 +34,9 @@ ENV: Final = {
     "POSTGRES_POOL_SIZE": "1",
     "CREATE_TABLE": "n",
 }
+
+
+Alone = TypeVar("Alone", bound=BatchFollower)
 
 
 class Market(NamedTuple):
@@ -84,9 +87,9 @@ def build(env: Mapping[str, str]) -> Market:
     )
 
 
-def build_matching(env: Mapping[str, str]) -> Matching:
-    """Matching alone, for who only reads what it has decided."""
-    return Matching({**ENV, **env})
+def build_alone(env: Mapping[str, str], application: type[Alone]) -> Alone:
+    """One application that follows nobody, for who only reads what it has, or adds to it."""
+    return application({**ENV, **env})
 
 
 def followings(market: Market) -> list[tuple[BatchFollower, str]]:

@@ -94,6 +94,10 @@ class Engine:
         for following in self._followings:
             following.interrupt()
 
+    def is_at_work(self, name: str) -> bool:
+        """Whether it is this engine's turn to be the follower of this name."""
+        return any(each.is_our_turn for each in self._followings if each.follower.name == name)
+
     def join(self) -> None:
         """Waits for the end. Raises what made a follower, or the watch, fail."""
         for thread in (*self._followings, self._watch):

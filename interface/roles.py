@@ -4,8 +4,10 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Final, NoReturn
 
 import psycopg
@@ -13,6 +15,7 @@ import psycopg
 from application.matching import Matching
 from application.orders import Orders
 from application.persistence.connection import AWAY
+from interface.clock import Clock
 from interface.database_url import database_env, libpq_env
 from interface.engine import Engine, MakeFollowing, Others, no_others, tune_garbage_collection
 from interface.following import Following
@@ -102,8 +105,12 @@ def _run_engine(settings: Settings, env: dict[str, str], role: str) -> int:
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: engine.stop())
     engine.start()
+    stopping = threading.Event()
+    if Orders.name in ENGINES[role]:
+        Clock(env, stopping, partial(engine.is_at_work, Orders.name)).start()
     log.info("engine started")
     engine.join()
+    stopping.set()
     log.info("engine stopped")
     return 0
 

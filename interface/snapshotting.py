@@ -8,10 +8,11 @@ from typing import Final, NoReturn
 
 import psycopg
 
+from application.matching import Matching
 from application.persistence.connection import AWAY
 from application.persistence.locks import Busy, alone
 from application.snapshots import SnapshotTaker
-from system import build_matching
+from system import build_alone
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def take_snapshots(env: Mapping[str, str], every: int) -> NoReturn:
     Should PostgreSQL end the session that holds the lock, two may do the same for a while:
     the snapshots of both are right.
     """
-    with closing(build_matching(env)) as matching:
+    with closing(build_alone(env, Matching)) as matching:
         taker = SnapshotTaker(matching, every)
         while True:
             try:

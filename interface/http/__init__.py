@@ -11,6 +11,7 @@ from interface.http.health import Health
 from interface.http.lag import Lag
 from interface.http.problems import register
 from interface.http.queries import Queries
+from interface.http.venue import VenueCommands
 from interface.http.waiting import Waiting
 from interface.http.wsgi import Api
 from interface.listening import Bell
@@ -40,6 +41,7 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
     max_lag = timedelta(seconds=max_lag_seconds)
     lag = Lag(market.matching, clock, max_lag)
     commands = Commands(market, waiting, lag, clock, new_id)
+    venue = VenueCommands(market, waiting, clock, new_id)
     queries = Queries(market, waiting)
     health = Health(market, clock, max_lag)
 
@@ -51,11 +53,16 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
         ("POST", "/orders/batch", commands.place_batch),
         ("PATCH", "/orders/<order_id>", commands.amend),
         ("DELETE", "/orders/<order_id>", commands.cancel),
+        ("DELETE", "/orders", venue.mass_cancel),
+        ("PUT", "/instruments/<asset>", venue.change_instrument),
+        ("PUT", "/users/<user_id>", venue.change_user),
         ("GET", "/orders", queries.orders),
         ("GET", "/orders/<order_id>", queries.order),
         ("GET", "/orders/<order_id>/events", queries.events),
         ("GET", "/books/<asset>", queries.book),
         ("GET", "/trades", queries.trades),
+        ("GET", "/instruments", queries.instruments),
+        ("GET", "/instruments/<asset>", queries.instrument),
         ("GET", "/health", health.alive),
         ("GET", "/ready", health.ready),
     ):

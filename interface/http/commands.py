@@ -15,8 +15,9 @@ from application.waiting import until_decided
 from domain.errors import OrderClosed
 from domain.values import OrderStatus, Terms, derive_order_id
 from interface.http import presenting
-from interface.http.fields import amendment, batch, check_no_query, order_terms, path_order_id
+from interface.http.fields import amendment, batch, check_no_query, path_order_id
 from interface.http.lag import Lag
+from interface.http.order_fields import order_terms
 from interface.http.parsing import json_object
 from interface.http.problems import CLIENT_ORDER_ID_REUSED, BadInput, Fault, Problem, refused
 from interface.http.tokens import Token, encode
@@ -72,12 +73,12 @@ class Commands:
     def amend(self, order_id: str) -> Response:
         identifier = path_order_id(order_id)
         check_no_query(request)
-        price, quantity = amendment(json_object(request))
+        changes = amendment(json_object(request))._asdict()
         if self._lag.is_too_long():
             self._lag.check(self._orders.get(identifier).terms.asset)
         request_id = self._new_id()
         since = self._waiting.recorded(self._matching)
-        receipt = self._orders.replace(identifier, request_id, price, quantity, self._clock())
+        receipt = self._orders.replace(identifier, request_id, self._clock(), **changes)
         return _outcome(receipt, self._reply(since, receipt, request_id))
 
     def cancel(self, order_id: str) -> Response:

@@ -6,16 +6,28 @@ from uuid import UUID
 
 from flask import Request
 
-from domain.values import OrderType, Side, Terms, TimeInForce
+from domain.instrument import DEFAULT, MAX_PRICE, MAX_QUANTITY, Instrument, TradingStatus
+from domain.values import ALL_ASSETS
 from interface.http.parsing import printable
 from interface.http.problems import ORDER_NOT_FOUND, BadInput, Fault, Problem
-from interface.http.rules import amount, asset_identifier, one_of, user_identifier, uuid
+from interface.http.rules import (
+    amount,
+    asset_identifier,
+    boolean,
+    one_of,
+    time_of_day,
+    user_identifier,
+    uuid,
+)
 
 MAX_BATCH: Final = 1000
 
-_side: Final = one_of(Side)
-_order_type: Final = one_of(OrderType)
-_time_in_force: Final = one_of(TimeInForce)
+_AMENDABLE: Final = ("price", "quantity", "stopPrice", "displayQuantity")  # as in Amendment
+_NOTHING_TO_AMEND: Final = Fault(
+    "price", "Price, quantity, stopPrice or displayQuantity is required"
+)
+
+_trading_status: Final = one_of(TradingStatus)
 
 T = TypeVar("T")
 
@@ -78,33 +90,66 @@ class Amendment(NamedTuple):
 
     price: int | None
     quantity: int | None
-
-
-def order_terms(given: Mapping[str, Any]) -> Terms:
-    """The terms of a new order. Raises BadInput."""
-    fields = Fields(given)
-    terms = Terms(
-        user_id=fields.required("userId", user_identifier),
-        asset=fields.required("asset", asset_identifier),
-        side=fields.required("type", _side, missing="must be BUY or SELL"),
-        price=fields.required("price", amount, missing="must be greater than 0"),
-        quantity=fields.required("quantity", amount, missing="must be greater than 0"),
-        order_type=fields.optional("orderType", _order_type) or OrderType.LIMIT,
-        time_in_force=fields.optional("timeInForce", _time_in_force) or TimeInForce.GTC,
-        client_order_id=fields.optional("clientOrderId", user_identifier),
-    )
-    fields.check()
-    return terms
+    stop_price: int | None = None
+    display_quantity: int | None = None
 
 
 def amendment(given: Mapping[str, Any]) -> Amendment:
-    """What a user wants changed: price, quantity, or both. Raises BadInput."""
-    fields = Fields(given)
-    if given.get("price") is None and given.get("quantity") is None:
-        fields.fault("price", "or quantity is required")
-    wanted = Amendment(fields.optional("price", amount), fields.optional("quantity", amount))
+    """What a user wants changed, one field at least. Raises BadInput."""
+    is_empty = all(given.get(name) is None for name in _AMENDABLE)
+    fields = Fields(given, [_NOTHING_TO_AMEND] if is_empty else ())
+    wanted = Amendment(*(fields.optional(name, amount) for name in _AMENDABLE))
     fields.check()
     return wanted
+
+
+def mass_cancel(request: Request) -> tuple[str, str | None]:
+    """The user whose orders a query asks to cancel, and the asset; None: all. Raises BadInput."""
+    fields = Fields.of_query(request)
+    user_id = fields.required("userId", user_identifier)
+    asset = fields.optional("asset", asset_identifier)
+    fields.check()
+    return user_id, asset
+
+
+def instrument_rules(given: Mapping[str, Any]) -> Instrument:
+    """The rules of an asset, whole: what is not given is as by default. Raises BadInput."""
+    fields = Fields(given)
+    rules = Instrument(
+        tick_size=fields.optional("tickSize", amount) or DEFAULT.tick_size,
+        lot_size=fields.optional("lotSize", amount) or DEFAULT.lot_size,
+        min_quantity=fields.optional("minQuantity", amount),
+        max_quantity=fields.optional("maxQuantity", amount),
+        min_notional=fields.optional("minNotional", amount),
+        min_price=fields.optional("minPrice", amount),
+        max_price=fields.optional("maxPrice", amount),
+        band_percent=fields.optional("bandPercent", amount),
+        session_end=fields.optional("sessionEnd", time_of_day) or DEFAULT.session_end,
+        status=fields.optional("status", _trading_status) or DEFAULT.status,
+    )
+    # A bound with a fault of its own is None here, which contradicts nothing.
+    quantities = rules.min_quantity or 1, rules.max_quantity or MAX_QUANTITY
+    prices = rules.min_price or 1, rules.max_price or MAX_PRICE
+    _check_range(fields, "Quantity", quantities, ("lotSize", rules.lot_size))
+    _check_range(fields, "Price", prices, ("tickSize", rules.tick_size))
+    fields.check()
+    return rules
+
+
+def asset_or_default(text: str) -> str:
+    """The asset whose rules a path names, or ``*``, the default instrument. Raises BadInput."""
+    fields = Fields({})
+    asset = text if text == ALL_ASSETS else fields.ruled("asset", asset_identifier, text)
+    fields.check()
+    return asset
+
+
+def user_settings(given: Mapping[str, Any]) -> bool:
+    """Whether a user is to be suspended. Raises BadInput."""
+    fields = Fields(given)
+    is_suspended = fields.required("suspended", boolean)
+    fields.check()
+    return is_suspended
 
 
 def check_no_query(request: Request) -> None:
@@ -127,6 +172,16 @@ def batch(given: Mapping[str, Any]) -> list[Any]:
     entries = fields.required("orders", _entries)
     fields.check()
     return entries
+
+
+def _check_range(fields: Fields, of: str, ends: tuple[int, int], step: tuple[str, int]) -> None:
+    """Faults of a range in which no multiple of the step lies, so that nothing could trade."""
+    least, most = ends
+    name, size = step
+    if least > most:
+        fields.fault(f"min{of}", f"must be at most max{of}")
+    elif most // size * size < least:
+        fields.fault(name, f"has no multiple from min{of} to max{of}")
 
 
 def _entries(value: object) -> list[Any]:

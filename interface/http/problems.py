@@ -16,9 +16,11 @@ from eventsourcing.persistence import InterfaceError, InternalError, Operational
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from application.messages import sentence
 from application.orders import ClientOrderIdReused
 from application.persistence.recorder import CommitUnknown
 from domain.errors import OrderClosed, RejectReason
+from domain.instrument import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +84,10 @@ class BadInput(Problem):
         super().__init__(400, detail, errors=self.errors)
 
 
-def refused(reason: RejectReason, headers: Mapping[str, str]) -> Problem:
+def refused(refusal: Refusal, headers: Mapping[str, str], **more: Any) -> Problem:
     """409: a rule of the market forbids it; ``reason`` is its code."""
-    return Problem(409, reason.sentence, headers=headers, reason=reason)
+    reason, limit = refusal
+    return Problem(409, sentence(reason, limit) or "", headers=headers, reason=reason, **more)
 
 
 @singledispatch

@@ -12,9 +12,10 @@ from application.views.books import BookRows, LevelRow, RestingRow, levels_of, r
 from application.views.orders import OrderRow
 from application.views.view import View
 from application.waiting import until_shown
-from domain.values import OrderStatus
+from domain.instrument import DEFAULT
+from domain.values import ALL_ASSETS, OrderStatus
 from interface.http import presenting
-from interface.http.fields import Fields, path_order_id
+from interface.http.fields import Fields, asset_or_default, path_order_id
 from interface.http.problems import Problem
 from interface.http.rules import asset_identifier, one_of, user_identifier, uuid, whole
 from interface.http.tokens import Token, decode, encode
@@ -109,6 +110,29 @@ class Queries:
         self._show(self._market.book_view, asset)
         rows = self._book(asset, version, depth, by_order=level == _BY_ORDER)
         return presenting.answer(200, presenting.book(asset, rows))
+
+    def instruments(self) -> Response:
+        """The rules of all assets that have some of their own; those of the others first."""
+        Fields.of_query(request).check()
+        self._show(self._market.book_view, None)
+        rows = self._market.book_view.recorder.instruments()
+        shown = [presenting.instrument(row) for row in rows]
+        if ALL_ASSETS not in {row.asset for row in rows}:
+            shown.insert(0, presenting.rules(ALL_ASSETS, DEFAULT))
+        return presenting.answer(200, {"instruments": shown})
+
+    def instrument(self, asset: str) -> Response:
+        """The rules that an order for the asset is checked against, its own or those of all."""
+        asset = asset_or_default(asset)
+        Fields.of_query(request).check()
+        self._show(self._market.book_view, None)
+        view = self._market.book_view.recorder
+        row = view.instrument(asset)
+        if row is not None:
+            return presenting.answer(200, presenting.instrument(row))
+        of_all = view.instrument(ALL_ASSETS)
+        rules = DEFAULT if of_all is None else of_all.instrument
+        return presenting.answer(200, presenting.rules(asset, rules))
 
     def _book(
         self, asset: str, version: int | None, depth: int | None, *, by_order: bool

@@ -5,7 +5,8 @@ continues the field's name: "Price" + "must be greater than 0".
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -18,6 +19,15 @@ from interface.http.parsing import number
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WHOLE: Final = re.compile(r"[0-9]{1,19}")
+_HOUR_MINUTE: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_TIME_OF_DAY: Final = re.compile(_HOUR_MINUTE)
+# Of all that ISO 8601 and datetime.fromisoformat know, what RFC 3339 does; and not more digits
+# than a datetime holds: those behind would be cut off.
+_DATE_TIME: Final = re.compile(
+    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_HOUR_MINUTE}:[0-9]{{2}}(?:\.[0-9]{{1,6}})?"
+    rf"(?:Z|[+-]{_HOUR_MINUTE})"
+)
+_FIRST_YEAR: Final = 1970
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -44,11 +54,49 @@ def one_of(choices: type[Choice]) -> Callable[[Any], Choice]:
         choice = by_value.get(value) if isinstance(value, str) else None
         if choice is not None:
             return choice
-        *others, last = choices
-        names = f"{', '.join(others)} or {last}" if others else last
-        raise ValueError(f"must be {names}")
+        raise ValueError(f"must be {either(choices)}")
 
     return rule
+
+
+def either(names: Iterable[str]) -> str:
+    """Names as the sentence lists them of which any one will do."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004 - rules raise ValueError
+    return value
+
+
+def date_time(value: object) -> datetime:
+    """A moment in UTC, given as a date and a time with its offset."""
+    if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
+        raise ValueError(
+            "must be a date and time with Z or an offset, to the microsecond at most,"
+            " such as 2030-01-31T12:00:00Z"
+        )
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be a date and time that exists") from None
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:  # in the year 0 or 10000, once it is in UTC
+        moment = datetime.min.replace(tzinfo=UTC)
+    if moment.year < _FIRST_YEAR:
+        raise ValueError(f"must be in the years {_FIRST_YEAR} to 9999, in UTC")
+    return moment
+
+
+def time_of_day(value: object) -> int:
+    """Minutes after midnight."""
+    if not isinstance(value, str) or not _TIME_OF_DAY.fullmatch(value):
+        raise ValueError("must be a time of day, 00:00 to 23:59")
+    hours, minutes = value.split(":")
+    return 60 * int(hours) + int(minutes)
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

@@ -73,3 +73,85 @@ def shown(response: Response) -> dict[str, str]:
 def exact(response: Response) -> Any:
     """The JSON of a response; its numbers as the texts they are written as."""
     return json.loads(response.data, parse_int=str, parse_float=str)
+
+
+class Trading:
+    """An asset that nobody else trades. Each answer comes once the market has had its say."""
+
+    def __init__(self, service: Service, client: Client = None) -> None:
+        self.client: Client = client or service.client
+        self.asset = new_asset()
+        self._position: dict[str, str] = {}
+
+    def buy(self, price: object, quantity: object = 1, **fields: Any) -> dict[str, Any]:
+        return self.place(type="BUY", price=price, quantity=quantity, **fields)
+
+    def sell(self, price: object, quantity: object = 1, **fields: Any) -> dict[str, Any]:
+        return self.place(type="SELL", price=price, quantity=quantity, **fields)
+
+    def place(self, **fields: Any) -> dict[str, Any]:
+        """The order as its own command left it."""
+        return self.ask("POST", "/orders", order(**{"asset": self.asset, **fields}), 201)
+
+    def cancel(self, order: dict[str, Any], status: int = 200) -> dict[str, Any]:
+        return self.ask("DELETE", path(order), None, status)
+
+    def amend(self, order: dict[str, Any], status: int = 200, **changes: Any) -> dict[str, Any]:
+        return self.ask("PATCH", path(order), changes, status)
+
+    def rule(self, **rules: Any) -> dict[str, Any]:
+        return self.ask("PUT", f"/instruments/{self.asset}", rules, 200)
+
+    def ask(self, method: str, path: str, body: object, status: int) -> dict[str, Any]:
+        answer = self.client.open(path, method=method, json=body, headers=WAIT)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["Preference-Applied"] == "wait"
+        self._position = shown(answer)
+        json: dict[str, Any] = answer.json
+        return json
+
+    def now(self, order: dict[str, Any]) -> dict[str, Any]:
+        """The order as all that was asked has left it."""
+        return self.read(path(order))
+
+    def trail(self, order: dict[str, Any]) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = self.read(f"{path(order)}/events")["events"]
+        return events
+
+    def trades(self) -> list[tuple[Any, ...]]:
+        """Price and quantity of each, the first first."""
+        trades = self.read(f"/trades?asset={self.asset}")["trades"]
+        return [(trade["price"], trade["quantity"]) for trade in reversed(trades)]
+
+    def book(self) -> dict[str, Any]:
+        return self.read(f"/books/{self.asset}")
+
+    def queue(self, side: str) -> list[tuple[str, Any, Any]]:
+        """Of each order on a side: its id, its price, and what it shows."""
+        orders = self.read(f"/books/{self.asset}?level=3")[side]
+        return [(each["orderId"], each["price"], each["quantity"]) for each in orders]
+
+    def read(self, path: str) -> dict[str, Any]:
+        """What there is to see once it shows all that was asked."""
+        read = self.client.get(path, headers=self._position)
+        assert read.status_code == 200, read.text
+        json: dict[str, Any] = read.json
+        return json
+
+
+def path(order: dict[str, Any]) -> str:
+    return f"/orders/{order['orderId']}"
+
+
+def only(events: list[dict[str, Any]], type_: str) -> dict[str, Any]:
+    """The one event of this type.
+
+    Which place it has is left open: a request may be recorded before what was decided earlier.
+    """
+    [event] = [each for each in events if each["type"] == type_]
+    return event
+
+
+def outcome(order: dict[str, Any]) -> tuple[Any, ...]:
+    """What became of an order: its status, what has traded, and the reason."""
+    return order["status"], order["filledQuantity"], order["reason"]

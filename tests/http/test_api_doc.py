@@ -10,20 +10,27 @@ from uuid import UUID
 
 import pytest
 from eventsourcing.domain import Aggregate
+from flask import Request
+from werkzeug.test import EnvironBuilder
 
 import interface.http
 from application.messages import message
 from application.views.orders import OrderRow
 from application.views.trades import TradeRow
 from domain.errors import CancelReason, RejectReason
+from domain.instrument import DEFAULT
 from domain.order import Order, OrderFill
+from domain.requests import InstrumentRequest, MassCancelRequest, UserRequest
 from domain.values import Liquidity, OrderStatus, Side, Terms
 from interface.http import presenting
-from interface.http.fields import Fields, order_terms
+from interface.http.fields import Fields, instrument_rules, mass_cancel, user_settings
+from interface.http.order_fields import order_terms
 from interface.http.problems import BadInput
+from tests.domain.support import NOTHING
 from tests.http.support import WAIT, Service, new_asset, order
 
-PAGE = Path(interface.http.__file__).parents[2].joinpath("docs", "api.md").read_text()
+DOCS = Path(interface.http.__file__).parents[2] / "docs"
+PAGE = DOCS.joinpath("api.md").read_text()
 NOON = datetime(2024, 2, 9, 12, tzinfo=UTC)
 ID = UUID("550e8400-e29b-41d4-a716-446655440000")
 TERMS = Terms("user123", "BTC-USD", Side.BUY, 100, 100)
@@ -45,10 +52,16 @@ def first_column(first_heading: str) -> list[str]:
     return [row[0] for row in table(first_heading)]
 
 
+def with_braces(path: str) -> str:
+    """A path of Flask's as the page writes it: <order_id> is {orderId}."""
+    braces = re.sub("<(.*?)>", r"{\1}", path)
+    return re.sub("_([a-z])", lambda found: found[1].upper(), braces)
+
+
 def test_every_route_is_described(service: Service) -> None:
     described = re.findall(r"^### ([A-Z]+ /\S*)$", PAGE, re.MULTILINE)
     served = [
-        f"{method} {re.sub('<order_id>', '{orderId}', rule.rule).replace('<asset>', '{asset}')}"
+        f"{method} {with_braces(rule.rule)}"
         for rule in service.client.application.url_map.iter_rules()
         for method in set(rule.methods or ()) - {"HEAD", "OPTIONS"}
     ]
@@ -76,6 +89,58 @@ def test_the_fields_of_an_order_are_those_that_are_shown() -> None:
 def test_the_fields_of_a_trade_are_those_that_are_shown() -> None:
     shown = presenting.trade(TradeRow("BTC-USD", 1, 100, 100, ID, ID, Side.BUY, NOON, 1))
     assert first_column("Field of a trade") == list(shown)
+
+
+def test_the_fields_of_an_instrument_are_those_that_are_shown() -> None:
+    shown = presenting.rules("BTC-USD", DEFAULT)
+    assert first_column("Field of an instrument") == list(shown)
+
+
+def test_the_rules_of_an_instrument_are_those_that_are_taken() -> None:
+    rows = table("Rule")
+    with pytest.raises(BadInput) as refused:
+        instrument_rules({name: [] for name, *_ in rows})
+    assert [fault["field"] for fault in refused.value.errors] == [name for name, *_ in rows]
+    assert not any("unknown" in fault["message"] for fault in refused.value.errors)
+    shown = presenting.rules("BTC-USD", DEFAULT)
+    nothing_else = {"asset", "updatedAt", "userId"}
+    assert {name for name, *_ in rows} == shown.keys() - nothing_else
+    defaults = {name: default for name, default, *_ in rows if default != "none"}
+    assert presenting.rules("BTC-USD", instrument_rules(defaults)) == shown
+    is_none = {name for name, *_ in rows if shown[name] is None}
+    assert is_none.isdisjoint(defaults)
+    assert is_none | defaults.keys() == {name for name, *_ in rows}
+
+
+def test_what_else_is_taken_is_told_with_what_of_it_is_required() -> None:
+    def query(**arguments: str) -> Request:
+        return Request(EnvironBuilder(query_string=arguments).get_environ())
+
+    for heading, take in (
+        ("Parameter of DELETE /orders", lambda given: mass_cancel(query(**given))),
+        ("Field of a user", user_settings),
+    ):
+        rows = table(heading)
+        with pytest.raises(BadInput) as refused:
+            take({name: "#" for name, *_ in rows})
+        assert [fault["field"] for fault in refused.value.errors] == [name for name, *_ in rows]
+        assert not any("unknown" in fault["message"] for fault in refused.value.errors)
+        with pytest.raises(BadInput) as refused:
+            take({})
+        required = [name for name, needed, *_ in rows if needed == "yes"]
+        assert [fault["field"] for fault in refused.value.errors] == required
+
+
+@pytest.mark.parametrize("name", ["api.md", "order-types.md"])
+def test_a_page_links_to_what_there_is(name: str) -> None:
+    page = DOCS.joinpath(name).read_text()
+    links = re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", page)
+    assert links
+    for target, heading in links:
+        text = DOCS.joinpath(target).read_text() if target else page
+        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        anchors = {re.sub(r"[^a-z -]", "", each.lower()).replace(" ", "-") for each in headings}
+        assert not heading or heading in anchors
 
 
 @pytest.mark.parametrize("path", ["/orders", "/trades", "/books/{asset}"])
@@ -113,6 +178,8 @@ def test_the_events_of_the_audit_trail_are_those_that_are_told() -> None:
     decisions: tuple[tuple[Any, dict[str, Any]], ...] = (
         (Order.Opened, {}),
         (Order.Filled, {"fills": fills}),
+        (Order.Decremented, {"fills": fills, "quantity": 1}),
+        (Order.Triggered, {"fills": fills, "reason": cancelled}),
         (Order.Expired, {"fills": fills, "reason": cancelled}),
         (Order.Rejected, {"reason": rejected}),
         (Order.Cancelled, {"request_id": ID, "reason": cancelled}),
@@ -120,25 +187,37 @@ def test_the_events_of_the_audit_trail_are_those_that_are_told() -> None:
         (Order.RequestRefused, {"request_id": ID, "reason": rejected}),
     )
     for version, (event, facts) in enumerate(decisions, start=1):
-        placed.record(event, book_version=version, timestamp=NOON, **facts)
+        record(placed, event, version, facts)
+    about: dict[str, Any] = {"user_id": "user123", "asset": "BTC-USD", "time": NOON}
     requests: list[Aggregate] = [
         placed.request_cancel(ID, NOON),
-        placed.request_replace(ID, 1, 1, NOON),
+        placed.request_replace(ID, NOON, price=1, quantity=1),
+        MassCancelRequest.make(ID, **about),
+        UserRequest.make(ID, is_suspended=True, **about),
+        InstrumentRequest.make(ID, instrument=DEFAULT, **about),
     ]
     events = [e for aggregate in [placed, *requests] for e in aggregate.collect_events()]
-    always = {"type", "occurredAt", "orderId", "userId", "asset"}
-    told = [(message(e)["type"], set(message(e)) - always) for e in events]
+    always = {"type", "occurredAt", "userId", "asset"}
+    messages = [message(e) for e in events]
+    told = [(each["type"], set(each) - always - {"orderId"}) for each in messages]
     assert told == [(row[0], set(re.findall(r"\w+", row[2]))) for row in table("Event type")]
+    assert all(always <= set(each) for each in messages)
+    # "each but the last three also orderId"
+    assert ["orderId" in each for each in messages] == [True] * (len(messages) - 3) + [False] * 3
     [told_fill] = message(placed_event_with_fills(fills))["fills"]
     assert "{" + ",".join(f'"{name}"' for name in told_fill) + "}" in PAGE
 
 
 def placed_event_with_fills(fills: tuple[OrderFill, ...]) -> Order.Filled:
     placed = Order.place(ID, TERMS, NOON)
-    placed.record(Order.Filled, book_version=1, timestamp=NOON, fills=fills)
+    record(placed, Order.Filled, 1, {"fills": fills})
     event = placed.pending_events[-1]
     assert isinstance(event, Order.Filled)
     return event
+
+
+def record(placed: Order, event: Any, version: int, facts: dict[str, Any]) -> None:
+    placed.record(event, book_version=version, timestamp=NOON, **{**NOTHING[event], **facts})
 
 
 def test_the_headers_are_those_that_come(stalled: Service, service: Service) -> None:

@@ -1,5 +1,6 @@
 """GET /orders/{id}/events: an order's story, requests and their outcomes included."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -80,6 +81,13 @@ def test_the_whole_life_of_an_order_is_told_in_the_order_of_the_log(
             "orderType": "LIMIT",
             "timeInForce": "GTC",
             "clientOrderId": "c-1",
+            "postOnly": False,
+            "stopPrice": None,
+            "takeProfit": False,
+            "displayQuantity": None,
+            "expiresAt": None,
+            "selfTradePrevention": "NONE",
+            "quoteQuantity": None,
         },
         {
             "version": "2",
@@ -97,6 +105,8 @@ def test_the_whole_life_of_an_order_is_told_in_the_order_of_the_log(
             "requestId": replace,
             "price": "100.5",
             "quantity": None,
+            "stopPrice": None,
+            "displayQuantity": None,
         },
         {
             "version": "4",
@@ -108,7 +118,13 @@ def test_the_whole_life_of_an_order_is_told_in_the_order_of_the_log(
             "requestId": replace,
             "price": "100.5",
             "quantity": "3",
+            "stopPrice": None,
+            "displayQuantity": None,
             "fills": [],
+            "reason": None,
+            "rejection": None,
+            "limit": None,
+            "reasonText": None,
         },
         {
             "version": "5",
@@ -118,6 +134,7 @@ def test_the_whole_life_of_an_order_is_told_in_the_order_of_the_log(
             "status": "PARTIALLY_FILLED",
             "bookVersion": "3",
             "fills": [{"tradeId": "1", "price": "100.5", "quantity": "1", "liquidity": "MAKER"}],
+            "quantity": None,
         },
         {
             "version": "6",
@@ -127,6 +144,8 @@ def test_the_whole_life_of_an_order_is_told_in_the_order_of_the_log(
             "requestId": refused,
             "price": None,
             "quantity": "1",
+            "stopPrice": None,
+            "displayQuantity": None,
         },
         {
             "version": "7",
@@ -137,6 +156,7 @@ def test_the_whole_life_of_an_order_is_told_in_the_order_of_the_log(
             "bookVersion": "4",
             "requestId": refused,
             "reason": "QUANTITY_NOT_ABOVE_FILLED",
+            "limit": None,
             "reasonText": "The new quantity is not above what is already filled",
         },
         {
@@ -153,6 +173,8 @@ def test_the_whole_life_of_an_order_is_told_in_the_order_of_the_log(
             **about,
             "status": "CANCELLED",
             "bookVersion": "5",
+            "fills": [],
+            "quantity": None,
             "requestId": cancel,
             "reason": "USER_REQUEST",
             "reasonText": "The user cancelled the order",
@@ -213,3 +235,26 @@ def test_a_command_that_made_the_engine_fail_is_told_as_such(
     assert rejected["status"] == "REJECTED"
     assert rejected["reason"] == "INTERNAL_ERROR"
     assert rejected["reasonText"] == "The engine failed on this command; nothing changed"
+
+
+def test_what_is_decided_while_a_trail_is_read_is_there_with_its_request(
+    stalled: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stalled.client.post("/orders", json=order()).headers["Location"]
+    stalled.follow()
+    stalled.client.patch(path, json={"price": 99})
+    stalled.follow()
+    orders = stalled.market.orders
+    events_of = orders.events_of
+
+    def and_then_cancel(ids: Sequence[UUID]) -> list[Any]:
+        found = events_of(ids)
+        monkeypatch.undo()
+        stalled.client.delete(path)
+        stalled.follow()
+        return found
+
+    monkeypatch.setattr(orders, "events_of", and_then_cancel)
+    events = stalled.client.get(f"{path}/events").json["events"]
+    asked = {event["requestId"] for event in events if event["type"].startswith("request.")}
+    assert {event["requestId"] for event in events if event.get("requestId")} == asked

@@ -15,6 +15,7 @@ MiB = 1024 * 1024
 
 USER_RULE = "must be 1 to 64 of A-Z a-z 0-9 ._:@-, beginning with a letter or digit"
 ASSET_RULE = "must be 1 to 32 of A-Z a-z 0-9 ._:-, beginning with a letter or digit"
+PREVENTIONS = "NONE, CANCEL_TAKER, CANCEL_MAKER, CANCEL_BOTH or DECREMENT"
 
 FIELDS = [  # a field of a good order, what it is given, and the message
     ("userId", None, "UserId is required"),
@@ -47,20 +48,21 @@ FIELDS = [  # a field of a good order, what it is given, and the message
     ("type", {"BUY": 1}, "Type must be BUY or SELL"),
     ("price", None, "Price must be greater than 0"),
     ("quantity", None, "Quantity must be greater than 0"),
-    ("orderType", "MARKET", "OrderType must be LIMIT"),
-    ("orderType", "", "OrderType must be LIMIT"),
-    ("timeInForce", "FOK", "TimeInForce must be GTC or IOC"),
-    ("timeInForce", 1, "TimeInForce must be GTC or IOC"),
+    ("orderType", "", "OrderType must be LIMIT, MARKET, STOP or STOP_LIMIT"),
+    ("orderType", "limit", "OrderType must be LIMIT, MARKET, STOP or STOP_LIMIT"),
+    ("timeInForce", "GTX", "TimeInForce must be GTC, IOC, FOK, GTD or DAY"),
+    ("timeInForce", 1, "TimeInForce must be GTC, IOC, FOK, GTD or DAY"),
     ("clientOrderId", "", f"ClientOrderId {USER_RULE}"),
     ("clientOrderId", "#1", f"ClientOrderId {USER_RULE}"),
     ("clientOrderId", "a" * 65, f"ClientOrderId {USER_RULE}"),
     ("clientOrderId", 7, "ClientOrderId must be a string"),
-    ("postOnly", True, "postOnly is unknown"),
-    ("stopPrice", 1, "stopPrice is unknown"),
-    ("displayQuantity", 1, "displayQuantity is unknown"),
-    ("expiresAt", "2030-01-01T00:00:00Z", "expiresAt is unknown"),
-    ("selfTradePrevention", "NONE", "selfTradePrevention is unknown"),
-    ("quoteQuantity", 1, "quoteQuantity is unknown"),
+    ("postOnly", 1, "PostOnly must be true or false"),
+    ("takeProfit", True, "TakeProfit goes with orderType STOP or STOP_LIMIT only"),
+    ("stopPrice", 1, "StopPrice goes with orderType STOP or STOP_LIMIT only"),
+    ("displayQuantity", 2, "DisplayQuantity must be at most the quantity"),
+    ("expiresAt", "2030-01-01T00:00:00Z", "ExpiresAt goes with timeInForce GTD only"),
+    ("selfTradePrevention", True, f"SelfTradePrevention must be {PREVENTIONS}"),
+    ("quoteQuantity", 1, "QuoteQuantity goes with orderType MARKET only"),
     ("status", "FILLED", "status is unknown"),
     ("orderId", "550e8400-e29b-41d4-a716-446655440000", "orderId is unknown"),
     ("UserId", "user123", "UserId is unknown"),
@@ -130,6 +132,10 @@ QUERIES = [
     ("/books/a%20b", ["asset"]),
     ("/books/*", ["asset"]),
     ("/books/" + "a" * 33, ["asset"]),
+    ("/instruments?asset=BTC-USD", ["asset"]),
+    ("/instruments/BTC-USD?status=HALTED", ["status"]),
+    ("/instruments/a%20b", ["asset"]),
+    ("/instruments/**", ["asset"]),
     ("/orders/550e8400-e29b-41d4-a716-446655440000?x=1", ["x"]),
     ("/orders/550e8400-e29b-41d4-a716-446655440000/events?x=1", ["x"]),
 ]
@@ -188,6 +194,8 @@ def test_the_name_of_an_unknown_field_is_repeated_printable_and_short(service: S
         ("POST", "/orders"),
         ("POST", "/orders/batch"),
         ("PATCH", "/orders/550e8400-e29b-41d4-a716-446655440000"),
+        ("PUT", "/instruments/BTC-USD"),
+        ("PUT", "/users/user123"),
     ],
 )
 def test_a_body_that_is_no_json_object_says_where_it_goes_wrong(
@@ -236,11 +244,14 @@ def test_an_unknown_path_is_not_found(service: Service, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/orders", {"GET", "HEAD", "POST"}),
-        ("DELETE", "/orders", {"GET", "HEAD", "POST"}),
+        ("PUT", "/orders", {"GET", "HEAD", "POST", "DELETE"}),
+        ("PATCH", "/orders", {"GET", "HEAD", "POST", "DELETE"}),
         ("POST", "/orders/1", {"GET", "HEAD", "PATCH", "DELETE"}),
         ("POST", "/books/BTC-USD", {"GET", "HEAD"}),
         ("FOO", "/trades", {"GET", "HEAD"}),
+        ("PUT", "/instruments", {"GET", "HEAD"}),
+        ("DELETE", "/instruments/BTC-USD", {"GET", "HEAD", "PUT"}),
+        ("GET", "/users/user123", {"PUT"}),
     ],
 )
 def test_a_method_that_a_path_does_not_have_names_those_it_has(
@@ -263,7 +274,11 @@ def test_a_position_that_we_never_gave_out_is_refused(
     assert [fault["field"] for fault in refused.json["errors"]] == ["Position"]
 
 
-NAMES = st.sampled_from([*order(), "orderType", "timeInForce", "clientOrderId", "orders", "x"])
+OPTIONAL = ["orderType", "timeInForce", "postOnly", "stopPrice", "takeProfit", "displayQuantity"]
+OPTIONAL += ["expiresAt", "selfTradePrevention", "quoteQuantity", "clientOrderId"]
+NAMES = st.sampled_from([*order(), *OPTIONAL, "orders", "x"])
+RULES = ["tickSize", "lotSize", "minQuantity", "maxQuantity", "minNotional", "minPrice"]
+RULES += ["maxPrice", "bandPercent", "sessionEnd", "status", "suspended"]
 SCALARS = (
     st.none()
     | st.booleans()
@@ -332,6 +347,19 @@ def test_no_batch_is_a_failure_of_ours(unfollowed: Service, entries: list[Any]) 
 
 
 @FUZZ
+@given(value=st.dictionaries(st.sampled_from(RULES) | st.text(max_size=5), JSON, max_size=4) | JSON)
+def test_no_rules_are_a_failure_of_ours_or_leave_a_trace_when_refused(
+    unfollowed: Service, value: Any
+) -> None:
+    service = unfollowed
+    for path in ("/instruments/BTC-USD", "/users/user123"):
+        before = service.count_events()
+        response = service.client.put(path, data=json.dumps(value), content_type="application/json")
+        assert response.status_code in {202, 400}
+        assert service.count_events() == before + (response.status_code == 202)
+
+
+@FUZZ
 @given(query=st.text(max_size=40), header=st.text(st.characters(max_codepoint=255), max_size=20))
 def test_no_query_and_no_header_is_a_failure_of_ours(
     service: Service, query: str, header: str
@@ -342,5 +370,7 @@ def test_no_query_and_no_header_is_a_failure_of_ours(
             f"{path}?{quote(query, safe='&=%')}", headers={"Position": header}
         )
         assert read.status_code == 400
+    cancelled = service.client.delete(f"/orders?{quote(query, safe='&=%')}")
+    assert cancelled.status_code == 400
     placed = service.client.post("/orders", json={}, headers={"Prefer": header})
     assert placed.status_code == 400

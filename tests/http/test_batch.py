@@ -47,6 +47,30 @@ def test_every_entry_has_a_result_of_its_own(service: Service) -> None:
     assert service.count_events() > events
 
 
+def test_a_batch_takes_orders_of_all_types(service: Service) -> None:
+    asset = new_asset()
+    entries = [
+        order(asset=asset, type="SELL", quantity=5, displayQuantity=2),
+        order(asset=asset, orderType="STOP", price=None, stopPrice=100),
+        order(asset=asset, orderType="MARKET", price=None, quantity=None, quoteQuantity=200),
+        order(asset=asset, orderType="MARKET"),
+        order(asset=asset, postOnly=True),
+    ]
+    answered = service.client.post("/orders/batch", json={"orders": entries})
+    results = answered.json["results"]
+    assert [result["status"] for result in results] == [201, 201, 201, 400, 201]
+    assert [fault["field"] for fault in results[3]["errors"]] == ["price"]
+    page = service.client.get(f"/orders?asset={asset}", headers=shown(answered)).json
+    found = {each["orderId"]: each["status"] for each in page["orders"]}
+    placed = [result["order"]["orderId"] for result in results if "order" in result]
+    assert [found[order_id] for order_id in placed] == [
+        "PARTIALLY_FILLED",
+        "FILLED",
+        "FILLED",
+        "REJECTED",
+    ]
+
+
 def test_a_batch_does_not_wait(service: Service) -> None:
     answered = service.client.post(
         "/orders/batch", json={"orders": [order(asset=new_asset())]}, headers={"Prefer": "wait=5"}

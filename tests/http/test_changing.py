@@ -167,12 +167,15 @@ def test_a_cancel_that_comes_too_late_is_a_conflict_when_it_waits(stalled: Servi
 
 
 @pytest.mark.parametrize("body", [{}, {"price": None}, {"price": None, "quantity": None}])
-def test_an_amendment_needs_a_price_or_a_quantity(service: Service, body: object) -> None:
+def test_an_amendment_needs_something_to_amend(service: Service, body: object) -> None:
     path = place(service, asset=new_asset())
     refused = service.client.patch(path, json=body)
     assert refused.status_code == 400
     assert refused.json["errors"] == [
-        {"field": "price", "message": "Price or quantity is required"}
+        {
+            "field": "price",
+            "message": "Price, quantity, stopPrice or displayQuantity is required",
+        }
     ]
 
 

@@ -49,8 +49,36 @@ def test_another_spelling_of_the_same_request_is_the_same(service: Service) -> N
     assert again.json["orderId"] == first.json["orderId"]
 
 
+def test_another_spelling_of_the_same_terms_is_the_same(service: Service) -> None:
+    fields = order(
+        asset=new_asset(),
+        clientOrderId="c-1",
+        orderType="STOP_LIMIT",
+        stopPrice="100.50",
+        timeInForce="GTD",
+        expiresAt="2030-01-01T00:00:00Z",
+    )
+    first = service.client.post("/orders", json=fields)
+    spelled = {"stopPrice": 100.5, "expiresAt": "2030-01-01T01:00:00.000+01:00"}
+    unless_told = {"takeProfit": False, "postOnly": None, "selfTradePrevention": "NONE"}
+    again = service.client.post("/orders", json=fields | spelled | unless_told)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json["orderId"] == first.json["orderId"]
+
+
 @pytest.mark.parametrize(
-    "other", [{"price": 101}, {"quantity": 2}, {"type": "SELL"}, {"timeInForce": "IOC"}]
+    "other",
+    [
+        {"price": 101},
+        {"quantity": 2},
+        {"type": "SELL"},
+        {"timeInForce": "IOC"},
+        {"postOnly": True},
+        {"displayQuantity": 1},
+        {"selfTradePrevention": "DECREMENT"},
+        {"orderType": "STOP_LIMIT", "stopPrice": 100},
+        {"timeInForce": "GTD", "expiresAt": "2030-01-01T00:00:00Z"},
+    ],
 )
 def test_another_request_under_the_same_id_is_a_conflict(
     unfollowed: Service, other: dict[str, object]

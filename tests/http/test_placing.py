@@ -21,7 +21,9 @@ ORIGINAL_FIELDS = (
 )
 WHAT_TRADING_ADDS = (
     b'"orderType":"LIMIT","timeInForce":"GTC","filledQuantity":0,"remainingQuantity":1.5,'
-    b'"averagePrice":null,"clientOrderId":null,"reason":null,"reasonText":null}'
+    b'"averagePrice":null,"clientOrderId":null,"stopPrice":null,"takeProfit":null,'
+    b'"displayQuantity":null,"expiresAt":null,"postOnly":null,"selfTradePrevention":null,'
+    b'"quoteQuantity":null,"reason":null,"reasonText":null}'
 )
 
 

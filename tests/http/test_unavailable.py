@@ -50,6 +50,9 @@ def test_while_postgresql_is_away_every_route_says_so_within_two_seconds(
         ("POST", "/orders/batch", {"orders": [order()]}),
         ("PATCH", path, {"price": 1}),
         ("DELETE", path, None),
+        ("DELETE", "/orders?userId=user123", None),
+        ("PUT", "/instruments/BTC-USD", {}),
+        ("PUT", "/users/user123", {"suspended": True}),
         ("GET", path, None),
         ("GET", f"{path}/events", None),
         ("GET", "/orders", None),
@@ -57,6 +60,8 @@ def test_while_postgresql_is_away_every_route_says_so_within_two_seconds(
         ("GET", "/books/BTC-USD", None),
         ("GET", "/books/BTC-USD?level=3", None),
         ("GET", "/books/BTC-USD?version=1", None),
+        ("GET", "/instruments", None),
+        ("GET", "/instruments/BTC-USD", None),
         ("GET", "/ready", None),
     ):
         for headers in ({}, {**shown(placed), "Prefer": "wait=5"}):

@@ -17,7 +17,9 @@ from application.persistence.following import BatchFollower
 from application.persistence.position import PositionMoved
 from application.persistence.snapshot import Snapshot
 from application.verify import Verifier
-from domain.values import Side, Terms
+from domain.instrument import Instrument
+from domain.requests import ExpiryRequest, InstrumentRequest, MassCancelRequest, UserRequest
+from domain.values import ALL_ASSETS, Side, Terms
 from interface.engine import Engine
 from interface.settings import Settings
 from system import Market, build, create_tables, followings
@@ -36,22 +38,50 @@ class Venue:
         self.now += timedelta(seconds=1)
         return self.now
 
-    def place(self, side: Side, price: int, quantity: int, **terms: Any) -> Receipt:
+    def place(self, side: Side, price: int | None, quantity: int | None, **terms: Any) -> Receipt:
         terms = {"user_id": "user", "asset": "BTC-USD", **terms}
         placed = Placement(uuid4(), Terms(side=side, price=price, quantity=quantity, **terms))
         return self.market.orders.place(placed, self.tick())
 
-    def buy(self, price: int, quantity: int, **terms: Any) -> UUID:
+    def buy(self, price: int | None, quantity: int | None, **terms: Any) -> UUID:
         return self.place(Side.BUY, price, quantity, **terms).order.id
 
-    def sell(self, price: int, quantity: int, **terms: Any) -> UUID:
+    def sell(self, price: int | None, quantity: int | None, **terms: Any) -> UUID:
         return self.place(Side.SELL, price, quantity, **terms).order.id
 
     def cancel(self, order_id: UUID) -> None:
         self.market.orders.cancel(order_id, uuid4(), self.tick())
 
-    def replace(self, order_id: UUID, price: int | None, quantity: int | None) -> None:
-        self.market.orders.replace(order_id, uuid4(), price, quantity, self.tick())
+    def replace(
+        self, order_id: UUID, price: int | None = None, quantity: int | None = None, **changes: int
+    ) -> None:
+        asked = {"price": price, "quantity": quantity, **changes}
+        self.market.orders.replace(order_id, uuid4(), self.tick(), **asked)
+
+    def cancel_all(self, user: str, asset: str = ALL_ASSETS) -> None:
+        asked = MassCancelRequest.make(uuid4(), user_id=user, asset=asset, time=self.tick())
+        self.market.orders.ask(asked)
+
+    def set_rules(self, asset: str = ALL_ASSETS, **rules: Any) -> None:
+        asked = InstrumentRequest.make(
+            uuid4(),
+            user_id="operator",
+            asset=asset,
+            instrument=Instrument(**rules),
+            time=self.tick(),
+        )
+        self.market.orders.ask(asked)
+
+    def suspend(self, user: str, *, is_suspended: bool = True) -> None:
+        asked = UserRequest.make(
+            uuid4(), user_id=user, asset=ALL_ASSETS, is_suspended=is_suspended, time=self.tick()
+        )
+        self.market.orders.ask(asked)
+
+    def pass_time(self, asset: str, time: datetime) -> None:
+        """The clock says what the time is."""
+        self.now = max(self.now, time)
+        self.market.orders.ask(ExpiryRequest.make(uuid4(), user_id="clock", asset=asset, time=time))
 
     def settle(self) -> None:
         """Has every follower process what waits, until nothing does."""

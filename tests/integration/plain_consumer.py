@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 TYPE_PREFIX = "com.ordermatchingengine."
 
-Order = tuple[str, Decimal, Decimal]  # its id, price and quantity
+Order = tuple[str, Decimal, Decimal]  # its id, price, and what it shows
 
 
 class Sides(NamedTuple):
@@ -27,7 +27,8 @@ class Sides(NamedTuple):
 class Resting:
     side: str
     price: Decimal
-    quantity: Decimal
+    shown: Decimal
+    remaining: Decimal
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Books:
     types: set[str] = field(default_factory=set)
     dropped: int = 0
     positions: dict[int, int] = field(default_factory=dict)  # by partition
+    waiting: dict[str, set[str]] = field(default_factory=dict)  # stops, by asset
 
     def take(self, partition: int, headers: Mapping[str, str], value: str) -> None:
         """A message of book.events; those of a partition in their order."""
@@ -55,7 +57,7 @@ class Books:
         assert headers["ce_type"].startswith(TYPE_PREFIX)
         name = headers["ce_type"].removeprefix(TYPE_PREFIX)
         self.types.add(name)
-        if name != "log.progress.v1":
+        if name.startswith("book."):  # what the venue says is about no book
             self._apply(name, json.loads(value, parse_float=Decimal, parse_int=Decimal))
 
     def _apply(self, name: str, data: dict[str, Any]) -> None:
@@ -63,40 +65,83 @@ class Books:
         if name == "book.opened.v1":
             assert asset not in self.books
             self.books[asset] = {}
+            self.waiting[asset] = set()
         else:
             assert (asset, version - 1) in self.past, f"{asset} {version} comes too early"
-        _change(self.books[asset], name, data)
+        _change(self.books[asset], self.waiting[asset], name, data)
         self.past[asset, version] = _sides(self.books[asset])
 
 
-def _change(book: dict[str, Resting], name: str, data: dict[str, Any]) -> None:
-    for trade in data.get("trades", ()):
-        maker = book[trade["makerOrderId"]]
-        assert maker.price == trade["price"]
-        maker.quantity -= trade["quantity"]
-        assert maker.quantity == trade["makerRemaining"]
-        if maker.quantity == 0:
-            del book[trade["makerOrderId"]]
-    order_id = data.get("orderId", "")
+def _change(book: dict[str, Resting], waiting: set[str], name: str, data: dict[str, Any]) -> None:
+    for gone in (*data.get("expired", ()), *data.get("departed", ())):
+        _leave(book, waiting, gone["orderId"], gone["shown"], gone["remaining"])
+    order_id = data.get("orderId") or ""
     match name:
-        case "book.cancelled.v1":
-            assert book.pop(order_id).quantity == data["remaining"]
-        case "book.reduced.v1":
-            assert book[order_id].quantity == data["previousRemaining"]
-            book[order_id].quantity = data["remaining"]
-        case "book.replaced.v1":
-            before = book.pop(order_id)
-            assert (before.price, before.quantity) == (
-                data["previousPrice"],
-                data["previousRemaining"],
-            )
-    if data.get("rested"):
-        book[order_id] = Resting(data["side"], data["price"], data["rested"])
+        case "book.cancelled.v2":
+            _leave(book, waiting, order_id, data["shown"], data["remaining"])
+        case "book.reduced.v2" if order_id in waiting:
+            assert (data["shown"], data["previousShown"]) == (0, 0)
+        case "book.reduced.v2":
+            order = book[order_id]
+            assert order.price == data["price"]
+            assert order.remaining == data["previousRemaining"]
+            assert order.shown == data["previousShown"]
+            order.shown, order.remaining = data["shown"], data["remaining"]
+        case "book.replaced.v2":
+            assert order_id in waiting or book[order_id].price == data["previousPrice"]
+            before = data["previousShown"], data["previousRemaining"]
+            _leave(book, waiting, order_id, *before)
+    if name in {"book.matched.v2", "book.replaced.v2"}:
+        _arrive(book, waiting, data, waits=data["waits"])
+        for execution in data["triggered"]:
+            waiting.remove(execution["orderId"])
+            _arrive(book, waiting, execution, waits=False)
+
+
+def _leave(
+    book: dict[str, Resting], waiting: set[str], order_id: str, shown: Decimal, remaining: Decimal
+) -> None:
+    if order_id in waiting:
+        assert shown == 0
+        waiting.remove(order_id)
+    else:
+        order = book.pop(order_id)
+        assert (order.shown, order.remaining) == (shown, remaining)
+
+
+def _arrive(
+    book: dict[str, Resting], waiting: set[str], data: dict[str, Any], *, waits: bool
+) -> None:
+    for trade in data["trades"]:
+        maker_id = trade["makerOrderId"]
+        maker = book[maker_id]
+        assert maker.price == trade["price"]
+        assert trade["quantity"] <= maker.shown
+        maker.shown -= trade["quantity"]
+        maker.remaining -= trade["quantity"]
+        assert maker.remaining == trade["makerRemaining"]
+        if maker.shown == 0:
+            del book[maker_id]
+            if trade["refill"]:  # it comes again, behind all others at its price
+                maker.shown = trade["refill"]
+                book[maker_id] = maker
+            assert (maker.shown == 0) == (maker.remaining == 0)
+    for prevented in data["prevented"]:
+        other = book[prevented["orderId"]]
+        assert (other.price, other.shown) == (prevented["price"], prevented["previousShown"])
+        if prevented["cancelled"]:
+            del book[prevented["orderId"]]
+        else:
+            other.shown, other.remaining = prevented["shown"], prevented["remaining"]
+    if waits:
+        waiting.add(data["orderId"])
+    elif data["rested"]:
+        book[data["orderId"]] = Resting(data["side"], data["price"], data["shown"], data["rested"])
 
 
 def _sides(book: dict[str, Resting]) -> Sides:
     """Best first; at one price as they came, which is the order that a dict keeps."""
-    orders = [(each.side, (name, each.price, each.quantity)) for name, each in book.items()]
+    orders = [(each.side, (name, each.price, each.shown)) for name, each in book.items()]
     bids = [order for side, order in orders if side == "BUY"]
     asks = [order for side, order in orders if side == "SELL"]
     return Sides(

@@ -8,9 +8,10 @@ from contextlib import closing
 
 import pytest
 
+from application.matching import Matching
 from application.orders import Receipt
 from domain.values import book_id
-from system import VIEWS, build_matching
+from system import VIEWS, build_alone
 from tests.integration.conftest import Venue
 from tests.integration.crasher import MANY_PLACEMENTS, PLACEMENT
 from tests.integration.service import eventually
@@ -77,7 +78,7 @@ def test_who_takes_snapshots_may_die_at_any_step(venue: Venue) -> None:
     venue.trade_a_little()
     for _ in crashes(venue, "snapshots"):
         assert venue.difference() is None  # whatever is there is right
-        with closing(build_matching(venue.env)) as restarted:
+        with closing(build_alone(venue.env, Matching)) as restarted:
             assert restarted.load([BTC])[BTC].version == 9
     assert set(venue.market.matching.snapshots.recorder.kept()) == {BTC, book_id("ETH-USD")}
 

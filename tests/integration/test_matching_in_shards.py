@@ -16,7 +16,8 @@ from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
-from application.matching import COMMANDS, Matching
+from application.deciding import COMMANDS
+from application.matching import Matching
 from application.persistence.locks import alone
 from application.persistence.partitions import Reach
 from domain.order_book import OrderBook
@@ -32,7 +33,7 @@ from tests.integration.parts import Parts
 from tests.integration.service import eventually, free_port
 from tests.integration.test_kills import MANY
 from tests.integration.test_rebuilding import check_rebuilds
-from tests.integration.topics import log_of
+from tests.integration.topics import check_messages, log_of
 from tests.kafka.sharing import Kafka
 
 ASSETS = [f"ASSET-{number}" for number in range(12)]
@@ -90,6 +91,14 @@ def all_is_matched(venue: Venue) -> None:
     assert venue.difference() is None
 
 
+def is_all_published(venue: Venue, settings: Settings) -> bool:
+    try:
+        check_messages(venue, settings)
+    except AssertionError:
+        return False
+    return True
+
+
 @pytest.mark.slow
 def test_workers_that_join_and_leave_decide_every_command_once(
     venue: Venue, settings: Settings
@@ -103,6 +112,26 @@ def test_workers_that_join_and_leave_decide_every_command_once(
         first.stop()
         trade(venue)
         all_is_matched(venue)
+
+
+def test_what_is_asked_about_all_assets_reaches_every_worker(
+    venue: Venue, settings: Settings
+) -> None:
+    """Who is suspended has no order left anywhere, and gets none in, while two share the books."""
+    first, second = (in_this_process(venue, settings) for _ in range(2))
+    with at_work(the_rest(venue, settings), first, second):
+        mine = [venue.buy(90, 1, asset=asset, user_id="mine") for asset in ASSETS]
+        trade(venue, times=1)
+        venue.suspend("mine")
+        late = [venue.buy(91, 1, asset=asset, user_id="mine") for asset in ASSETS]
+        trade(venue, times=1)
+        venue.set_rules(lot_size=2)
+        broken = [venue.buy(92, 1, asset=asset) for asset in ASSETS]
+        venue.cancel_all("user")
+        all_is_matched(venue)
+        eventually(lambda: is_all_published(venue, settings), 30)
+    for orders, status in ((mine, "CANCELLED"), (late, "REJECTED"), (broken, "REJECTED")):
+        assert {venue.market.orders.get(order_id).status for order_id in orders} == {status}
 
 
 @pytest.mark.slow

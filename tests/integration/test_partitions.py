@@ -11,7 +11,7 @@ from eventsourcing.persistence import OperationalError
 
 from application.persistence.following import BatchFollower
 from application.persistence.log import Entry
-from application.persistence.partitions import Reach, partition_of
+from application.persistence.partitions import Reach, concerns
 from application.persistence.position import Advance, Move, PositionMoved
 from system import build, followings
 from tests.integration.conftest import Venue
@@ -35,8 +35,7 @@ def of_partition(follower: BatchFollower, leader: str, partition: int) -> list[E
     return [
         (position, event)
         for position, event in entries
-        if partition_of(event.asset, PARTITIONS) == partition
-        and position > reach.positions[partition]
+        if concerns(event.asset, partition, PARTITIONS) and position > reach.positions[partition]
     ]
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -12,8 +13,10 @@ from uuid import UUID
 
 import pytest
 
+from application.messages import FORMS
 from domain.errors import OrderClosed
-from domain.values import MAX_AMOUNT, UNITS_PER_ONE
+from domain.instrument import TradingStatus
+from domain.values import MAX_AMOUNT, UNITS_PER_ONE, OrderType, SelfTradePrevention, TimeInForce
 from interface.http import create_app
 from interface.listening import Bell
 from interface.settings import Settings
@@ -26,6 +29,7 @@ from tests.integration.test_crashes import crashes
 
 ASSETS = ("BTC-USD", "ETH-USD", "SOL-USD", "DOGE-USD", "X:Y.z-1")
 MOST = MAX_AMOUNT * UNITS_PER_ONE
+USERS = ("user", "alice", "bob")
 SECONDS = 60
 needs_kcat = pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat is not installed")
 
@@ -60,19 +64,15 @@ def trade_at_random(venue: Venue, chance: Random, turns: int = 300) -> None:
     ids: list[UUID] = []
     for turn in range(turns):
         act = chance.random()
-        if act < 0.6 or not ids:
-            place = chance.choice((venue.buy, venue.sell))
-            asset = chance.choice(ASSETS)
-            ids.append(place(price(chance), quantity(chance), asset=asset))
-        else:
+        if act < 0.65 or not ids:
+            ids.append(place(venue, chance))
+        elif act < 0.97:
             with suppress(OrderClosed):  # it is filled, or was cancelled before
-                order_id = chance.choice(ids)
-                if act < 0.75:
-                    venue.cancel(order_id)
-                elif act < 0.85:
-                    venue.replace(order_id, None, quantity(chance))
-                else:
-                    venue.replace(order_id, price(chance), None)
+                change(venue, chance, chance.choice(ids))
+        elif act < 0.98:
+            venue.cancel_all(chance.choice(USERS), chance.choice(ASSETS))
+        else:
+            venue.pass_time(chance.choice(ASSETS), venue.tick())
         if turn % 20 == 0:
             venue.settle()
     # And whatever chance has left out.
@@ -81,7 +81,57 @@ def trade_at_random(venue: Venue, chance: Random, turns: int = 300) -> None:
     venue.replace(last, 2, None)
     venue.cancel(last)
     venue.cancel(last)  # there is nothing left to cancel
+    stop = venue.buy(None, 3, order_type=OrderType.STOP, stop_price=MOST, asset=ASSETS[1])
+    venue.replace(stop, None, 2)
+    venue.replace(stop, stop_price=MOST - 1)
+    venue.set_rules(ASSETS[2], status=TradingStatus.DELISTED)
+    venue.set_rules(ASSETS[2])
+    venue.suspend(USERS[0])
+    venue.suspend(USERS[0], is_suspended=False)
+    venue.set_rules(status=TradingStatus.DELISTED)
+    venue.set_rules()
     venue.settle()
+
+
+def place(venue: Venue, chance: Random) -> UUID:
+    """An order of any kind."""
+    order_type = chance.choice([OrderType.LIMIT] * 5 + list(OrderType))
+    amount = quantity(chance)
+    terms: dict[str, Any] = {
+        "user_id": chance.choice(USERS),
+        "asset": chance.choice(ASSETS),
+        "order_type": order_type,
+        "self_trade_prevention": chance.choice(list(SelfTradePrevention)),
+    }
+    if order_type is OrderType.MARKET:
+        terms["time_in_force"] = TimeInForce.IOC
+    if order_type is OrderType.LIMIT:
+        terms["time_in_force"] = chance.choice([TimeInForce.GTC] * 8 + list(TimeInForce))
+    if terms.get("time_in_force") is TimeInForce.GTD:
+        terms["expires_at"] = venue.now + timedelta(seconds=chance.randint(0, 40))
+    if order_type.is_stop:
+        terms |= {"stop_price": price(chance), "take_profit": chance.random() < 0.3}
+    is_limit = order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT}
+    if is_limit and terms.get("time_in_force") not in {TimeInForce.IOC, TimeInForce.FOK}:
+        terms["post_only"] = chance.random() < 0.1
+        if chance.random() < 0.4:
+            terms["display_quantity"] = -(-amount // chance.randint(1, 5))
+    side = chance.choice((venue.buy, venue.sell))
+    return side(price(chance) if is_limit else None, amount, **terms)
+
+
+def change(venue: Venue, chance: Random, order_id: UUID) -> None:
+    act = chance.random()
+    if act < 0.4:
+        venue.cancel(order_id)
+    elif act < 0.6:
+        venue.replace(order_id, None, quantity(chance))
+    elif act < 0.8:
+        venue.replace(order_id, price(chance), None)
+    elif act < 0.9:
+        venue.replace(order_id, stop_price=price(chance))
+    else:
+        venue.replace(order_id, display_quantity=quantity(chance))
 
 
 def price(chance: Random) -> int:
@@ -104,9 +154,9 @@ def test_the_books_are_rebuilt_from_the_topic_alone(
         agree(books, http)
         trade_at_random(traded, Random(1), turns=100)
     assert books.dropped > 0
-    assert {each for each in books.types if each.startswith("book.")} == {
-        f"book.{name}.v1"
-        for name in ("opened", "matched", "cancelled", "reduced", "replaced", "refused")
+    of_log = {"book", "venue"}
+    assert {each for each in books.types if each.partition(".")[0] in of_log} == {
+        form.types[-1] for form in FORMS.values() if form.name.partition(".")[0] in of_log
     }
 
 

@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 import interface.engine as engines
-from application.messages import TYPES
+from application.messages import FORMS
 from application.persistence.following import CannotFollow
 from application.persistence.partitions import partition_of
 from application.persistence.position import Advance, Move, PositionMoved
@@ -130,7 +130,7 @@ def test_a_message_is_a_cloudevent_with_its_place_in_the_log(
         "ce_specversion": "1.0",
         "ce_id": str(position),
         "ce_source": "/Orders",
-        "ce_type": f"com.ordermatchingengine.{TYPES[type(event)]}.v1",
+        "ce_type": f"com.ordermatchingengine.{FORMS[type(event)].types[-1]}",
         "ce_time": "2024-02-09T12:00:01Z",
         "ce_position": str(position),
         "ce_predecessor": "0",

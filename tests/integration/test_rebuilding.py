@@ -30,7 +30,7 @@ def check_rebuilds(venue: Venue) -> None:
     """Every view has, row by row, what it has when it is made anew."""
     for name, view in VIEWS.items():
         before = rows_of(venue, view.env["POSTGRES_SCHEMA"])
-        assert before
+        assert before or name == "instruments"  # not every market has rules
         rebuild_now(venue, name)
         assert rows_of(venue, view.env["POSTGRES_SCHEMA"]) == before
 
@@ -54,9 +54,10 @@ def rows_of(venue: Venue, schema: str) -> dict[str, Counter[tuple[Any, ...]]]:
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_damaged_view_is_right_again_after_a_rebuild(venue: Venue, name: str) -> None:
+    venue.set_rules("SOL-USD", tick_size=5)
     venue.trade_a_little()
     view: View = getattr(venue.market, f"{name[:-1]}_view")
-    table = {"orders": "orders", "books": "levels", "trades": "trades"}[name]
+    table = {"books": "levels"}.get(name, name)
     venue.execute(f"DELETE FROM {view.recorder.datastore.schema}.{table}")
     assert venue.difference() is not None
 

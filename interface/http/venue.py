@@ -1,0 +1,135 @@
+"""The requests that are about no one order: of all of a user's, of a user, of an asset's rules."""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from flask import Response, request
+
+from application.orders import MassOutcome
+from application.persistence.connection import AWAY
+from application.waiting import until_decided
+from domain.errors import RejectReason
+from domain.instrument import Refusal
+from domain.requests import InstrumentRequest, MassCancelRequest, UserRequest
+from domain.values import ALL_ASSETS
+from interface.http import presenting
+from interface.http.fields import (
+    Fields,
+    asset_or_default,
+    check_no_query,
+    instrument_rules,
+    mass_cancel,
+    user_settings,
+)
+from interface.http.parsing import json_object
+from interface.http.problems import refused
+from interface.http.rules import user_identifier
+from interface.http.tokens import Token, encode
+from interface.http.waiting import Waiting, preferred_wait
+from system import Market
+
+# Who asks, where nobody says so: there are no accounts of operators yet.
+_OPERATOR = "operator"
+
+
+class VenueCommands:
+    """``clock`` gives the time in UTC; ``new_id`` an id that nobody has had."""
+
+    def __init__(
+        self,
+        market: Market,
+        waiting: Waiting,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self._orders = market.orders
+        self._matching = market.matching
+        self._waiting = waiting
+        self._clock = clock
+        self._new_id = new_id
+
+    def mass_cancel(self) -> Response:
+        """202 with the request's id; 200 with the cancelled orders where the client waits."""
+        user_id, asset = mass_cancel(request)
+        asked = MassCancelRequest.make(
+            self._new_id(), user_id=user_id, asset=asset or ALL_ASSETS, time=self._clock()
+        )
+        return self._ask(asked, asset or ALL_ASSETS, {}, {"requestId": asked.id})
+
+    def change_user(self, user_id: str) -> Response:
+        """202, or 200 with the orders that were cancelled where the client waits."""
+        fields = Fields({})
+        user_id = fields.ruled("userId", user_identifier, user_id)
+        fields.check()
+        check_no_query(request)
+        is_suspended = user_settings(json_object(request))
+        asked = UserRequest.make(
+            self._new_id(),
+            user_id=user_id,
+            asset=ALL_ASSETS,
+            is_suspended=is_suspended,
+            time=self._clock(),
+        )
+        user = {"userId": user_id, "suspended": is_suspended}
+        return self._ask(asked, ALL_ASSETS, user, {"requestId": asked.id})
+
+    def change_instrument(self, asset: str) -> Response:
+        """202 with the rules that will hold, or 200 with those that do where the client waits."""
+        asset = asset_or_default(asset)
+        check_no_query(request)
+        instrument = instrument_rules(json_object(request))
+        asked = InstrumentRequest.make(
+            self._new_id(),
+            user_id=_OPERATOR,
+            asset=asset,
+            instrument=instrument,
+            time=self._clock(),
+        )
+        rules = presenting.rules(asset, instrument, asked.created_on, _OPERATOR)
+        return self._ask(asked, asset, rules, {"requestId": asked.id})
+
+    def _ask(
+        self,
+        asked: MassCancelRequest | UserRequest | InstrumentRequest,
+        asset: str,
+        body: presenting.Json,
+        undecided: presenting.Json,
+    ) -> Response:
+        """Records a request; answers with what came of it where the client waits for that.
+
+        ``undecided`` is what is added to the body where it is not known yet. Raises Problem 409
+        where the engine failed on it in some book: the others did as they were asked.
+        """
+        since = self._waiting.recorded(self._matching)
+        position = self._orders.ask(asked)
+        headers = {"Position": encode(Token.POSITION, position)}
+        outcome = self._outcome(asked.id, position, asset, since)
+        if outcome is None:
+            return presenting.answer(202, {**body, **undecided}, headers)
+        headers["Preference-Applied"] = "wait"
+        if outcome.failed:
+            raise refused(
+                Refusal(RejectReason.INTERNAL_ERROR),
+                headers,
+                cancelled=outcome.cancelled,
+                failed=outcome.failed,
+            )
+        if not isinstance(asked, InstrumentRequest):
+            body = {**body, "cancelled": outcome.cancelled}
+        return presenting.answer(200, body, headers)
+
+    def _outcome(
+        self, request_id: UUID, position: int, asset: str, since: int
+    ) -> MassOutcome | None:
+        """Matching's say, where the client prefers to wait and it comes in time."""
+        seconds = preferred_wait(request)
+        if seconds is None:
+            return None
+        of = None if asset == ALL_ASSETS else asset
+        steps = until_decided(self._waiting.progress, position, of)
+        try:
+            upto = self._waiting.decided(steps, seconds)
+            return self._orders.outcome_of(request_id, since, upto)
+        except (TimeoutError, *AWAY):
+            return None  # the request is committed, whatever is missing now
