@@ -1,6 +1,8 @@
 # Everything happens in .venv; another Python for it: make run PYTHON=python3.13
 PYTHON ?= python3
 VENV := .venv
+# Apart: what it needs renames processes, which other tests look for.
+MUTATE := .venv-mutate
 BIN := $(VENV)/bin
 # What the machine has set for other projects must not choose our packages, nor end in the lock.
 PIP := env -u PIP_REQUIREMENT -u PIP_CONSTRAINT -u PIP_TARGET -u PIP_USER \
@@ -12,7 +14,7 @@ PIP_COMPILE := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-slow test-faults bench lint format lock clean
+.PHONY: help run demo test test-slow test-faults test-naive mutate bench lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +34,13 @@ test-slow: $(VENV)/installed-dev ## Run the tests that take minutes: 20 kills of
 test-faults: $(VENV)/installed-dev ## Kill each process under load, any number of times: make test-faults N=100
 	FAULTS=$(or $(N),20) $(BIN)/pytest -m slow -n 0 -s tests/integration/test_kills.py tests/integration/test_kafka_kills.py \
 		$(ARGS)
+
+test-naive: $(VENV)/installed-dev ## Compare the book with the naive one, over many commands: make test-naive N=1000000
+	NAIVE_COMMANDS=$(or $(N),1000000) $(BIN)/pytest tests/domain/test_book_against_naive.py --timeout 0 $(ARGS)
+
+mutate: $(MUTATE)/installed ## Change the model in every way, and see whether its tests notice: docs/testing.md
+	PATH="$(CURDIR)/$(MUTATE)/bin:$$PATH" $(MUTATE)/bin/mutmut run $(ARGS)
+	$(MUTATE)/bin/mutmut results
 
 bench: $(VENV)/installed-dev ## Measure how fast it is; one benchmark: make bench NAME=book
 	$(BIN)/ome bench $(or $(NAME),all) $(ARGS)
@@ -54,7 +63,7 @@ lock: $(VENV)/installed-dev ## Refresh the locked versions of all dependencies
 	$(PIP_COMPILE) --upgrade --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean: ## Remove what was installed and built, but no data
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(MUTATE) mutants build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache .kafka
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -77,4 +86,10 @@ $(VENV)/installed: requirements.txt pyproject.toml $(VENV)/bin/python
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(MUTATE)/installed: requirements-dev.txt $(VENV)/installed-dev
+	$(PYTHON) -m venv --clear $(MUTATE)
+	$(MUTATE)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements-dev.txt
+	$(MUTATE)/bin/python -m pip --disable-pip-version-check install --quiet mutmut==3.8.1
 	@touch $@

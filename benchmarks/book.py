@@ -13,6 +13,7 @@ from random import Random
 from uuid import UUID
 
 from domain.book import Book, RestingOrder
+from domain.sweep import Sweep, Taker
 from domain.values import UNITS_PER_ONE, Side
 
 MIDDLE = 45_000 * UNITS_PER_ONE
@@ -76,11 +77,11 @@ def run(operations: Iterable[Operation], book: Book | None = None) -> Book:
             if resting is not None:
                 book.remove(resting.order_id)
             continue
-        unfilled = operation.quantity
-        for maker, quantity in book.match(operation.side, operation.price, unfilled):
-            book.fill(maker.order_id, quantity)
-            unfilled -= quantity
-        if unfilled and operation.stays:
+        taker = Taker(operation.user_id, operation.side, operation.price, operation.quantity)
+        sweep = Sweep(book, taker, last_trade_id=0)
+        for fill in sweep.fills:
+            book.fill(fill.maker_order_id, fill.quantity)
+        if sweep.left and operation.stays:
             book.rest(
                 RestingOrder(
                     operation.order_id,
@@ -88,7 +89,7 @@ def run(operations: Iterable[Operation], book: Book | None = None) -> Book:
                     operation.side,
                     operation.price,
                     operation.quantity,
-                    unfilled,
+                    sweep.left,
                 )
             )
     return book
@@ -147,7 +148,8 @@ def _marketable(random: Random, book: Book) -> Arrival | None:
         return None
     whole = sum(maker.remaining for maker in makers)
     quantity = whole - random.randrange(makers[-1].remaining // LOT) * LOT
-    return _arrival(random, side, makers[-1].price, quantity, stays=random.random() < 0.5)
+    price: int = makers[-1].price  # type: ignore[assignment]  # it rests
+    return _arrival(random, side, price, quantity, stays=random.random() < 0.5)
 
 
 def _arrival(random: Random, side: Side, price: int, quantity: int, *, stays: bool) -> Arrival:

@@ -14,6 +14,7 @@ from benchmarks.measuring import percentile
 from benchmarks.seeding import resting
 from benchmarks.workload import NewOrder
 from domain.book import Book, RestingOrder
+from domain.sweep import Sweep, Taker
 from domain.values import Side
 
 
@@ -40,15 +41,17 @@ def time_matches(books: list[Book], count: int) -> list[int]:
         book = random.choice(books)
         side = random.choice(list(Side))
         makers = list(islice(book.walk(side.opposite), random.randint(1, 3)))
-        quantity = sum(maker.remaining for maker in makers)
+        price: int = makers[-1].price  # type: ignore[assignment]  # it rests
+        taker = Taker("taker", side, price, sum(maker.remaining for maker in makers))
         begun = time.thread_time_ns()
-        matches = book.match(side, makers[-1].price, quantity)
-        for maker, taken in matches:
-            book.fill(maker.order_id, taken)
+        fills = Sweep(book, taker, last_trade_id=0).fills
+        for fill in fills:
+            book.fill(fill.maker_order_id, fill.quantity)
         times.append(time.thread_time_ns() - begun)
-        for maker, taken in matches:
+        for fill in fills:
             order_id = UUID(int=random.getrandbits(128), version=4)
-            book.rest(RestingOrder(order_id, maker.user_id, maker.side, maker.price, taken, taken))
+            user_id, price, taken = fill.maker_user_id, fill.price, fill.quantity
+            book.rest(RestingOrder(order_id, user_id, side.opposite, price, taken, taken))
     return times
 
 

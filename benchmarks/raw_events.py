@@ -1,4 +1,7 @@
-"""The states of the events that the engine stores, as plain structures: the same fields."""
+"""The states of the events that the engine stores, as plain structures: the same fields.
+
+What has a default is never anything else for limit orders without conditions.
+"""
 
 from datetime import datetime
 
@@ -21,6 +24,14 @@ class Placed(State):
     order_type: str = "LIMIT"
     time_in_force: str = "GTC"
     client_order_id: str | None = None
+    post_only: bool = False
+    stop_price: None = None
+    take_profit: bool = False
+    display_quantity: None = None
+    expires_at: None = None
+    self_trade_prevention: str = "NONE"
+    quote_quantity: None = None
+    class_version: int = 2
 
 
 class Opened(State):
@@ -43,6 +54,8 @@ class Filled(State):
     book_version: int
     status: str
     fills: list[OrderFill]
+    quantity: None = None
+    class_version: int = 2
 
 
 class BookOpened(State):
@@ -57,6 +70,7 @@ class Fill(msgspec.Struct, gc=False):
     price: int
     quantity: int
     maker_remaining: int
+    refill: int = 0
 
 
 class Matched(State):
@@ -69,4 +83,12 @@ class Matched(State):
     quantity: int
     fills: list[Fill]
     rested: int
-    reason: str | None = None
+    shown: int
+    expired: tuple[()] = ()
+    prevented: tuple[()] = ()
+    lowered: int = 0
+    waits: bool = False
+    conditions: None = None
+    reason: None = None
+    triggered: tuple[()] = ()
+    class_version: int = 2

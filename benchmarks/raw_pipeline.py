@@ -179,7 +179,8 @@ def decide(
             placed.price,
             placed.quantity,
             decision.fills,
-            order.remaining,
+            rested=order.remaining,
+            shown=order.remaining,
         )
         decisions.append((len(rows), decision))
         rows.append(_matched_row(_book_id(asset), decision.version, _encode(matched)))

@@ -11,6 +11,7 @@ import psycopg
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
+_FALSE: Final = pack("!i?", 1, False)  # noqa: FBT003 - it is packed
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _ZERO: Final = pack("!ihhhh", 8, 0, 0, 0, 0)
 
@@ -18,6 +19,18 @@ _UUID_FIRST = Struct("!hi16s")  # the number of columns, and a uuid
 _THREE = Struct("!iqiqiq")  # bigints, or times in microseconds
 _TRADE = Struct("!iqiqiqi16si16s")
 _TWO = Struct("!iqiq")
+
+
+@cache
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    return pack("!i", len(encoded)) + encoded
+
+
+# The columns of an order from its reason to its quote quantity; False and NONE, or nothing.
+_NO_CONDITIONS: Final = b"".join(
+    (_NULL * 3, _FALSE, _NULL, _FALSE, _NULL * 2, _text("NONE"), _NULL)
+)
 
 
 def copy(cursor: psycopg.Cursor, table: str, rows: Sequence[bytes]) -> None:
@@ -57,7 +70,7 @@ def order_row(  # noqa: PLR0913, PLR0917 - the columns
 ) -> bytes:
     return b"".join(
         (
-            _UUID_FIRST.pack(16, 16, order_id),
+            _UUID_FIRST.pack(24, 16, order_id),
             _text(user_id),
             _text(asset),
             _text(side),
@@ -66,8 +79,7 @@ def order_row(  # noqa: PLR0913, PLR0917 - the columns
             _THREE.pack(8, price, 8, quantity, 8, filled),
             _numeric(notional) if notional else _ZERO,
             _text(status),
-            _NULL,
-            _NULL,
+            _NO_CONDITIONS,
             _THREE.pack(8, _microseconds(created), 8, _microseconds(updated), 8, position),
         )
     )
@@ -106,12 +118,6 @@ def resting_row(  # noqa: PLR0913, PLR0917 - the columns
             _THREE.pack(8, price, 8, remaining, 8, priority),
         )
     )
-
-
-@cache
-def _text(value: str) -> bytes:
-    encoded = value.encode()
-    return pack("!i", len(encoded)) + encoded
 
 
 @cache  # the orders of a batch have one time

@@ -12,6 +12,7 @@ from benchmarks.raw_rows import array, copy, order_row, resting_row, trade_row
 from benchmarks.raw_store import begin, move, start
 
 _BATCH: Final = 10_000  # events in a transaction, about
+_WITHIN: Final = 24  # bits of a priority that are for the places within a decision
 
 _BEGIN: Final = "BEGIN; SET LOCAL synchronous_commit TO off"
 
@@ -150,7 +151,7 @@ class _Batch:
         asset, side = placed.asset, placed.side
         self._versions[asset] = version
         if taker.remaining:
-            self._rested[order] = (taker.remaining, version)
+            self._rested[order] = (taker.remaining, (version << _WITHIN) + 1)
             self._level(asset, side, placed.price, taker.remaining, 1)
         for fill, change in zip(fills, changes[1:], strict=True):
             maker, remaining = change.order, fill.maker_remaining

@@ -19,7 +19,7 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, Mapper
 from eventsourcing.system import ProcessApplication
 
-from application.matching import COMMANDS, decide
+from application.deciding import COMMANDS, decide
 from application.persistence.log import SharedLog
 from application.persistence.mapper import JSONMapper
 from application.views.view import View
@@ -72,7 +72,8 @@ class StockMatching(_Stock):
             book: OrderBook = self.repository.get(book_id(command.asset))
         except AggregateNotFoundError:
             book = OrderBook.open(command.asset, command.timestamp)
-        decide(book, processing_event.tracking.notification_id, command)  # type: ignore[union-attr]
+        position: int = processing_event.tracking.notification_id  # type: ignore[union-attr]
+        decide(book, position, command, venue=None)
         processing_event.collect_events(book)
 
 

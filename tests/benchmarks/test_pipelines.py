@@ -13,9 +13,8 @@ ORDERS = 600
 
 # Times and positions depend on the run.
 SHOWN = {
-    "orders": """SELECT order_id, user_id, asset, side, order_type, time_in_force, price, quantity,
-                        filled_quantity, notional, status, reason, client_order_id
-                 FROM order_view.orders ORDER BY order_id""",
+    "orders": """SELECT to_jsonb(o) - ARRAY['created_at', 'updated_at', 'position']
+                 FROM order_view.orders o ORDER BY order_id""",
     "trades": """SELECT asset, trade_id, price, quantity, maker_order_id, taker_order_id, taker_side
                  FROM trade_view.trades ORDER BY asset, trade_id""",
     "levels": "SELECT * FROM book_view.levels ORDER BY asset, side, price",

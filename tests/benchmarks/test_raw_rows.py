@@ -28,7 +28,8 @@ def test_an_order(cursor, notional):
     assert cursor.execute("SELECT * FROM order_view.orders").fetchall() == [
         (
             *(ORDER, "user-1", "A", "BUY", "LIMIT", "GTC", 5, 6, 4, Decimal(notional)),
-            *("OPEN", None, None, TIME, TIME, 9),
+            *("OPEN", None, None, None, False, None, False, None, None, "NONE", None),
+            *(TIME, TIME, 9),
         )
     ]
 

@@ -5,6 +5,7 @@ from collections import Counter
 from benchmarks.seeding import resting
 from benchmarks.workload import orders
 from domain.book import Book, RestingOrder
+from domain.sweep import Sweep, Taker
 from domain.values import Side
 
 
@@ -15,12 +16,12 @@ def makers_met(flow):
     for order in flow:
         book = books.setdefault(order.asset, Book())
         side = Side(order.side)
-        matches = book.match(side, order.price, order.quantity)
-        met.append(len(matches))
-        left = order.quantity - sum(taken for _, taken in matches)
-        for maker, taken in matches:
-            book.fill(maker.order_id, taken)
-        if left:
+        taker = Taker(order.user_id, side, order.price, order.quantity)
+        sweep = Sweep(book, taker, last_trade_id=0)
+        met.append(len(sweep.fills))
+        for fill in sweep.fills:
+            book.fill(fill.maker_order_id, fill.quantity)
+        if left := sweep.left:
             book.rest(
                 RestingOrder(order.order_id, order.user_id, side, order.price, order.quantity, left)
             )
