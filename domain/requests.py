@@ -13,7 +13,31 @@ from domain.aggregate import Aggregate
 from domain.instrument import Instrument
 
 
-class CancelRequest(Aggregate):
+class _Request:
+    """What all have: somebody, ``user_id``, asks something about an asset, or all of them."""
+
+    def __init__(self, user_id: str, asset: str) -> None:
+        self.user_id = user_id
+        self.asset = asset
+
+    @classmethod
+    def make(
+        cls, request_id: UUID, *, user_id: str, asset: str, time: datetime, **facts: Any
+    ) -> Self:
+        """``facts`` are the other fields of its event."""
+        created: Any = cls
+        request: Self = created._create(  # noqa: SLF001 - the aggregate's, which it is as well
+            created.Created,
+            id=request_id,
+            user_id=user_id,
+            asset=asset,
+            timestamp=time,
+            **facts,
+        )
+        return request
+
+
+class CancelRequest(_Request, Aggregate):
     """A user asked that an order be cancelled."""
 
     TOPIC = "cancel_request"
@@ -27,24 +51,8 @@ class CancelRequest(Aggregate):
         asset: str
         order_id: UUID
 
-    def __init__(self, order_id: UUID) -> None:
-        self.order_id = order_id
 
-    @classmethod
-    def make(
-        cls, request_id: UUID, *, user_id: str, asset: str, order_id: UUID, time: datetime
-    ) -> Self:
-        return cls._create(
-            cls.Created,
-            id=request_id,
-            user_id=user_id,
-            asset=asset,
-            order_id=order_id,
-            timestamp=time,
-        )
-
-
-class ReplaceRequest(Aggregate):
+class ReplaceRequest(_Request, Aggregate):
     """A user asked for other terms of an order. None: as it is."""
 
     TOPIC = "replace_request"
@@ -66,38 +74,14 @@ class ReplaceRequest(Aggregate):
         def upcast_v1_v2(state: dict[str, Any]) -> None:
             state.update(stop_price=None, display_quantity=None)
 
-    def __init__(self, order_id: UUID) -> None:
-        self.order_id = order_id
-
     @classmethod
-    def make(  # noqa: PLR0913 - these are what a request is
-        cls,
-        request_id: UUID,
-        *,
-        user_id: str,
-        asset: str,
-        order_id: UUID,
-        price: int | None = None,
-        quantity: int | None = None,
-        stop_price: int | None = None,
-        display_quantity: int | None = None,
-        time: datetime,
-    ) -> Self:
-        return cls._create(
-            cls.Created,
-            id=request_id,
-            user_id=user_id,
-            asset=asset,
-            order_id=order_id,
-            price=price,
-            quantity=quantity,
-            stop_price=stop_price,
-            display_quantity=display_quantity,
-            timestamp=time,
-        )
+    def make(cls, request_id: UUID, **facts: Any) -> Self:
+        """What is not told stays as it is."""
+        nothing = dict.fromkeys(("price", "quantity", "stop_price", "display_quantity"))
+        return super().make(request_id, **{**nothing, **facts})
 
 
-class MassCancelRequest(Aggregate):
+class MassCancelRequest(_Request, Aggregate):
     """A user asked that all their orders be cancelled, those of an asset or of all.
 
     FIX 4.4, OrderMassCancelRequest.
@@ -113,15 +97,8 @@ class MassCancelRequest(Aggregate):
         user_id: str
         asset: str
 
-    def __init__(self, user_id: str) -> None:
-        self.user_id = user_id
 
-    @classmethod
-    def make(cls, request_id: UUID, *, user_id: str, asset: str, time: datetime) -> Self:
-        return cls._create(cls.Created, id=request_id, user_id=user_id, asset=asset, timestamp=time)
-
-
-class ExpiryRequest(Aggregate):
+class ExpiryRequest(_Request, Aggregate):
     """The clock says that it is ``timestamp``: what is due by then is to leave the book."""
 
     TOPIC = "expiry_request"
@@ -134,15 +111,8 @@ class ExpiryRequest(Aggregate):
         user_id: str
         asset: str
 
-    def __init__(self, user_id: str) -> None:
-        self.user_id = user_id
 
-    @classmethod
-    def make(cls, request_id: UUID, *, user_id: str, asset: str, time: datetime) -> Self:
-        return cls._create(cls.Created, id=request_id, user_id=user_id, asset=asset, timestamp=time)
-
-
-class InstrumentRequest(Aggregate):
+class InstrumentRequest(_Request, Aggregate):
     """Somebody asked for other rules of an asset, or of all that have none of their own."""
 
     TOPIC = "instrument_request"
@@ -156,24 +126,8 @@ class InstrumentRequest(Aggregate):
         asset: str
         instrument: Instrument
 
-    def __init__(self, instrument: Instrument) -> None:
-        self.instrument = instrument
 
-    @classmethod
-    def make(
-        cls, request_id: UUID, *, user_id: str, asset: str, instrument: Instrument, time: datetime
-    ) -> Self:
-        return cls._create(
-            cls.Created,
-            id=request_id,
-            user_id=user_id,
-            asset=asset,
-            instrument=instrument,
-            timestamp=time,
-        )
-
-
-class UserRequest(Aggregate):
+class UserRequest(_Request, Aggregate):
     """Somebody asked that a user be suspended, all their orders cancelled, or let in again.
 
     What CME Globex calls a kill switch.
@@ -189,19 +143,3 @@ class UserRequest(Aggregate):
         user_id: str
         asset: str
         is_suspended: bool
-
-    def __init__(self, user_id: str) -> None:
-        self.user_id = user_id
-
-    @classmethod
-    def make(
-        cls, request_id: UUID, *, user_id: str, asset: str, is_suspended: bool, time: datetime
-    ) -> Self:
-        return cls._create(
-            cls.Created,
-            id=request_id,
-            user_id=user_id,
-            asset=asset,
-            is_suspended=is_suspended,
-            timestamp=time,
-        )

@@ -58,12 +58,8 @@ def test_other_terms_that_are_not_told_are_as_they_are() -> None:
     assert {name: vars(asked)[name] for name in AS_IT_IS} == AS_IT_IS
 
 
-def test_it_keeps_what_it_is_about() -> None:
-    about: dict[str, Any] = {"user_id": "ann", "asset": "BTC-USD", "time": seconds(1)}
-    assert CancelRequest.make(request_id(1), **about, **ABOUT).order_id == order_id("a")
-    assert ReplaceRequest.make(request_id(1), **about, **ABOUT).order_id == order_id("a")
-    assert MassCancelRequest.make(request_id(1), **about).user_id == "ann"
-    assert ExpiryRequest.make(request_id(1), **about).user_id == "ann"
-    assert UserRequest.make(request_id(1), **about, is_suspended=True).user_id == "ann"
-    rules = InstrumentRequest.make(request_id(1), **about, **RULES).instrument
-    assert rules == RULES["instrument"]
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_it_keeps_who_asked_and_about_which_asset(case: Case) -> None:
+    _, make, asked, _ = case
+    request = make(request_id(1), user_id="ann", asset="BTC-USD", time=seconds(1), **asked)
+    assert (request.user_id, request.asset) == ("ann", "BTC-USD")
