@@ -39,7 +39,8 @@ test-naive: $(VENV)/installed-dev ## Compare the book with the naive one, over m
 	NAIVE_COMMANDS=$(or $(N),1000000) $(BIN)/pytest tests/domain/test_book_against_naive.py --timeout 0 $(ARGS)
 
 mutate: $(MUTATE)/installed ## Change the model in every way, and see whether its tests notice: docs/testing.md
-	PATH="$(CURDIR)/$(MUTATE)/bin:$$PATH" $(MUTATE)/bin/mutmut run $(ARGS)
+	@# Of memory 6 GB each: some mutants never end, and fill it.
+	ulimit -v 6000000; PATH="$(CURDIR)/$(MUTATE)/bin:$$PATH" $(MUTATE)/bin/mutmut run $(ARGS)
 	$(MUTATE)/bin/mutmut results
 
 bench: $(VENV)/installed-dev ## Measure how fast it is; one benchmark: make bench NAME=book

@@ -1,8 +1,8 @@
 """What a decision of the book means for each order that it touches.
 
 At most one outcome per order and decision: all its fills in it, as taker and as maker, and
-the one event that says most of what happened. The order that the decision is about comes
-first.
+the one event that says most of what happened. Orders come in the order in which each is first
+met: those whose time was over, then the one that the decision is about.
 """
 
 from collections.abc import Sequence

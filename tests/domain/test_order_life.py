@@ -102,6 +102,13 @@ def test_an_order_that_was_placed_is_pending_and_has_all_its_terms() -> None:
     assert average_price(order.notional, order.filled_quantity) is None
 
 
+def test_what_can_be_changed_begins_as_it_was_asked() -> None:
+    terms = TERMS._replace(order_type=OrderType.STOP_LIMIT, stop_price=90, display_quantity=1)
+    order = Order.place(order_id("a"), terms, seconds(1))
+    assert (order.stop_price, order.display_quantity) == (90, 1)
+    assert (order.limit, order.updated_on) == (None, seconds(1))
+
+
 def test_an_order_is_limit_and_good_till_cancelled_unless_told() -> None:
     assert TERMS.order_type is OrderType.LIMIT
     assert TERMS.time_in_force is TimeInForce.GTC

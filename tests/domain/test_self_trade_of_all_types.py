@@ -15,6 +15,7 @@ from tests.domain.words import (
     BUY,
     FOK,
     PREVENTED,
+    SELL,
     STOP,
     TOO_LITTLE,
     execution,
@@ -209,3 +210,11 @@ def test_a_slice_that_was_begun_is_not_filled_up(market: Market) -> None:
     assert buy(market, 2, DECREMENT) == [
         market.matched("b", BUY, 2, 100, prevented=[left], reason=PREVENTED)
     ]
+
+
+def test_an_iceberg_that_was_lowered_is_one_still(market: Market) -> None:
+    market.sell("ice", 10, 100, user="ann", display_quantity=3)
+    buy(market, 2, DECREMENT)
+    assert market.sell("s", 3, 100) == [market.matched("s", SELL, 3, 100, rested=3)]
+    of_ann = fill(1, "ice", 100, 3, left=5, user="ann", refill=3)
+    assert market.buy("c", 3, 100) == [market.matched("c", BUY, 3, 100, fills=[of_ann])]

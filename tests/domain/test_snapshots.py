@@ -7,7 +7,7 @@ import pytest
 from domain.order_book import OrderBook
 from domain.values import Side, Terms, TimeInForce
 from tests.domain.replaying import replayed, restored
-from tests.domain.support import Market, seconds, state
+from tests.domain.support import Market, order_id, seconds, state
 
 TERMS = Terms("user", "BTC-USD", Side.SELL, 100, 5)
 
@@ -101,4 +101,13 @@ def test_columns_that_do_not_match_are_refused() -> None:
     taken = OrderBook.Snapshot.take(market.book)
     taken.state.asks.filled.append(0)
     with pytest.raises(ValueError, match="zip"):
+        taken.mutate(None)
+
+
+def test_an_end_of_an_order_that_is_not_there_is_refused() -> None:
+    market = Market()
+    market.sell("a", 5, 100)
+    taken = OrderBook.Snapshot.take(market.book)
+    taken.state.expiring.append(order_id("b"))
+    with pytest.raises(ValueError, match=f"{order_id('b')} expires, and is not there"):
         taken.mutate(None)
