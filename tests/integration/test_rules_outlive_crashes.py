@@ -13,6 +13,7 @@ import pytest
 from tests.integration.service import Service, eventually, service
 
 WAIT = {"Prefer": "wait=10"}
+ORDER = {"userId": "user123", "asset": "BTC-USD", "type": "BUY", "quantity": 1}
 
 
 @pytest.fixture
@@ -28,8 +29,7 @@ def client(running: Service) -> httpx.Client:
 
 
 def place(http: httpx.Client, **fields: Any) -> dict[str, Any]:
-    order = {"userId": "user123", "asset": "BTC-USD", "type": "BUY", "quantity": 1, **fields}
-    response = http.post("/orders", json=order, headers=WAIT)
+    response = http.post("/orders", json={**ORDER, **fields}, headers=WAIT)
     assert response.status_code == 201, response.text
     placed: dict[str, Any] = response.json()
     return placed
@@ -41,7 +41,7 @@ def status(http: httpx.Client, order: dict[str, Any]) -> str:
 
 
 def test_what_is_due_expires_and_what_holds_goes_on_to_hold(running: Service) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=5)
+    soon = datetime.now(UTC) + timedelta(seconds=20)
     with client(running) as http:
         good_till = {"timeInForce": "GTD", "expiresAt": soon.isoformat()}
         resting = place(http, price=90, **good_till)
@@ -50,25 +50,30 @@ def test_what_is_due_expires_and_what_holds_goes_on_to_hold(running: Service) ->
         iceberg = place(http, type="SELL", price=105, quantity=5, displayQuantity=2)
         http.put("/users/banned", json={"suspended": True}, headers=WAIT)
         http.put("/instruments/*", json={"lotSize": 1}, headers=WAIT)
-        assert {status(http, each) for each in (resting, stop, waits, iceberg)} == {"OPEN"}
+        assert {each["status"] for each in (resting, stop, waits, iceberg)} == {"OPEN"}
     running.kill_everything()
     running.start()
     with client(running) as http:
-        eventually(lambda: status(http, resting) == "EXPIRED", 15, running.output)
-        eventually(lambda: status(http, stop) == "EXPIRED", 15, running.output)
+        eventually(lambda: status(http, resting) == "EXPIRED", 60, running.output)
+        eventually(lambda: status(http, stop) == "EXPIRED", 60, running.output)
         assert status(http, waits) == "OPEN"
         banned = place(http, price=90, userId="banned")
         assert (banned["status"], banned["reason"]) == ("REJECTED", "USER_SUSPENDED")
         broken = place(http, price=90, quantity=1.5)
         assert (broken["status"], broken["reason"]) == ("REJECTED", "LOT_SIZE")
-        taker = place(http, price=105, quantity=1)
-        assert taker["status"] == "FILLED"
-        seen = http.get(f"/orders/{waits['orderId']}/events").json()["events"]
-        assert [event["type"] for event in seen] == [
+        taker = http.post(
+            "/orders",
+            json={**ORDER, "price": 105, "quantity": 1},
+            headers=WAIT,
+        )
+        assert taker.json()["status"] == "FILLED"
+        shown = {"Position": taker.headers["Position"]}
+        trail = http.get(f"/orders/{waits['orderId']}/events", headers=shown).json()["events"]
+        assert [event["type"] for event in trail] == [
             "order.placed",
             "order.opened",
             "order.triggered",
         ]
-        book = http.get("/books/BTC-USD").json()
+        book = http.get("/books/BTC-USD", headers=shown).json()
         assert book["asks"] == [{"price": 105, "quantity": 2, "orders": 1}]
     assert running.verify() == {"consistent": True, "difference": None}
