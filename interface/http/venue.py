@@ -55,7 +55,7 @@ class VenueCommands:
         asked = MassCancelRequest.make(
             self._new_id(), user_id=user_id, asset=asset or ALL_ASSETS, time=self._clock()
         )
-        return self._ask(asked, asset or ALL_ASSETS, {}, {"requestId": asked.id})
+        return self._ask(asked, asset or ALL_ASSETS, {})
 
     def change_user(self, user_id: str) -> Response:
         """202, or 200 with the orders that were cancelled where the client waits."""
@@ -72,7 +72,7 @@ class VenueCommands:
             time=self._clock(),
         )
         user = {"userId": user_id, "suspended": is_suspended}
-        return self._ask(asked, ALL_ASSETS, user, {"requestId": asked.id})
+        return self._ask(asked, ALL_ASSETS, user)
 
     def change_instrument(self, asset: str) -> Response:
         """202 with the rules that will hold, or 200 with those that do where the client waits."""
@@ -87,26 +87,25 @@ class VenueCommands:
             time=self._clock(),
         )
         rules = presenting.rules(asset, instrument, asked.created_on, _OPERATOR)
-        return self._ask(asked, asset, rules, {"requestId": asked.id})
+        return self._ask(asked, asset, rules)
 
     def _ask(
         self,
         asked: MassCancelRequest | UserRequest | InstrumentRequest,
         asset: str,
         body: presenting.Json,
-        undecided: presenting.Json,
     ) -> Response:
         """Records a request; answers with what came of it where the client waits for that.
 
-        ``undecided`` is what is added to the body where it is not known yet. Raises Problem 409
-        where the engine failed on it in some book: the others did as they were asked.
+        Raises Problem 409 where the engine failed on it in some book: the others did as they
+        were asked.
         """
         since = self._waiting.recorded(self._matching)
         position = self._orders.ask(asked)
         headers = {"Position": encode(Token.POSITION, position)}
         outcome = self._outcome(asked.id, position, asset, since)
         if outcome is None:
-            return presenting.answer(202, {**body, **undecided}, headers)
+            return presenting.answer(202, {**body, "requestId": asked.id}, headers)
         headers["Preference-Applied"] = "wait"
         if outcome.failed:
             raise refused(
