@@ -149,9 +149,7 @@ class Publisher(BatchFollower):
         for name in self._names:
             if name not in self._topics:
                 raise CannotFollow(f"there is no topic {name}: `ome kafka init` makes it")
-        if not destination(self.recorder.datastore, self.leader) and not are_empty(
-            servers, self._topics
-        ):
+        if self._are_of_others():
             raise CannotFollow(
                 "the topics have messages of another database: delete them, or choose another"
                 " KAFKA_TOPIC_PREFIX"
@@ -171,3 +169,13 @@ class Publisher(BatchFollower):
         }
         prefixes = (topic_prefix, type_prefix)
         return Sender(servers, self.leader, ends, prefixes, self._interrupted)
+
+    def _are_of_others(self) -> bool:
+        """Whether the topics have messages, and none of this database's."""
+        if self._has_destination() or are_empty(self._kafka.servers, self._topics):
+            return False
+        # Who fills them adopts them first: perhaps another of this database, since we looked.
+        return not self._has_destination()
+
+    def _has_destination(self) -> bool:
+        return bool(destination(self.recorder.datastore, self.leader))

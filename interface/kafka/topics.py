@@ -143,8 +143,8 @@ def create(servers: str, topics: Sequence[Topic]) -> list[str]:
 
 def _serve(servers: str, topics: Sequence[Topic]) -> bool:
     """Whether the topics are there, and each partition answers. Raises OtherPartitions."""
-    found = _check(servers, topics)
     try:
+        found = _check(servers, topics)
         _ends(servers, found)
     except KafkaAway:
         return False
