@@ -77,11 +77,14 @@ def run(operations: Iterable[Operation], book: Book | None = None) -> Book:
             if resting is not None:
                 book.remove(resting.order_id)
             continue
-        taker = Taker(operation.user_id, operation.side, operation.price, operation.quantity)
-        sweep = Sweep(book, taker, last_trade_id=0)
-        for fill in sweep.fills:
-            book.fill(fill.maker_order_id, fill.quantity)
-        if sweep.left and operation.stays:
+        left = operation.quantity
+        if book.would_take(operation.side, operation.price):  # as domain.arriving has it
+            taker = Taker(operation.user_id, operation.side, operation.price, left)
+            sweep = Sweep(book, taker, last_trade_id=0)
+            for fill in sweep.fills:
+                book.fill(fill.maker_order_id, fill.quantity)
+            left = sweep.left
+        if left and operation.stays:
             book.rest(
                 RestingOrder(
                     operation.order_id,
@@ -89,7 +92,7 @@ def run(operations: Iterable[Operation], book: Book | None = None) -> Book:
                     operation.side,
                     operation.price,
                     operation.quantity,
-                    sweep.left,
+                    left,
                 )
             )
     return book

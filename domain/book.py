@@ -116,6 +116,12 @@ class Book:
         """What an order of this side trades with."""
         return self._asks if side is _BUY else self._bids
 
+    def would_take(self, side: Side, price: int) -> bool:
+        """Whether an order at this limit price would trade."""
+        ladder = self._asks if side is _BUY else self._bids
+        best = ladder.best
+        return best is not None and best.rank >= ladder.turn(price)
+
     def walk(self, side: Side) -> Iterator[RestingOrder]:
         """The resting orders of a side in priority order. Don't change the book meanwhile."""
         return iter(self.ladder(side))
