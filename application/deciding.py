@@ -95,7 +95,7 @@ def touches(book: OrderBook, command: Command) -> bool:
         case MassCancelRequest.Created() | UserRequest.Created():
             return book.floor.has_orders(command.user_id)
         case InstrumentRequest.Created() if is_for_all(command):
-            return book.is_delisted_by_default
+            return book.has_something_to_delist
     return True
 
 

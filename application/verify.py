@@ -36,9 +36,10 @@ from application.views.books import BookView, levels_of, resting_of
 from application.views.instruments import InstrumentRow
 from application.views.orders import OrderRow, OrderView
 from application.views.trades import TradeRow, TradeView
+from domain.merging import Outcome
 from domain.order import Order
 from domain.order_book import OrderBook
-from domain.outcomes import Outcome, outcomes
+from domain.outcomes import outcomes
 from domain.requests import CancelRequest, MassCancelRequest, ReplaceRequest
 from domain.values import ALL_ASSETS, Side
 from domain.venue import Venue

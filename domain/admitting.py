@@ -83,18 +83,30 @@ def refusal_of_status(instrument: Instrument, rules: Rules, *, post_only: bool) 
 
 
 def refusal(
-    floor: Floor, instrument: Instrument, order: RestingOrder, *, has_quantity: bool = True
+    floor: Floor, instrument: Instrument, order: RestingOrder, *, has_quantity: bool
 ) -> Refusal | None:
-    """The rule of the market that an order breaks which is about to arrive, if any."""
+    """The rule of the market that a new order breaks, if any.
+
+    Of a stop, what moves with the market is judged when it is triggered.
+    """
     conditions = order.conditions or PLAIN
     waits = conditions.stop_price is not None
     quantity = order.quantity if has_quantity else None
-    broken = refusal_of_amounts(instrument, order.price, quantity, conditions.stop_price)
-    if broken is None:
-        broken = refusal_of_price(instrument.band(None if waits else floor.last_price), order.price)
-    if broken is None and not waits:
-        broken = refusal_to_take(floor, order)
-    return broken
+    broken = refusal_of_amounts(
+        instrument, order.price, quantity, conditions.stop_price, conditions.display_quantity
+    )
+    if broken is not None:
+        return broken
+    if waits:
+        band = instrument.band(None)
+        return refusal_of_price(band, conditions.stop_price) or refusal_of_price(band, order.price)
+    return refusal_to_trade(floor, instrument, order)
+
+
+def refusal_to_trade(floor: Floor, instrument: Instrument, order: RestingOrder) -> Refusal | None:
+    """What forbids an order as the market is when it would trade, or come to rest."""
+    broken = refusal_of_price(instrument.band(floor.last_price), order.price)
+    return broken or refusal_to_take(floor, order)
 
 
 def refusal_to_take(floor: Floor, order: RestingOrder) -> Refusal | None:
@@ -106,7 +118,7 @@ def refusal_to_take(floor: Floor, order: RestingOrder) -> Refusal | None:
         order.conditions is not None
         and order.conditions.post_only
         and order.price is not None
-        and floor.would_take(order.side, order.price)
+        and floor.book.would_take(order.side, order.price)
     ):
         return Refusal(RejectReason.POST_ONLY_WOULD_TAKE)
     return None

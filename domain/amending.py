@@ -2,12 +2,22 @@
 
 from dataclasses import replace
 
-from domain.admitting import refusal, refusal_of_status
+from domain.admitting import refusal_of_status, refusal_to_trade
 from domain.book import RestingOrder
 from domain.errors import RejectReason
 from domain.floor import Floor
-from domain.instrument import Instrument, Refusal, Rules
+from domain.instrument import (
+    Instrument,
+    Refusal,
+    Rules,
+    refusal_of_lot,
+    refusal_of_notional,
+    refusal_of_price,
+    refusal_of_size,
+    refusal_of_tick,
+)
 from domain.requests import ReplaceRequest
+from domain.stops import is_through
 from domain.values import MAX_SLICES, PLAIN, Conditions
 
 
@@ -35,7 +45,7 @@ def refusal_to_amend(
         if given is not None and not has:
             return Refusal(reason)
     broken = _refusal_of_sizes(order, conditions, request)
-    return broken or refusal(floor, instrument, amended(floor, order, request))
+    return broken or _refusal_of_changes(floor, instrument, order, amended(floor, order, request))
 
 
 def _refusal_of_sizes(
@@ -51,6 +61,42 @@ def _refusal_of_sizes(
     if display is not None and quantity > MAX_SLICES * display:
         return Refusal(RejectReason.TOO_MANY_SLICES, -(-quantity // MAX_SLICES))
     return None
+
+
+def _refusal_of_changes(
+    floor: Floor, instrument: Instrument, order: RestingOrder, new: RestingOrder
+) -> Refusal | None:
+    """The rule of the market that a change breaks.
+
+    What an order keeps is not judged again: it may have been right by the rules of its time, and
+    nobody should have to cancel an order in order to reduce it. A larger quantity is asked for at
+    the price that the order has, so all of it is judged.
+    """
+    before, after = order.conditions or PLAIN, new.conditions or PLAIN
+    quantity = new.quantity if new.quantity != order.quantity else None
+    raised = new.quantity > order.quantity
+    price = new.price if raised or new.price != order.price else None
+    stop_price = after.stop_price if raised or after.stop_price != before.stop_price else None
+    display_quantity = (
+        after.display_quantity
+        if raised or after.display_quantity != before.display_quantity
+        else None
+    )
+    is_less = (new.price or 0) * new.quantity < (order.price or 0) * order.quantity
+    waits = floor.waits(order.order_id)
+    static = instrument.band(None)
+    broken = (
+        refusal_of_tick(instrument, price, stop_price)
+        or refusal_of_lot(instrument, quantity, display_quantity)
+        or refusal_of_size(instrument, quantity, order.quantity)
+        or (refusal_of_notional(instrument, new.price, new.quantity) if is_less else None)
+        or refusal_of_price(static, stop_price)
+    )
+    if broken is not None:
+        return broken
+    if waits and not is_through(new.side, after, floor.last_price):
+        return refusal_of_price(static, price)
+    return refusal_to_trade(floor, instrument, new) if waits or price is not None else None
 
 
 def amended(floor: Floor, order: RestingOrder, request: ReplaceRequest.Created) -> RestingOrder:

@@ -31,7 +31,7 @@ def execute(
     conditions = order.conditions or PLAIN
     time_in_force = conditions.time_in_force
     price = order.price
-    if price is not None and not floor.would_take(order.side, price):  # as most do
+    if price is not None and not floor.book.would_take(order.side, price):  # as most do
         if time_in_force is _IOC or time_in_force is _FOK:
             return nothing(order, CancelReason.INSUFFICIENT_LIQUIDITY)
         return nothing(

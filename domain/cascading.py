@@ -8,12 +8,12 @@ only once, it ends.
 from collections import deque
 from collections.abc import Sequence
 
-from domain.admitting import refusal_to_take
+from domain.admitting import refusal_to_trade
 from domain.arriving import execute, nothing
 from domain.book import RestingOrder
 from domain.facts import Execution, Fill
 from domain.floor import Floor
-from domain.instrument import Instrument, refusal_of_price
+from domain.instrument import Instrument
 from domain.stops import is_through
 from domain.values import PLAIN
 
@@ -53,8 +53,7 @@ def _enqueue(floor: Floor, fills: Sequence[Fill], queue: deque[RestingOrder]) ->
 
 
 def _at_its_trigger(floor: Floor, instrument: Instrument, stop: RestingOrder) -> Execution:
-    broken = refusal_of_price(instrument.band(floor.last_price), stop.price)
-    broken = broken or refusal_to_take(floor, stop)
+    broken = refusal_to_trade(floor, instrument, stop)
     if broken is not None:
         return nothing(stop, broken=broken)
     return execute(floor, instrument, stop)

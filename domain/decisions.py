@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.aggregate import Aggregate
 from domain.errors import CancelReason, RejectReason
 from domain.facts import Departure, Execution, Fill, Prevented
-from domain.instrument import Instrument
+from domain.instrument import Instrument, delists
 from domain.values import Conditions, Side
 
 
@@ -17,7 +17,8 @@ def _upcast_decided(state: dict[str, Any]) -> None:
     state["expired"] = []
 
 
-def _upcast_arrival(state: dict[str, Any]) -> None:
+def _upcast_arrived(state: dict[str, Any]) -> None:
+    _upcast_decided(state)
     state.update(
         prevented=[], shown=state["rested"], lowered=0, waits=False, conditions=None, triggered=[]
     )
@@ -46,15 +47,17 @@ class Decided(Event):
             aggregate.floor.leave(departure.order_id)
 
 
-class Matched(Decided):
-    """An order arrived: it traded, and the rest of it rests, waits, or is gone.
+class Arrived(Decided):
+    """An order came to the book: what it traded, and whether the rest rests, waits, or is gone.
+
+    Never alone.
 
     ``rested`` is the quantity now in the book, with these ``conditions``, or waiting for a
     trigger. A ``reason`` says that there was more, and why it is gone. ``triggered`` is
     what its trades set off.
     """
 
-    TOPIC = "book.matched"
+    TOPIC = "book.arrived"
     class_version = 2
 
     order_id: UUID
@@ -78,10 +81,16 @@ class Matched(Decided):
         for execution in self.triggered:
             aggregate.floor.trigger(execution)
 
+
+class Matched(Arrived):
+    """An order arrived."""
+
+    TOPIC = "book.matched"
+    class_version = 2
+
     @staticmethod
     def upcast_v1_v2(state: dict[str, Any]) -> None:
-        _upcast_decided(state)
-        _upcast_arrival(state)
+        _upcast_arrived(state)
 
 
 class Cancelled(Decided):
@@ -139,46 +148,28 @@ class Reduced(Decided):
         state["conditions"] = None
 
 
-class Replaced(Decided):
+class Replaced(Arrived):
     """An order left its place and arrived anew, with its new price and quantity.
 
-    ``quantity`` is the new total, what was filled before included; ``rested`` is what
-    remains in the book after ``fills``, or waits.
+    ``quantity`` is the new total, what was filled before included.
     """
 
     TOPIC = "book.replaced"
     class_version = 2
 
-    order_id: UUID
-    user_id: str
-    request_id: UUID
-    side: Side
-    price: int | None
     quantity: int
+    request_id: UUID
     previous_price: int | None
     previous_remaining: int
     previous_shown: int
-    fills: tuple[Fill, ...]
-    prevented: tuple[Prevented, ...]
-    rested: int
-    shown: int
-    lowered: int
-    waits: bool
-    conditions: Conditions | None
-    reason: CancelReason | None
-    triggered: tuple[Execution, ...]
 
     def apply(self, aggregate: Any) -> None:
-        super().apply(aggregate)
         aggregate.floor.leave(self.order_id)
-        aggregate.floor.arrive(self, self.conditions, waits=self.waits)
-        for execution in self.triggered:
-            aggregate.floor.trigger(execution)
+        super().apply(aggregate)
 
     @staticmethod
     def upcast_v1_v2(state: dict[str, Any]) -> None:
-        _upcast_decided(state)
-        _upcast_arrival(state)
+        _upcast_arrived(state)
         state["previous_shown"] = state["previous_remaining"]
         state["reason"] = None
 
@@ -232,7 +223,7 @@ class Expired(Decided):
 
 
 class InstrumentChanged(Decided):
-    """The asset has other rules, or its orders left as those of all assets do (None)."""
+    """The asset has other rules, or is delisted as all assets without rules are (None)."""
 
     TOPIC = "book.instrument_changed"
     class_version = 2
@@ -247,3 +238,5 @@ class InstrumentChanged(Decided):
         aggregate.floor.instrument = self.instrument
         for departure in self.departed:
             aggregate.floor.leave(departure.order_id)
+        if delists(self.instrument):
+            aggregate.floor.last_price = None

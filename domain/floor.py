@@ -38,11 +38,6 @@ class Floor:
     def waits(self, order_id: UUID) -> bool:
         return order_id in self.stops.orders
 
-    def would_take(self, side: Side, price: int) -> bool:
-        """Whether an order at this limit price would trade."""
-        ladder = self.book.opposite(side)
-        return ladder.best is not None and ladder.best.rank >= ladder.turn(price)
-
     def has_orders(self, user_id: str | None = None) -> bool:
         """Whether anything rests or waits here, or anything of a user."""
         return bool(self._of_users) if user_id is None else user_id in self._of_users

@@ -1,6 +1,5 @@
 """The rules that an order for an asset is checked against, and when its orders' days end."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -82,6 +81,14 @@ class Instrument:
 DEFAULT: Final = Instrument()
 
 
+def delists(own: Instrument | None) -> bool:
+    """Whether rules that an asset is given end its listing; None: those of all assets do.
+
+    The last trade is forgotten with it: what is listed again may be something else.
+    """
+    return own is None or own.status is TradingStatus.DELISTED
+
+
 class Rules(NamedTuple):
     """What holds beyond a book at the place of a command: the venue says it, see venue.py."""
 
@@ -93,36 +100,63 @@ NO_RULES: Final = Rules()
 
 
 def refusal_of_amounts(
-    instrument: Instrument, price: int | None, quantity: int | None, stop_price: int | None = None
+    instrument: Instrument,
+    price: int | None,
+    quantity: int | None,
+    stop_price: int | None = None,
+    display_quantity: int | None = None,
 ) -> Refusal | None:
-    """The rule of amounts that an order breaks; bands are another matter, they move.
+    """The rule of amounts that a new order breaks; bands are another matter, they move.
 
-    A market order's notional is not known, and not checked, before it trades. Binance,
-    "Filters" (PRICE_FILTER, LOT_SIZE, MIN_NOTIONAL), where the step sizes start from 0.
+    Binance, "Filters" (PRICE_FILTER, LOT_SIZE, MIN_NOTIONAL), where the step sizes start from 0.
     """
     if instrument is DEFAULT and (quantity is None or quantity <= MAX_QUANTITY):
         return None  # at once: most orders are such
-    return next(_refusals_of_amounts(instrument, price, quantity, stop_price), None)
+    return (
+        refusal_of_tick(instrument, price, stop_price)
+        or refusal_of_lot(instrument, quantity, display_quantity)
+        or refusal_of_size(instrument, quantity)
+        or refusal_of_notional(instrument, price, quantity)
+    )
 
 
-def _refusals_of_amounts(
-    instrument: Instrument, price: int | None, quantity: int | None, stop_price: int | None
-) -> Iterator[Refusal]:
-    tick, lot = instrument.tick_size, instrument.lot_size
-    for each in (price, stop_price):
-        if each is not None and each % tick != 0:
-            yield Refusal(RejectReason.TICK_SIZE, tick)
+def refusal_of_tick(instrument: Instrument, *prices: int | None) -> Refusal | None:
+    tick = instrument.tick_size
+    is_broken = any(price is not None and price % tick for price in prices)
+    return Refusal(RejectReason.TICK_SIZE, tick) if is_broken else None
+
+
+def refusal_of_lot(instrument: Instrument, *quantities: int | None) -> Refusal | None:
+    """Slices are whole lots as well: each is traded by itself (Binance, LOT_SIZE)."""
+    lot = instrument.lot_size
+    is_broken = any(quantity is not None and quantity % lot for quantity in quantities)
+    return Refusal(RejectReason.LOT_SIZE, lot) if is_broken else None
+
+
+def refusal_of_size(
+    instrument: Instrument, quantity: int | None, before: int | None = None
+) -> Refusal | None:
+    """Whether a quantity is too small or too large, and was not more so ``before``."""
     if quantity is None:
-        return
-    if quantity % lot != 0:
-        yield Refusal(RejectReason.LOT_SIZE, lot)
-    least, most, notional = instrument.min_quantity, instrument.most, instrument.min_notional
-    if least is not None and quantity < least:
-        yield Refusal(RejectReason.MIN_QUANTITY, least)
-    if quantity > most:
-        yield Refusal(RejectReason.MAX_QUANTITY, most)
-    if notional is not None and price is not None and price * quantity < notional * UNITS_PER_ONE:
-        yield Refusal(RejectReason.MIN_NOTIONAL, notional)
+        return None
+    least, most = instrument.min_quantity or 0, instrument.most
+    if quantity < least and (before is None or quantity < before):
+        return Refusal(RejectReason.MIN_QUANTITY, least)
+    if quantity > most and (before is None or quantity > before):
+        return Refusal(RejectReason.MAX_QUANTITY, most)
+    return None
+
+
+def refusal_of_notional(
+    instrument: Instrument, price: int | None, quantity: int | None
+) -> Refusal | None:
+    """A market order's notional is not known, and not checked, before it trades."""
+    least = instrument.min_notional
+    if least is None or price is None or quantity is None:
+        return None
+    if price * quantity >= least * UNITS_PER_ONE:
+        return None
+    return Refusal(RejectReason.MIN_NOTIONAL, least)
 
 
 def refusal_of_price(band: tuple[int, int], price: int | None) -> Refusal | None:

@@ -225,21 +225,17 @@ class Order(Aggregate):
         stop_price: int | None
         display_quantity: int | None
         reason: CancelReason | None
-        rejection: RejectReason | None
-        limit: int | None
 
         def apply(self, aggregate: "Order") -> None:
             super().apply(aggregate)
-            aggregate.end(self.rejection or self.reason, self.limit)
+            aggregate.end(self.reason)
             for name in ("price", "stop_price", "display_quantity"):
                 if (changed := getattr(self, name)) is not None:
                     setattr(aggregate, name, changed)
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, Any]) -> None:
-            state.update(
-                stop_price=None, display_quantity=None, reason=None, rejection=None, limit=None
-            )
+            state.update(stop_price=None, display_quantity=None, reason=None)
 
     class RequestRefused(Decided):
         """A request about the order was refused; nothing changed. ``limit``: what is allowed."""

@@ -12,7 +12,7 @@ applied again. Reading it back applies the same facts in the same way, which can
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, NamedTuple, Self, TypeAlias, cast
 
 from eventsourcing.domain import Snapshot as LibrarySnapshot
 
@@ -27,7 +27,7 @@ from domain.cascading import cascade, trigger_at_once
 from domain.errors import CancelReason, RejectReason
 from domain.facts import Departure, Execution
 from domain.floor import Floor
-from domain.instrument import NO_RULES, Instrument, Refusal, Rules, TradingStatus
+from domain.instrument import NO_RULES, Instrument, Refusal, Rules, delists
 from domain.order import Order
 from domain.requests import (
     CancelRequest,
@@ -49,6 +49,14 @@ Request = (
 )
 
 
+class Moment(NamedTuple):
+    """When a command is decided: its place in the log, the book's time, and who left by then."""
+
+    position: int
+    time: datetime
+    expired: tuple[Departure, ...]
+
+
 class OrderBook(Aggregate):
     """The book of one asset, and the only place where the fate of its orders is decided."""
 
@@ -59,6 +67,7 @@ class OrderBook(Aggregate):
 
     Event: TypeAlias = decisions.Event
     Decided: TypeAlias = decisions.Decided
+    Arrived: TypeAlias = decisions.Arrived
     Matched: TypeAlias = decisions.Matched
     Cancelled: TypeAlias = decisions.Cancelled
     Reduced: TypeAlias = decisions.Reduced
@@ -122,9 +131,10 @@ class OrderBook(Aggregate):
         return self.floor.last_trade_id
 
     @property
-    def is_delisted_by_default(self) -> bool:
+    def has_something_to_delist(self) -> bool:
         """Whether it would be changed if all assets without rules of their own were delisted."""
-        return self.floor.instrument is None and self.floor.has_orders()
+        floor = self.floor
+        return floor.instrument is None and (floor.has_orders() or floor.last_price is not None)
 
     @classmethod
     def open(cls, asset: str, time: datetime) -> Self:
@@ -135,19 +145,19 @@ class OrderBook(Aggregate):
         """Decides an arriving order, by the rules that hold at its place in the log."""
         if position <= self.position:
             return None
-        time, expired = self._begin(order.timestamp)
+        moment = self._begin(position, order.timestamp)
         floor = self.floor
         instrument = floor.instrument or rules.default
-        new = resting(order, instrument, time)
+        new = resting(order, instrument, moment.time)
         broken = refusal_of_status(instrument, rules, post_only=order.post_only)
         if broken is None:
             has_quantity = order.quantity is not None
             broken = refusal(floor, instrument, new, has_quantity=has_quantity)
         if broken is not None:
-            return self._refuse(position, time, expired, order, broken)
+            return self._refuse(moment, order, broken)
         conditions = new.conditions or PLAIN
         waits = conditions.stop_price is not None
-        if conditions.expires_at is not None and conditions.expires_at <= time:
+        if conditions.expires_at is not None and conditions.expires_at <= moment.time:
             came = nothing(new, CancelReason.TIME_EXPIRED)
             waits = False
         elif waits:
@@ -157,24 +167,22 @@ class OrderBook(Aggregate):
         triggered = self._settle(instrument, came, new, waits=waits)
         facts = _of_arrival(came, new, triggered, waits=waits)
         facts["quantity"] = None if order.quantity is None else came.quantity
-        return self._record(self.Matched, position, time, expired, **facts)
+        return self._record(self.Matched, moment, **facts)
 
     def cancel(self, position: int, request: CancelRequest.Created) -> None:
         """Takes an order out of the book; refused where it is there no longer."""
         if position <= self.position:
             return None
-        time, expired = self._begin(request.timestamp)
+        moment = self._begin(position, request.timestamp)
         order = self.floor.find(request.order_id)
         if order is None:
             broken = Refusal(RejectReason.ORDER_NOT_OPEN)
-            return self._refuse(position, time, expired, request, broken)
+            return self._refuse(moment, request, broken)
         gone = self.floor.departure(order, CancelReason.USER_REQUEST)
         self.floor.leave(order.order_id)
         return self._record(
             self.Cancelled,
-            position,
-            time,
-            expired,
+            moment,
             order_id=gone.order_id,
             user_id=gone.user_id,
             request_id=request.originator_id,
@@ -196,12 +204,12 @@ class OrderBook(Aggregate):
         """
         if position <= self.position:
             return None
-        time, expired = self._begin(request.timestamp)
+        moment = self._begin(position, request.timestamp)
         floor = self.floor
         instrument = floor.instrument or rules.default
         broken = refusal_to_amend(floor, instrument, rules, request)
         if broken is not None:
-            return self._refuse(position, time, expired, request, broken)
+            return self._refuse(moment, request, broken)
         order = cast("RestingOrder", floor.find(request.order_id))  # or it was refused
         new = amended(floor, order, request)
         waits = floor.waits(order.order_id)
@@ -213,9 +221,7 @@ class OrderBook(Aggregate):
             floor.amend(order.order_id, new.price, new.quantity, new.conditions)
             return self._record(
                 self.Reduced,
-                position,
-                time,
-                expired,
+                moment,
                 order_id=order.order_id,
                 user_id=order.user_id,
                 request_id=request.originator_id,
@@ -232,9 +238,7 @@ class OrderBook(Aggregate):
         triggered = self._settle(instrument, came, new, waits=waits)
         return self._record(
             self.Replaced,
-            position,
-            time,
-            expired,
+            moment,
             **_of_arrival(came, new, triggered, waits=waits)
             | {"quantity": came.quantity, "conditions": new.conditions},
             request_id=request.originator_id,
@@ -252,12 +256,10 @@ class OrderBook(Aggregate):
         user = request.user_id
         if position <= self.position or not self.floor.has_orders(user):
             return
-        time, expired = self._begin(request.timestamp)
+        moment = self._begin(position, request.timestamp)
         self._record(
             self.MassCancelled,
-            position,
-            time,
-            expired,
+            moment,
             user_id=user,
             request_id=request.originator_id,
             departed=self._depart(reason, self.floor.orders_of(user)),
@@ -266,12 +268,10 @@ class OrderBook(Aggregate):
     def expire(self, position: int, request: ExpiryRequest.Created) -> None:
         """Hears what the time is: whatever is due leaves the book."""
         if position > self.position:
-            time, expired = self._begin(request.timestamp)
+            moment = self._begin(position, request.timestamp)
             self._record(
                 self.Expired,
-                position,
-                time,
-                expired,
+                moment,
                 user_id=request.user_id,
                 request_id=request.originator_id,
             )
@@ -282,26 +282,27 @@ class OrderBook(Aggregate):
             self._change(position, request, request.instrument)
 
     def delist_by_default(self, position: int, request: InstrumentRequest.Created) -> None:
-        """All assets without rules of their own are delisted; this may be one, with orders."""
-        if position > self.position and self.is_delisted_by_default:
+        """All assets without rules of their own are delisted; this may be one that has traded."""
+        if position > self.position and self.has_something_to_delist:
             self._change(position, request, None)
 
     def refuse(self, position: int, command: Order.Created | Request, reason: RejectReason) -> None:
         """Records that a command was refused that the book didn't get to decide."""
         if position > self.position:
-            time = max(command.timestamp, self._modified_on)
-            self._refuse(position, time, (), command, Refusal(reason))
+            moment = Moment(position, self._time(command.timestamp), ())
+            self._refuse(moment, command, Refusal(reason))
 
-    def _begin(self, time: datetime) -> tuple[datetime, tuple[Departure, ...]]:
-        """The book's time at a command, and what left since it is due then.
+    def _time(self, sent: datetime) -> datetime:
+        """A book's time never runs backwards, whatever the clocks of the senders say."""
+        return max(sent, self._modified_on)
 
-        A book's time never runs backwards, whatever the clocks of the senders say.
-        """
-        time = max(time, self._modified_on)
+    def _begin(self, position: int, sent: datetime) -> Moment:
+        """Has leave what is due when a command is decided."""
+        time = self._time(sent)
         expired = self.floor.due(time)
         for departure in expired:
             self.floor.leave(departure.order_id)
-        return time, expired
+        return Moment(position, time, expired)
 
     def _settle(
         self, instrument: Instrument, came: Execution, new: RestingOrder, *, waits: bool
@@ -325,36 +326,26 @@ class OrderBook(Aggregate):
     def _change(
         self, position: int, request: InstrumentRequest.Created, own: Instrument | None
     ) -> None:
-        time, expired = self._begin(request.timestamp)
+        moment = self._begin(position, request.timestamp)
         self.floor.instrument = own
-        is_delisted = request.instrument.status is TradingStatus.DELISTED
+        departed: tuple[Departure, ...] = ()
+        if delists(own):
+            departed = self._depart(CancelReason.DELISTED, self.floor.all_orders())
+            self.floor.last_price = None
         self._record(
             self.InstrumentChanged,
-            position,
-            time,
-            expired,
+            moment,
             user_id=request.user_id,
             request_id=request.originator_id,
             instrument=own,
-            departed=self._depart(CancelReason.DELISTED, self.floor.all_orders())
-            if is_delisted
-            else (),
+            departed=departed,
         )
 
-    def _refuse(
-        self,
-        position: int,
-        time: datetime,
-        expired: tuple[Departure, ...],
-        command: Order.Created | Request,
-        broken: Refusal,
-    ) -> None:
+    def _refuse(self, moment: Moment, command: Order.Created | Request, broken: Refusal) -> None:
         is_order = isinstance(command, Order.Created)
         self._record(
             self.Refused,
-            position,
-            time,
-            expired,
+            moment,
             order_id=command.originator_id if is_order else getattr(command, "order_id", None),
             user_id=command.user_id,
             request_id=None if is_order else command.originator_id,
@@ -362,25 +353,18 @@ class OrderBook(Aggregate):
             limit=broken.limit,
         )
 
-    def _record(
-        self,
-        decision: type[decisions.Decided],
-        position: int,
-        time: datetime,
-        expired: tuple[Departure, ...],
-        **facts: Any,
-    ) -> None:
+    def _record(self, decision: type[decisions.Decided], moment: Moment, **facts: Any) -> None:
         """Records a decision whose facts are applied already: see above."""
         facts["originator_id"] = self._id
         facts["originator_version"] = self._version + 1
-        facts["timestamp"] = time
+        facts["timestamp"] = moment.time
         facts["asset"] = self.asset
-        facts["position"] = position
-        facts["expired"] = expired
+        facts["position"] = moment.position
+        facts["expired"] = moment.expired
         self._pending_events.append(build(decision, facts))
         self._version += 1
-        self._modified_on = time
-        self.position = position
+        self._modified_on = moment.time
+        self.position = moment.position
 
 
 def _of_arrival(

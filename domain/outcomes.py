@@ -1,17 +1,17 @@
 """What a decision of the book means for each order that it touches.
 
-At most one outcome per order and decision: all its fills in it, as taker and as maker, and
-the one event that says most of what happened. Orders come in the order in which each is first
-met: those whose time was over, then the one that the decision is about.
+Orders come in the order in which each is first met: those whose time was over, then the one that
+the decision is about.
 """
 
 from collections.abc import Sequence
 from functools import singledispatch
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from domain.errors import CancelReason
 from domain.facts import Arrival, Departure, Fill
+from domain.merging import NOTHING, TRADED, Outcome, Told
 from domain.order import Order, OrderFill
 from domain.order_book import OrderBook
 from domain.values import Liquidity, OrderStatus
@@ -25,21 +25,12 @@ _FILLED: Final = OrderStatus.FILLED
 _EXPIRED: Final = OrderStatus.EXPIRED
 
 # Named once: a union of classes is made anew each time that it is asked for.
-_ARRIVED: Final = (OrderBook.Matched, OrderBook.Replaced)
 _DEPARTED: Final = (OrderBook.MassCancelled, OrderBook.InstrumentChanged)
-
-
-class Outcome(NamedTuple):
-    """An event that an order is to record: see Order.record."""
-
-    order_id: UUID
-    event: type[Order.Decided]
-    facts: dict[str, Any]
 
 
 def arrivals(decision: object) -> tuple[Arrival, ...]:
     """The orders that arrived, or were triggered, in a decision: in their order."""
-    if isinstance(decision, _ARRIVED):
+    if isinstance(decision, OrderBook.Arrived):
         return (decision, *decision.triggered)
     return ()
 
@@ -72,122 +63,26 @@ def outcomes(decision: object) -> list[Outcome]:
         return []
     if isinstance(decision, OrderBook.Matched) and _meets_all_once(decision):
         return _of_each(decision)
-    told = _Told(decision)
+    told = Told(decision)
     for departure in departures(decision):
         told.left(departure.order_id, departure.reason, getattr(decision, "request_id", None))
     _tell(decision, told)
     return told.outcomes()
 
 
-class _Told:
-    """What is told of each order, in the order in which each is first mentioned."""
-
-    def __init__(self, decision: OrderBook.Decided) -> None:
-        self._version = decision.originator_version
-        self._time = decision.timestamp
-        self._orders: dict[int, tuple[UUID, list[Any]]] = {}  # by the id's integer; event, facts
-
-    def tell(self, order_id: UUID, event: type[Order.Decided] | None, **facts: Any) -> None:
-        """Adds to what is known of an order. None: the event that it already is, or filled."""
-        known = self._orders.get(order_id.int)
-        if known is None:
-            facts["book_version"] = self._version
-            facts["timestamp"] = self._time
-            self._orders[order_id.int] = (order_id, [event or Order.Filled, facts])
-            return
-        _, (before, all_facts) = known
-        if "fills" in facts:
-            facts["fills"] = (*all_facts.get("fills", ()), *facts["fills"])
-        all_facts.update(facts)
-        if event is not None and _WEIGHT[event] > _WEIGHT[before]:
-            known[1][0] = event
-
-    def left(self, order_id: UUID, reason: CancelReason, request_id: UUID | None) -> None:
-        """An order left without trading."""
-        if reason.by_engine:
-            self.tell(order_id, Order.Expired, reason=reason, status=OrderStatus.EXPIRED)
-        else:
-            self.tell(
-                order_id,
-                Order.Cancelled,
-                reason=reason,
-                status=OrderStatus.CANCELLED,
-                request_id=request_id,
-            )
-
-    def outcomes(self) -> list[Outcome]:
-        return [
-            Outcome(order_id, event, {**_NOTHING[event], **_only(event, facts)})
-            for order_id, (event, facts) in self._orders.values()
-        ]
-
-
-# The events that may be of one order and decision: the one that says most is recorded.
-_WEIGHT: Final[dict[type[Order.Decided], int]] = {
-    event: weight
-    for weight, event in enumerate(
-        (
-            Order.RequestRefused,
-            Order.Opened,
-            Order.Filled,
-            Order.Decremented,
-            Order.Expired,
-            Order.Rejected,
-            Order.Cancelled,
-            Order.Triggered,
-            Order.Replaced,
-        )
-    )
-}
-_TRADED: Final = {"fills": (), "quantity": None}
-_ENDED: Final = {"reason": None, "rejection": None, "limit": None}
-# What each event says where nothing was told.
-_NOTHING: Final[dict[type[Order.Decided], dict[str, Any]]] = {
-    Order.RequestRefused: {"limit": None},
-    Order.Opened: {},
-    Order.Filled: _TRADED,
-    Order.Decremented: _TRADED,
-    Order.Expired: {**_TRADED, "request_id": None},
-    Order.Rejected: {"limit": None},
-    Order.Cancelled: {**_TRADED, "request_id": None},
-    Order.Triggered: {**_TRADED, **_ENDED},
-    Order.Replaced: {**_TRADED, **_ENDED, "stop_price": None, "display_quantity": None},
-}
-_ALWAYS: Final = frozenset({"book_version", "timestamp", "status"})
-_NEEDED: Final = {
-    Order.RequestRefused: {"request_id", "reason"},
-    Order.Rejected: {"reason"},
-    Order.Expired: {"reason"},
-    Order.Cancelled: {"reason"},
-    Order.Replaced: {"request_id", "price"},
-}
-_FACTS: Final = {
-    event: _ALWAYS | nothing.keys() | _NEEDED.get(event, set())
-    for event, nothing in _NOTHING.items()
-}
-
-
-def _only(event: type[Order.Decided], facts: dict[str, Any]) -> dict[str, Any]:
-    """Those facts that an event of this kind has."""
-    known = _FACTS[event]
-    if facts.keys() <= known:
-        return facts
-    return {name: fact for name, fact in facts.items() if name in known}
-
-
 @singledispatch
-def _tell(decision: object, told: _Told) -> None:
+def _tell(decision: object, told: Told) -> None:
     """Tells what a decision means for the orders that it is about."""
     del decision, told
 
 
 @_tell.register
-def _(decision: OrderBook.Matched, told: _Told) -> None:
+def _(decision: OrderBook.Matched, told: Told) -> None:
     _tell_arrivals(decision, told)
 
 
 @_tell.register
-def _(decision: OrderBook.Replaced, told: _Told) -> None:
+def _(decision: OrderBook.Replaced, told: Told) -> None:
     conditions = decision.conditions
     told.tell(
         decision.order_id,
@@ -202,7 +97,7 @@ def _(decision: OrderBook.Replaced, told: _Told) -> None:
 
 
 @_tell.register
-def _(decision: OrderBook.Reduced, told: _Told) -> None:
+def _(decision: OrderBook.Reduced, told: Told) -> None:
     conditions = decision.conditions
     told.tell(
         decision.order_id,
@@ -217,12 +112,12 @@ def _(decision: OrderBook.Reduced, told: _Told) -> None:
 
 
 @_tell.register
-def _(decision: OrderBook.Cancelled, told: _Told) -> None:
+def _(decision: OrderBook.Cancelled, told: Told) -> None:
     told.left(decision.order_id, decision.reason, decision.request_id)
 
 
 @_tell.register
-def _(decision: OrderBook.Refused, told: _Told) -> None:
+def _(decision: OrderBook.Refused, told: Told) -> None:
     if decision.order_id is None:
         return
     facts = {"reason": decision.reason, "limit": decision.limit}
@@ -235,7 +130,7 @@ def _(decision: OrderBook.Refused, told: _Told) -> None:
         told.tell(decision.order_id, Order.RequestRefused, request_id=decision.request_id, **facts)
 
 
-def _tell_arrivals(decision: OrderBook.Matched | OrderBook.Replaced, told: _Told) -> None:
+def _tell_arrivals(decision: OrderBook.Arrived, told: Told) -> None:
     _tell_arrival(decision, told)
     for execution in decision.triggered:
         facts: dict[str, Any] = {}
@@ -247,7 +142,7 @@ def _tell_arrivals(decision: OrderBook.Matched | OrderBook.Replaced, told: _Told
             _tell_arrival(execution, told)
 
 
-def _tell_arrival(arrival: Arrival, told: _Told) -> None:
+def _tell_arrival(arrival: Arrival, told: Told) -> None:
     """What one order did, and what it did to those that it met."""
     event, facts = _of_taker(arrival)
     told.tell(arrival.order_id, event, **facts)
@@ -302,9 +197,9 @@ def _of_each(decision: OrderBook.Matched) -> list[Outcome]:
     """The outcomes of a decision without merging them: most are such, and it is much quicker."""
     version, time = decision.originator_version, decision.timestamp
     event, facts = _of_taker(decision)
-    each = [Outcome(decision.order_id, event, {**_NOTHING[event], **facts})]
+    each = [Outcome(decision.order_id, event, {**NOTHING[event], **facts})]
     for fill in decision.fills:
-        facts = {**_TRADED, **_of_maker(fill)}
+        facts = {**TRADED, **_of_maker(fill)}
         each.append(Outcome(fill.maker_order_id, Order.Filled, facts))
     for outcome in each:
         outcome.facts["book_version"] = version

@@ -97,8 +97,6 @@ class OrderReplaced(OrderDecided):
     display_quantity: OptionalAmount
     fills: list[OrderTrade]
     reason: CancelReason | None
-    rejection: RejectReason | None
-    limit: OptionalAmount
     reason_text: str | None
 
 

@@ -59,8 +59,6 @@ OrderReplacedV1 = _first(
     "stop_price",
     "display_quantity",
     "reason",
-    "rejection",
-    "limit",
     "reason_text",
     price=Amount,
 )

@@ -57,7 +57,7 @@ class BookChanges:
                 change = event.shown - event.previous_shown
                 self._show(event.order_id, event.side, event.price, change)
 
-    def _arrive(self, event: OrderBook.Matched | OrderBook.Replaced) -> None:
+    def _arrive(self, event: OrderBook.Arrived) -> None:
         """An order arrives, and then those that it triggers."""
         self._trade(event)
         if event.rested:

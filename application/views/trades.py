@@ -10,9 +10,6 @@ from application.views.view import Rows, View, ViewRecorder
 from domain.order_book import OrderBook
 from domain.outcomes import arrivals
 
-# Named once: a union of classes is made anew each time that it is asked for.
-_WITH_TRADES = (OrderBook.Matched, OrderBook.Replaced)
-
 
 class TradeRow(NamedTuple):
     """A trade, at the maker's price; amounts in units.
@@ -34,7 +31,7 @@ class TradeRow(NamedTuple):
     @classmethod
     def of(cls, event: object, position: int) -> list[Self]:
         """The trades of a decision of a book, if it has any; of all orders that it set off."""
-        if not isinstance(event, _WITH_TRADES):
+        if not isinstance(event, OrderBook.Arrived):
             return []
         return [
             cls(

@@ -32,6 +32,7 @@ _Times = tuple[TimeInForce, ...]
 
 _RESTING: Final[_Times] = (TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY)
 _AT_ONCE: Final[_Times] = (TimeInForce.IOC, TimeInForce.FOK)
+_ANY: Final[_Times] = (TimeInForce.GTC, *_AT_ONCE, TimeInForce.GTD, TimeInForce.DAY)
 
 
 class _Row(NamedTuple):
@@ -49,7 +50,7 @@ class _Row(NamedTuple):
 
 _TABLE: Final[Mapping[OrderType, _Row]] = {
     OrderType.LIMIT: _Row(
-        times=(TimeInForce.GTC, *_AT_ONCE, TimeInForce.GTD, TimeInForce.DAY),
+        times=_ANY,
         required=("price", "quantity"),
         optional={"postOnly": _RESTING, "displayQuantity": _RESTING},
     ),
@@ -65,9 +66,9 @@ _TABLE: Final[Mapping[OrderType, _Row]] = {
         optional={"takeProfit": _RESTING},
     ),
     OrderType.STOP_LIMIT: _Row(
-        times=_RESTING,
+        times=_ANY,
         required=("price", "stopPrice", "quantity"),
-        optional={"postOnly": _RESTING, "displayQuantity": _RESTING, "takeProfit": _RESTING},
+        optional={"postOnly": _RESTING, "displayQuantity": _RESTING, "takeProfit": _ANY},
     ),
 }
 _CONDITIONAL: Final = dict.fromkeys(

@@ -5,7 +5,7 @@ is answered by scanning and sorting them. Reasons are plain strings, statuses as
 """
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -52,6 +52,7 @@ class NaiveOrder:
     filled: int = 0
     notional: int = 0
     shown: int = 0
+    is_triggered: bool = False
     status: str = "PENDING"
     reason: str | None = None
     limit: int | None = None
@@ -152,7 +153,10 @@ class NaiveBook:
         broken = (
             _broken_by_user(rules)
             or _broken_by_status(instrument, is_post_only=terms.post_only)
-            or _broken_by_amounts(instrument, new.price, new.quantity, new.stop_price)
+            or _broken_by_amounts(
+                instrument, new.price, new.quantity, new.stop_price, new.display_quantity
+            )
+            or _broken_by_price(instrument, new.stop_price, None)
             or _broken_by_price(instrument, new.price, None if new.is_stop else self.last_price)
             or (None if new.is_stop else self._broken_by_taking(terms, new.price))
         )
@@ -228,7 +232,11 @@ class NaiveBook:
         self._begin(time)
         self.own = instrument
         if instrument is not None and instrument.status == TradingStatus.DELISTED:
-            self.mass_cancel(None, "DELISTED", time)
+            self.delist(time)
+
+    def delist(self, time: datetime) -> None:
+        self.mass_cancel(None, "DELISTED", time)
+        self.last_price = None
 
     # Time.
 
@@ -291,19 +299,56 @@ class NaiveBook:
     ) -> Broken | None:
         """Whether what the order would be breaks a rule; ``display_quantity``: what is asked."""
         assert new.quantity is not None
-        waits = found in self.stops
         if new.quantity <= found.filled:
             return Broken("QUANTITY_NOT_ABOVE_FILLED")
         if display_quantity is not None and display_quantity > new.quantity:
             return Broken("DISPLAY_QUANTITY", new.quantity)
         if new.display_quantity is not None and new.quantity > MAX_SLICES * new.display_quantity:
             return Broken("TOO_MANY_SLICES", (new.quantity + MAX_SLICES - 1) // MAX_SLICES)
-        return (
-            _broken_by_amounts(
-                instrument, new.price, new.quantity, new.stop_price if waits else None
-            )
-            or _broken_by_price(instrument, new.price, None if waits else self.last_price)
-            or (None if waits else self._broken_by_taking(new.terms, new.price))
+        return self._broken_by_what_changes(found, new, instrument)
+
+    def _broken_by_what_changes(
+        self, found: NaiveOrder, new: NaiveOrder, instrument: Instrument
+    ) -> Broken | None:
+        """What stays as it is may break rules that are newer than the order."""
+        waits = found in self.stops
+        assert new.quantity is not None
+        assert found.quantity is not None
+        grows = new.quantity > found.quantity  # there is more of it, at its price
+        price_changes = grows or new.price != found.price
+        trigger_changes = waits and (grows or new.stop_price != found.stop_price)
+        quantity_changes = new.quantity != found.quantity
+        display_changes = grows or new.display_quantity != found.display_quantity
+        # So may a quantity that comes closer to what is allowed.
+        judged = replace(
+            instrument,
+            min_quantity=instrument.min_quantity if new.quantity < found.quantity else None,
+            max_quantity=instrument.max_quantity if new.quantity > found.quantity else None,
+            min_notional=None,
+        )
+        broken = _broken_by_amounts(
+            judged,
+            new.price if price_changes else None,
+            new.quantity if quantity_changes else None,
+            new.stop_price if trigger_changes else None,
+            new.display_quantity if display_changes else None,
+        )
+        least = (instrument.min_notional or 0) * UNITS_PER_ONE
+        if broken is None and new.price is not None:
+            assert found.price is not None
+            worth, was_worth = new.price * new.quantity, found.price * found.quantity
+            if worth < least and worth < was_worth:
+                broken = Broken("MIN_NOTIONAL", instrument.min_notional)
+        if broken is None and trigger_changes:
+            broken = _broken_by_price(instrument, new.stop_price, None)
+        if broken is not None:
+            return broken
+        if waits and (self.last_price is None or not _triggers(self.last_price, new)):
+            return _broken_by_price(instrument, new.price, None) if price_changes else None
+        if not price_changes and not waits:
+            return None
+        return _broken_by_price(instrument, new.price, self.last_price) or self._broken_by_taking(
+            new.terms, new.price
         )
 
     # Coming, changing and going.
@@ -356,7 +401,8 @@ class NaiveBook:
             self._take_turn(self.turns.pop(0), instrument)
 
     def _take_turn(self, taker: NaiveOrder, instrument: Instrument) -> None:
-        if taker.is_stop:  # all others were judged when they arrived
+        if taker.is_stop and not taker.is_triggered:  # all others were judged before
+            taker.is_triggered = True
             broken = _broken_by_price(
                 instrument, taker.price, self.last_price
             ) or self._broken_by_taking(taker.terms, taker.price)
@@ -523,18 +569,24 @@ def _broken_by_status(instrument: Instrument, *, is_post_only: bool) -> Broken |
 
 
 def _broken_by_amounts(
-    instrument: Instrument, price: int | None, quantity: int | None, stop_price: int | None
+    instrument: Instrument,
+    price: int | None,
+    quantity: int | None,
+    stop_price: int | None,
+    display_quantity: int | None,
 ) -> Broken | None:
     for each in (price, stop_price):
         if each is not None and each % instrument.tick_size != 0:
             return Broken("TICK_SIZE", instrument.tick_size)
+    for each in (quantity, display_quantity):
+        if each is not None and each % instrument.lot_size != 0:
+            return Broken("LOT_SIZE", instrument.lot_size)
     if quantity is None:
         return None
     most = instrument.max_quantity or MOST
     least = instrument.min_quantity or 1
     notional = instrument.min_notional or 0
     rules = [
-        ("LOT_SIZE", instrument.lot_size, quantity % instrument.lot_size == 0),
         ("MIN_QUANTITY", least, quantity >= least),
         ("MAX_QUANTITY", most, quantity <= most),
         ("MIN_NOTIONAL", notional, price is None or price * quantity >= notional * UNITS_PER_ONE),

@@ -17,9 +17,10 @@ from domain.book import RestingOrder
 from domain.errors import CancelReason, RejectReason
 from domain.facts import Fill
 from domain.instrument import NO_RULES, Instrument, Rules
+from domain.merging import Outcome
 from domain.order import Order
 from domain.order_book import OrderBook
-from domain.outcomes import Outcome, outcomes, touched
+from domain.outcomes import outcomes, touched
 from domain.requests import (
     CancelRequest,
     ExpiryRequest,
@@ -79,7 +80,6 @@ def event(kind: type[Any], **facts: Any) -> Event:
 
 # What the events of orders say where there is nothing to say.
 _TRADED: dict[str, Any] = {"fills": (), "quantity": None}
-_ENDED: dict[str, Any] = {"reason": None, "rejection": None, "limit": None}
 _CHANGED: dict[str, Any] = {"stop_price": None, "display_quantity": None}
 NOTHING: dict[type[Any], dict[str, Any]] = {
     Order.Opened: {},
@@ -87,8 +87,8 @@ NOTHING: dict[type[Any], dict[str, Any]] = {
     Order.Decremented: _TRADED,
     Order.Expired: {**_TRADED, "request_id": None},
     Order.Cancelled: {**_TRADED, "request_id": None},
-    Order.Triggered: {**_TRADED, **_ENDED},
-    Order.Replaced: {**_TRADED, **_ENDED, **_CHANGED},
+    Order.Triggered: {**_TRADED, "reason": None, "rejection": None, "limit": None},
+    Order.Replaced: {**_TRADED, "reason": None, **_CHANGED},
     Order.Rejected: {"limit": None},
     Order.RequestRefused: {"limit": None},
 }

@@ -217,26 +217,62 @@ def test_one_that_took_profit_is_a_limit_order_as_any_other(market: Market) -> N
 
 def test_a_trigger_and_its_end_are_one_event_of_the_order(exchange: Exchange) -> None:
     trade(exchange, 1_000)
-    exchange.set_rules(band_percent=UNIT)
-    exchange.buy("stop", 5, 1_100, order_type=STOP_LIMIT, stop_price=1_100)
+    exchange.buy("stop", 5, None, order_type=STOP, stop_price=1_100)
     exchange.amend("stop", stop_price=1_000)
     assert exchange.story("stop")[2:] == [
         told(
             Order.Replaced,
             originator_id=order_id("stop"),
             originator_version=3,
-            timestamp=seconds(5),
+            timestamp=seconds(4),
             user_id="user",
             asset="BTC-USD",
-            book_version=5,
-            status=OrderStatus.REJECTED,
-            request_id=request_id(5),
-            price=1_100,
+            book_version=4,
+            status=OrderStatus.EXPIRED,
+            request_id=request_id(4),
+            price=None,
             quantity=5,
             stop_price=1_000,
-            rejection=RejectReason.PRICE_TOO_HIGH,
-            limit=1_010,
+            reason=TOO_LITTLE,
         )
     ]
     order = exchange["stop"]
-    assert (order.stop_price, order.reason) == (1_000, RejectReason.PRICE_TOO_HIGH)
+    assert (order.stop_price, order.reason) == (1_000, TOO_LITTLE)
+
+
+@pytest.mark.parametrize(
+    ("terms", "changes", "reason", "limit"),
+    [
+        ({"price": 110}, {}, RejectReason.PRICE_TOO_HIGH, 101),
+        ({"price": 100}, {"price": 102}, RejectReason.PRICE_TOO_HIGH, 101),
+        ({"price": 101, "post_only": True}, {}, RejectReason.POST_ONLY_WOULD_TAKE, None),
+    ],
+)
+def test_a_trigger_that_would_come_at_once_and_be_forbidden_is_refused_and_the_stop_goes_on_waiting(
+    market: Market,
+    terms: dict[str, Any],
+    changes: dict[str, Any],
+    reason: RejectReason,
+    limit: int | None,
+) -> None:
+    trade(market, 100)
+    market.sell("maker", 1, 101)
+    market.set_rules(band_percent=UNIT)
+    terms = {"quantity": 5, "order_type": STOP_LIMIT, "stop_price": 105, **terms}
+    market.buy("stop", **terms)
+    assert market.amend("stop", stop_price=100, **changes) == [
+        market.request_refused("stop", reason, limit)
+    ]
+    assert waiting(market) == ["stop"]
+    assert market.amend("stop", stop_price=104) != []
+    assert waiting(market) == ["stop"]
+
+
+def test_a_stop_keeps_a_trigger_that_a_newer_tick_would_not_let_in(market: Market) -> None:
+    market.buy("stop", 5, None, order_type=STOP, stop_price=105)
+    market.set_rules(tick_size=10)
+    [reduced] = market.amend("stop", quantity=4)
+    assert (reduced.quantity, waiting(market)) == (4, ["stop"])
+    assert market.amend("stop", quantity=6) == [
+        market.request_refused("stop", RejectReason.TICK_SIZE, 10)
+    ]

@@ -65,7 +65,7 @@ TIMES_IN_FORCE = {
     OrderType.LIMIT: tuple(TimeInForce),
     OrderType.MARKET: (TimeInForce.IOC, TimeInForce.FOK),
     OrderType.STOP: STAYING,
-    OrderType.STOP_LIMIT: STAYING,
+    OrderType.STOP_LIMIT: tuple(TimeInForce),
 }
 
 
@@ -558,9 +558,10 @@ class Comparison:
             return
         self.default = instrument
         if instrument.status is TradingStatus.DELISTED:
-            is_heard = self.naive.own is None and any(self.open_orders())
+            is_known = any(self.open_orders()) or self.naive.last_price is not None
+            is_heard = self.naive.own is None and is_known
             if is_heard:
-                self.naive.mass_cancel(None, "DELISTED", time)
+                self.naive.delist(time)
             self.decide("delist_by_default", created(request), is_heard=is_heard)
 
     @send.register

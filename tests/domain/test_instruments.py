@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from domain.errors import RejectReason
-from domain.instrument import Instrument
+from domain.instrument import Instrument, TradingStatus
 from domain.order import Order
 from domain.order_book import OrderBook
-from domain.values import OrderStatus
+from domain.values import OrderStatus, SelfTradePrevention
 from tests.domain.support import Exchange, Market, order_id, seconds, told
 from tests.domain.words import BUY, MARKET, SELL, STOP, STOP_LIMIT, UNIT, stop_limit
 
@@ -135,7 +135,7 @@ def test_rules_of_quantity_hold_for_all_orders(
 
 def test_orders_without_a_price_have_no_notional(market: Market) -> None:
     market.set_rules(min_notional=10**9, min_price=50, max_price=60)
-    market.sell("stop", 1, None, order_type=STOP, stop_price=10)
+    market.sell("stop", 1, None, order_type=STOP, stop_price=50)
     market.buy("m", 1, None, order_type=MARKET)
     assert [type(each) for each in market.events[-2:]] == [OrderBook.Matched] * 2
 
@@ -146,13 +146,25 @@ def test_an_order_by_amount_has_no_quantity_to_be_judged(market: Market) -> None
     assert isinstance(matched, OrderBook.Matched)
 
 
-def test_a_trigger_must_be_a_multiple_of_the_tick_and_nothing_else(market: Market) -> None:
-    market.set_rules(tick_size=10, min_price=100, max_price=200)
-    assert market.buy("off", 1, None, order_type=STOP, stop_price=101) == [
+def test_a_trigger_is_a_multiple_of_the_tick_within_the_static_band(market: Market) -> None:
+    """Where nothing can trade nothing would ever trigger it (Binance, PRICE_FILTER)."""
+    market.buy("m", 1, 150)
+    market.sell("t", 1, 150)
+    market.set_rules(tick_size=10, min_price=100, max_price=200, band_percent=UNIT)
+    assert market.buy("off", 1, None, order_type=STOP, stop_price=161) == [
         market.refused("off", RejectReason.TICK_SIZE, limit=10)
     ]
-    [matched] = market.buy("far", 1, None, order_type=STOP, stop_price=1_000)
+    assert market.buy("high", 1, None, order_type=STOP, stop_price=210) == [
+        market.refused("high", RejectReason.PRICE_TOO_HIGH, limit=200)
+    ]
+    assert market.sell("low", 1, 100, order_type=STOP_LIMIT, stop_price=90) == [
+        market.refused("low", RejectReason.PRICE_TOO_LOW, limit=100)
+    ]
+    [matched] = market.buy("far", 1, None, order_type=STOP, stop_price=200)
     assert matched.waits
+    assert market.amend("far", stop_price=210) == [
+        market.request_refused("far", RejectReason.PRICE_TOO_HIGH, limit=200)
+    ]
 
 
 def test_of_a_stop_that_waits_a_static_band_is_judged_as_it_arrives_and_no_other(
@@ -186,7 +198,7 @@ def test_of_a_stop_that_waits_a_static_band_is_judged_as_it_arrives_and_no_other
         ({"price": 120}, RejectReason.PRICE_TOO_HIGH, 110),
     ],
 )
-def test_a_changed_order_is_judged_as_a_new_one_by_all_of_its_quantity(
+def test_a_change_is_judged_by_what_it_changes_and_by_all_of_the_quantity(
     market: Market, changes: dict[str, Any], reason: RejectReason, limit: int
 ) -> None:
     market.buy("b", 8, 100)
@@ -199,6 +211,121 @@ def test_a_changed_order_is_judged_as_a_new_one_by_all_of_its_quantity(
     assert market.amend("b", quantity=20) == [
         market.replaced("b", BUY, 20, 100, was=(6, 100), rested=18)
     ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "changes"),
+    [
+        ({"tick_size": 10}, {"quantity": 4}),
+        ({"lot_size": 4}, {"price": 100}),
+        ({"min_quantity": 8}, {"price": 100}),
+        ({"min_quantity": 8}, {"quantity": 7}),  # still too small, but less so
+        ({"max_quantity": 2}, {"price": 100}),
+        ({"max_quantity": 2}, {"quantity": 3}),  # still too large, but less so
+        ({"max_price": 90}, {"quantity": 4}),
+        ({"min_notional": 100}, {"price": 102}),
+    ],
+)
+def test_what_a_change_leaves_as_it_was_or_brings_nearer_to_a_new_rule_is_not_judged(
+    market: Market, rules: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    market.buy("b", 5, 101)
+    market.set_rules(**rules)
+    market.amend("b", **changes)
+    new = {"quantity": 5, "price": 101, **changes}
+    assert market.bids == [("b", new["quantity"], new["price"])]
+
+
+@pytest.mark.parametrize(
+    ("rules", "changes", "reason"),
+    [
+        ({"tick_size": 10}, {"price": 102}, RejectReason.TICK_SIZE),
+        ({"tick_size": 10}, {"quantity": 9}, RejectReason.TICK_SIZE),  # more, at its price
+        ({"max_price": 90}, {"quantity": 7}, RejectReason.PRICE_TOO_HIGH),
+        ({"lot_size": 4}, {"quantity": 3}, RejectReason.LOT_SIZE),
+        ({"min_quantity": 8}, {"quantity": 4}, RejectReason.MIN_QUANTITY),
+        ({"max_quantity": 2}, {"quantity": 6}, RejectReason.MAX_QUANTITY),
+        ({"max_price": 90}, {"price": 100}, RejectReason.PRICE_TOO_HIGH),
+        ({"min_notional": 100}, {"price": 100}, RejectReason.MIN_NOTIONAL),
+        ({"min_notional": 100}, {"quantity": 4}, RejectReason.MIN_NOTIONAL),
+    ],
+)
+def test_what_a_change_leaves_no_nearer_to_a_new_rule_is_refused(
+    market: Market, rules: dict[str, Any], changes: dict[str, Any], reason: RejectReason
+) -> None:
+    market.buy("b", 5, 101)
+    market.set_rules(**rules)
+    [refused] = market.amend("b", **changes)
+    assert refused.reason is reason
+    assert market.bids == [("b", 5, 101)]
+
+
+def test_an_order_beyond_a_band_that_has_moved_may_be_reduced_but_moved_into_it_only(
+    market: Market,
+) -> None:
+    market.buy("b", 5, 95)
+    market.set_rules(band_percent=10 * UNIT)
+    market.sell("s", 1, 107)
+    market.buy("t", 1, 107)
+    assert market.amend("b", quantity=3) == [market.reduced("b", BUY, 3, 95, remaining=3, was=5)]
+    assert market.amend("b", price=96) == [
+        market.request_refused("b", RejectReason.PRICE_TOO_LOW, 97)
+    ]
+    market.amend("b", price=97)
+    assert market.bids == [("b", 3, 97)]
+
+
+def test_what_prevention_has_made_too_small_may_be_moved(market: Market) -> None:
+    market.set_rules(min_quantity=4, lot_size=2)
+    market.buy("b", 5 + 3, 100)
+    market.sell("s", 6, 100, self_trade_prevention=SelfTradePrevention.DECREMENT)
+    assert market.bids == [("b", 2, 100)]
+    market.amend("b", price=101)
+    assert market.bids == [("b", 2, 101)]
+
+
+# Slices.
+
+
+def test_what_an_iceberg_shows_is_whole_lots(market: Market) -> None:
+    """Each slice is traded by itself: else nobody could take whole lots (Binance, LOT_SIZE)."""
+    market.set_rules(lot_size=4, min_quantity=8)
+    assert market.sell("ice", 12, 100, display_quantity=3) == [
+        market.refused("ice", RejectReason.LOT_SIZE, limit=4)
+    ]
+    market.sell("ice", 12, 100, display_quantity=4)  # a slice is no order: less than 8 is right
+    assert market.amend("ice", display_quantity=6) == [
+        market.request_refused("ice", RejectReason.LOT_SIZE, limit=4)
+    ]
+    market.amend("ice", display_quantity=8)
+    assert market.asks == [("ice", 12, 100)]
+
+
+def test_an_iceberg_from_before_a_larger_lot_keeps_its_slices(market: Market) -> None:
+    market.sell("ice", 12, 100, display_quantity=3)
+    market.set_rules(lot_size=4)
+    market.amend("ice", quantity=8)
+    assert market.asks == [("ice", 8, 100)]
+    assert market.amend("ice", quantity=16) == [
+        market.request_refused("ice", RejectReason.LOT_SIZE, limit=4)
+    ]
+
+
+# What is delisted.
+
+
+def test_the_last_trade_of_what_was_delisted_says_nothing_of_what_is_listed_again(
+    market: Market,
+) -> None:
+    market.sell("s", 1, 100)
+    market.buy("b", 1, 100)
+    market.set_rules(status=TradingStatus.DELISTED)
+    market.set_rules(band_percent=10 * UNIT)
+    assert market.sell("far", 1, 500) == [market.matched("far", SELL, 1, 500, rested=1)]
+    [matched] = market.buy("stop", 1, None, order_type=STOP, stop_price=50)
+    assert matched.waits
+    [matched] = market.buy("taker", 1, 500)
+    assert [each.trade_id for each in matched.fills] == [2]
 
 
 def test_orders_that_rest_are_not_judged_again(market: Market) -> None:

@@ -166,9 +166,24 @@ def test_a_delisted_default_takes_the_orders_of_assets_without_rules(market: Mar
     assert market.buy("new", 1, 100) == [market.refused("new", RejectReason.DELISTED)]
 
 
+def test_a_delisted_default_has_an_asset_without_orders_forget_its_last_trade(
+    market: Market,
+) -> None:
+    market.sell("s", 1, 100)
+    market.buy("b", 1, 100)
+    assert delist_all(market) == [
+        market.of_all(OrderBook.InstrumentChanged, "operator", instrument=None, departed=())
+    ]
+    assert delist_all(market) == []
+    market.default = Instrument(band_percent=10 * UNIT)
+    [matched] = market.sell("far", 1, 500)
+    assert matched.rested == 1
+
+
 def test_a_delisted_default_means_nothing_to_assets_with_rules(market: Market) -> None:
     market.set_rules()
     market.buy("b", 5, 100)
+    market.sell("s", 1, 100)
     before = state(market.book)
     assert delist_all(market) == []
     assert state(market.book) == before

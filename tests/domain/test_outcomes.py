@@ -1,8 +1,9 @@
 """What a decision means for the orders: one outcome for the taker, one for each maker."""
 
 from domain.errors import CancelReason, RejectReason
+from domain.merging import Outcome
 from domain.order import Order, OrderFill
-from domain.outcomes import Outcome, departures, outcomes, touched
+from domain.outcomes import departures, outcomes, touched
 from domain.values import Liquidity, OrderStatus, Side, Terms, TimeInForce
 from tests.domain.support import NOTHING, Market, order_id, request_id, seconds
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from domain.errors import RejectReason
-from domain.values import Conditions, OrderType, Side
+from domain.facts import Fill
+from domain.values import Conditions, OrderType, Side, TimeInForce
 from tests.domain.support import Event, Market, fill, order_id
 from tests.domain.words import (
     BUY,
@@ -139,6 +140,34 @@ def test_it_can_be_cancelled_while_it_waits(market: Market) -> None:
     assert market.cancel("stop") == [market.cancelled("stop", SELL, 5, None, shown=0)]
     assert trade(market, 100) == traded(market, 100, 1)
     assert market.cancel("stop") == [market.request_refused("stop", RejectReason.ORDER_NOT_OPEN)]
+
+
+# What it is once its trigger has come.
+
+
+@pytest.mark.parametrize(
+    ("time_in_force", "fills", "rested", "reason"),
+    [
+        (TimeInForce.GTC, [fill(2, "ask", 101, 2, left=0)], 3, None),
+        (TimeInForce.IOC, [fill(2, "ask", 101, 2, left=0)], 0, TOO_LITTLE),
+        (TimeInForce.FOK, [], 0, TOO_LITTLE),
+    ],
+)
+def test_a_stop_limit_waits_and_then_does_as_its_time_in_force_says(
+    market: Market, time_in_force: TimeInForce, fills: list[Fill], rested: int, reason: Any
+) -> None:
+    """Binance, STOP_LOSS_LIMIT: it takes any time in force that a LIMIT order takes."""
+    terms = {"order_type": STOP_LIMIT, "stop_price": 100, "time_in_force": time_in_force}
+    market.sell("ask", 2, 101)
+    [placed] = market.buy("stop", 5, 101, **terms)
+    assert (placed.waits, placed.rested) == (True, 5)
+    assert trade(market, 100) == traded(
+        market,
+        100,
+        1,
+        triggered=[execution("stop", BUY, 5, 101, fills, rested=rested, reason=reason)],
+    )
+    assert waiting(market) == []
 
 
 # What is judged when its trigger comes.

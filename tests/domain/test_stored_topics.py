@@ -51,6 +51,7 @@ TOPICS = {
     "book": "domain.order_book:OrderBook",
     "book.opened": "domain.order_book:OrderBook.Created",
     "book.decided": "domain.decisions:Decided",
+    "book.arrived": "domain.decisions:Arrived",
     "book.matched": "domain.decisions:Matched",
     "book.cancelled": "domain.decisions:Cancelled",
     "book.reduced": "domain.decisions:Reduced",

@@ -46,7 +46,6 @@ ARRIVED: dict[str, Any] = {
     "conditions": None,
     "triggered": [],
 }
-ENDED: dict[str, Any] = {"reason": None, "rejection": None, "limit": None}
 CHANGED: dict[str, Any] = {"stop_price": None, "display_quantity": None}
 ADDED: dict[type[Any], dict[str, Any]] = {
     OrderBook.Matched: ARRIVED,
@@ -72,7 +71,7 @@ ADDED: dict[type[Any], dict[str, Any]] = {
     Order.Expired: {"quantity": None, "request_id": None},
     Order.Rejected: {"limit": None},
     Order.Cancelled: {"quantity": None, "fills": []},
-    Order.Replaced: ENDED | CHANGED,
+    Order.Replaced: {"reason": None} | CHANGED,
     Order.RequestRefused: {"limit": None},
     ReplaceRequest.Created: CHANGED,
 }

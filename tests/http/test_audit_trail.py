@@ -122,8 +122,6 @@ def test_the_whole_life_of_an_order_is_told_in_the_order_of_the_log(
             "displayQuantity": None,
             "fills": [],
             "reason": None,
-            "rejection": None,
-            "limit": None,
             "reasonText": None,
         },
         {

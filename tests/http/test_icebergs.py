@@ -15,6 +15,16 @@ def test_of_an_iceberg_only_its_slice_is_seen(service: Service) -> None:
     assert [each["quantity"] for each in past["asks"]] == [3]
 
 
+def test_slices_are_whole_lots_and_so_an_order_by_amount_gets_whole_lots(service: Service) -> None:
+    trading = Trading(service)
+    trading.rule(lotSize="1")
+    refused = trading.sell(100, 10, displayQuantity="0.3")
+    assert outcome(refused) == ("REJECTED", 0, "LOT_SIZE")
+    trading.sell(100, 10, displayQuantity=1)
+    taker = trading.buy(None, None, orderType="MARKET", quoteQuantity=240)
+    assert outcome(taker) == ("EXPIRED", 2, "NO_WHOLE_LOT")
+
+
 def test_the_next_slice_goes_to_the_back_of_the_queue(service: Service) -> None:
     trading = Trading(service)
     iceberg = trading.sell(100, 10, displayQuantity=3)

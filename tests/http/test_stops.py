@@ -28,6 +28,29 @@ def test_a_stop_waits_open_and_is_seen_by_nobody(service: Service) -> None:
         assert (book["bids"], book["asks"]) == ([], [])
 
 
+def test_what_an_immediate_stop_limit_cannot_trade_at_its_trigger_expires(
+    service: Service,
+) -> None:
+    trading = Trading(service)
+    stop = trading.buy(110, 3, **STOP_LIMIT, stopPrice=105, timeInForce="IOC")
+    assert outcome(stop) == ("OPEN", 0, None)
+    trading.sell(110, 2)
+    trade_at(trading, 105)
+    assert outcome(trading.now(stop)) == ("EXPIRED", 2, "INSUFFICIENT_LIQUIDITY")
+
+
+def test_a_trigger_moved_to_where_a_rule_forbids_the_order_is_refused_and_it_goes_on_waiting(
+    service: Service,
+) -> None:
+    trading = Trading(service)
+    trade_at(trading, 100)
+    trading.sell(104)
+    stop = trading.buy(105, **STOP_LIMIT, stopPrice=110, postOnly=True)
+    refused = trading.amend(stop, 409, stopPrice=100)
+    assert refused["reason"] == "POST_ONLY_WOULD_TAKE"
+    assert trading.now(stop) == stop
+
+
 def test_quotes_trigger_nothing(service: Service) -> None:
     trading = Trading(service)
     stop = trading.buy(None, **STOP, stopPrice=105)
