@@ -27,6 +27,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are processors: tests of whole processes wait as often as they work."""
+    del config
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of xdist, before it starts, whom it asks for Kafka."""
     node.workerinput["kafka"] = node.config.stash[_SHARED].address()

@@ -11,9 +11,12 @@ from interface.database_url import database_env
 from interface.engine import Engine
 from interface.listening import Bell
 from system import build, create_tables
-from tests.http.support import Service
+from tests.http.support import Service, Stopwatch
 
 THREADS = 16  # of which half may wait
+# Whom another keeps from a connection, or from the log, waits for longer than a busy machine
+# stands still. What comes of it where nobody waits so long, test_unavailable.py tests.
+PATIENT = {"POSTGRES_CONNECT_TIMEOUT": "60", "POSTGRES_LOCK_TIMEOUT": "60"}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,7 @@ def service(postgres_url: str) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def unfollowed(postgres_url: str) -> Iterator[Service]:
     """A service that nothing follows, so that only what a test sends changes its log."""
-    with _service(postgres_url, max_lag_seconds=3600) as service:
+    with _service(postgres_url) as service:
         yield service
 
 
@@ -41,17 +44,24 @@ def stalled(postgres_url: str) -> Iterator[Service]:
         yield service
 
 
+@pytest.fixture
+def stopwatch() -> Iterator[Stopwatch]:
+    """It runs."""
+    with Stopwatch() as stopwatch:
+        yield stopwatch
+
+
 @contextmanager
-def _service(postgres_url: str, **limits: float) -> Iterator[Service]:
+def _service(postgres_url: str) -> Iterator[Service]:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         env = database_env(postgres_url.replace("/ome?", f"/{name}?"))
-        env |= {"POSTGRES_MAX_OVERFLOW": str(THREADS)}
+        env |= {"POSTGRES_MAX_OVERFLOW": str(THREADS), **PATIENT}
         create_tables(env)
         with closing(build(env)) as market:
             bell = Bell(env, market)
             bell.start()
-            yield Service(market, bell, env, **limits)
+            yield Service(market, bell, env)
             bell.stop()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

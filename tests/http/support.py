@@ -1,8 +1,11 @@
 """Words for tests of the HTTP API."""
 
 import json
+import threading
+import time
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, Self
 
 from application.orders import Orders
 from interface.http import create_app
@@ -13,22 +16,24 @@ from system import Market, followings
 Client = Any
 Response = Any
 
-WAIT = {"Prefer": "wait=5"}
+# A machine that tests keep busy stands still for seconds: as long as may be, and as a rule nobody
+# waits for more than a moment. A test of a limit says it itself.
+WAIT = {"Prefer": "wait=30"}
+_PATIENT: Final = {"http_threads": 16, "max_lag_seconds": 3600, "read_wait_seconds": 30}
 
 
 class Service:
     """A market and its HTTP API."""
 
-    def __init__(self, market: Market, bell: Bell, env: dict[str, str], **limits: float) -> None:
+    def __init__(self, market: Market, bell: Bell, env: dict[str, str]) -> None:
         self.market = market
         self.env = env
         self._bell = bell
-        self.client = self.client_with(**limits)
+        self.client = self.client_with()
 
     def client_with(self, **limits: Any) -> Client:
         """A client of an application with limits of its own."""
-        limits = {"http_threads": 16, "max_lag_seconds": 5, "read_wait_seconds": 3, **limits}
-        return create_app(self.market, self._bell, **limits).test_client()
+        return create_app(self.market, self._bell, **{**_PATIENT, **limits}).test_client()
 
     def another_client(self) -> Client:
         """A client for another thread."""
@@ -46,6 +51,53 @@ class Service:
 
     def count_events(self) -> int:
         return self.market.orders.recorder.max_notification_id() or 0
+
+    def until_recorded(self, events: int) -> None:
+        """Waits until so many events are in the log of orders."""
+        wait_for(lambda: self.count_events() == events)
+
+    def until_wait(self, requests: int) -> None:
+        """Waits until so many requests wait for the market."""
+        wait_for(lambda: len(self._bell._waiting) == requests)
+
+
+class Stopwatch:
+    """How long this process was at something: while the machine stands still no time passes."""
+
+    _TICK: Final = 0.02
+
+    def __init__(self) -> None:
+        self._ticks = 0
+        self._started = 0
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stopwatch")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def start(self) -> None:
+        """Begins anew."""
+        self._started = self._ticks
+
+    @property
+    def seconds(self) -> float:
+        return (self._ticks - self._started) * self._TICK
+
+    def _run(self) -> None:
+        while not self._ending.wait(self._TICK):
+            self._ticks += 1
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
 
 
 def new_asset() -> str:

@@ -152,18 +152,18 @@ def assert_problem(response: Response, status: int) -> None:
 
 @pytest.mark.parametrize(("field", "value", "message"), FIELDS)
 def test_a_field_that_breaks_its_rule_is_named(
-    service: Service, field: str, value: Any, message: str
+    unfollowed: Service, field: str, value: Any, message: str
 ) -> None:
-    before = service.count_events()
+    before = unfollowed.count_events()
     fields = order() | {field: value}
-    refused = service.client.post("/orders", json=fields)
+    refused = unfollowed.client.post("/orders", json=fields)
     assert_problem(refused, 400)
     assert refused.json["errors"] == [{"field": field, "message": message}]
     del fields[field]
     if value is None:
-        absent = service.client.post("/orders", json=fields)
+        absent = unfollowed.client.post("/orders", json=fields)
         assert absent.json == refused.json
-    assert service.count_events() == before
+    assert unfollowed.count_events() == before
 
 
 def test_every_fault_is_found_at_once(service: Service) -> None:

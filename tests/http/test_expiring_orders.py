@@ -1,13 +1,12 @@
 """GTD and DAY orders: nothing trades past its time, and what is past it is EXPIRED."""
 
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from interface.clock import Clock
-from tests.http.support import WAIT, Service, Trading, only, order, outcome, path
+from tests.http.support import Service, Trading, only, outcome, path, wait_for
 
 NOON = datetime(2024, 2, 9, 12, tzinfo=UTC)
 TEXT = "The order's time was over"
@@ -139,24 +138,21 @@ def test_another_session_end_is_for_those_that_come(day: Day) -> None:
 
 
 def test_the_clock_has_orders_leave_where_nobody_asks_for_anything(service: Service) -> None:
-    trading = Trading(service)
-    soon = datetime.now(UTC) + timedelta(seconds=2)
-    fields = {"asset": trading.asset, "timeInForce": "GTD", "expiresAt": soon.isoformat()}
-    placed = service.client.post("/orders", json=order(**fields), headers=WAIT).json
-    assert placed["status"] == "OPEN"
+    end = datetime.now(UTC)
+    before = service.client_with(clock=lambda: end - timedelta(minutes=1), max_lag_seconds=10**9)
+    trading = Trading(service, before)
+    placed = trading.buy(100, timeInForce="GTD", expiresAt=end.isoformat())
+    assert outcome(placed) == ("OPEN", 0, None)
     stopping = threading.Event()
     clock = Clock(service.env, stopping, lambda: True)
     clock.start()
     try:
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            found = service.client.get(path(placed)).json
-            if found["status"] != "OPEN":
-                break
-            time.sleep(0.05)
-        assert outcome(found) == ("EXPIRED", 0, "TIME_EXPIRED")
-        assert datetime.fromisoformat(found["updatedAt"]) >= soon
-        assert trading.book()["bids"] == []
+        wait_for(lambda: service.client.get(path(placed)).json["status"] == "EXPIRED")
     finally:
         stopping.set()
         clock.join()
+    later = trading.buy(1)  # what it shows, shows all that came before
+    found = trading.now(placed)
+    assert outcome(found) == ("EXPIRED", 0, "TIME_EXPIRED")
+    assert datetime.fromisoformat(found["updatedAt"]) >= end
+    assert trading.queue("bids") == [(later["orderId"], 1, 1)]

@@ -131,10 +131,10 @@ def test_orders_that_come_after_it_are_not_cancelled(stalled: Service) -> None:
     ],
 )
 def test_a_mass_cancel_names_its_user_and_leaves_no_trace_otherwise(
-    service: Service, query: str, errors: list[tuple[str, str]]
+    unfollowed: Service, query: str, errors: list[tuple[str, str]]
 ) -> None:
-    before = service.count_events()
-    refused = service.client.delete(f"/orders{query}", headers=WAIT)
+    before = unfollowed.count_events()
+    refused = unfollowed.client.delete(f"/orders{query}", headers=WAIT)
     assert refused.status_code == 400
     assert [(each["field"], each["message"]) for each in refused.json["errors"]] == errors
-    assert service.count_events() == before
+    assert unfollowed.count_events() == before

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 
@@ -17,10 +17,14 @@ import psutil
 import pytest
 
 from interface.http.parsing import MAX_BODY_BYTES
-from tests.http.support import Service, order
+from tests.http.support import Service, order, wait_for
+from tests.kafka.program import free_port
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 BODY = json.dumps(order()).encode()
 JSON = b"Content-Type: application/json\r\n"
+SECONDS = 60  # for what takes a moment, where nothing else is to be done
 
 
 @dataclass
@@ -32,22 +36,24 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def send(self, request: bytes) -> bytes:
-        """What comes back on a connection of its own, until the server closes it or is silent."""
+    def send(self, request: bytes, upto: bytes | None = None) -> bytes:
+        """What comes back on a connection of its own, until the server closes it, or ``upto``."""
         answer = b""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-            connection.sendall(request)
-            while True:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS) as connection:
+            with suppress(ConnectionError):  # who refuses what is too long may not read all of it
+                connection.sendall(request)
+            while upto is None or upto not in answer:
                 try:
                     part = connection.recv(65536)
-                except (TimeoutError, ConnectionResetError):
+                except ConnectionResetError:
                     return answer
                 if not part:
                     return answer
                 answer += part
+        return answer
 
     def status(self, request: bytes) -> int:
-        return int(self.send(request).split(b" ", 2)[1])
+        return int(self.send(request, upto=b"\r\n").split(b" ", 2)[1])
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +67,7 @@ def server(stalled: Service) -> Iterator[Server]:
 
 
 def started(service: Service) -> Iterator[Server]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "tests.http.serving", str(port)]
     env = {**os.environ, **service.env, "MAX_LAG_SECONDS": "3600"}
     process = subprocess.Popen(command, env=env)
@@ -72,14 +77,7 @@ def started(service: Service) -> Iterator[Server]:
         yield server
     finally:
         process.terminate()
-        process.wait(20)
-
-
-def wait_for(condition: object, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        process.wait(SECONDS)
 
 
 def answers(url: str) -> bool:
@@ -87,6 +85,13 @@ def answers(url: str) -> bool:
         return httpx.get(f"{url}/health", trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def chunked(*chunks: bytes) -> bytes:
@@ -175,22 +180,24 @@ def test_preferences_in_several_headers_count_as_one_list(module_server: Server)
     assert time.monotonic() - start > 0.8
 
 
-def test_a_request_in_flight_is_answered_before_the_server_stops(server: Server) -> None:
+def test_a_request_in_flight_is_answered_before_the_server_stops(
+    server: Server, stalled: Service
+) -> None:
     answered = []
 
     def place() -> None:
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=SECONDS) as client:
             answered.append(
                 client.post(f"{server.url}/orders", json=order(), headers={"Prefer": "wait=2"})
             )
 
     thread = Thread(target=place)
     thread.start()
-    time.sleep(0.5)
+    stalled.until_recorded(1)
     server.process.send_signal(signal.SIGTERM)
     thread.join()
     assert answered[0].status_code == 201
-    assert server.process.wait(10) == 0
+    assert server.process.wait(SECONDS) == 0
     assert not answers(server.url)
 
 
@@ -202,11 +209,11 @@ def test_a_worker_does_not_outlive_its_parent(server: Server) -> None:
     ]
     server.process.kill()
     server.process.wait()
-    wait_for(lambda: not psutil.pid_exists(worker.pid) or worker.status() == "zombie")
+    wait_for(lambda: has_ended(worker))
     assert not answers(server.url)
 
 
 def test_a_server_without_its_worker_ends_for_somebody_to_start_it_again(server: Server) -> None:
     [worker] = psutil.Process(server.process.pid).children()
     worker.kill()
-    assert server.process.wait(10) == 1
+    assert server.process.wait(SECONDS) == 1

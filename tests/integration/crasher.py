@@ -20,7 +20,7 @@ from application.orders import Placement
 from application.snapshots import SnapshotTaker
 from application.views.rebuild import rebuild
 from domain.values import Side, Terms, derive_order_id
-from interface.kafka import publishing
+from interface.kafka import publishing, topics
 from interface.settings import Settings
 from system import VIEWS, Market, build
 
@@ -65,6 +65,7 @@ def prepare(market: Market, what: str, env: dict[str, str]) -> Callable[[], obje
             market.matching.recorder.max_notification_id()
             return taker.take_due
         case ["publish", name, servers, prefix]:
+            vars(topics)["_SECONDS"] = 60  # Kafka is there, however long it takes to answer
             settings = Settings(kafka_bootstrap_servers=servers, kafka_topic_prefix=prefix)
             pairs = publishing(settings, env)(market)
             [publisher] = [each for each, leader in pairs if leader == name]

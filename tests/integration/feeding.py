@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from interface.engine import Engine, MakeFollowing
 from interface.following import Following
 from interface.kafka import consuming, publishing
-from interface.kafka.topics import create, topics_of
+from interface.kafka.topics import create, describe, topics_of
 from interface.settings import Settings
 from system import FOLLOWERS, VIEWS, Market, followings
 from tests.integration.conftest import Venue, has_followed_all
@@ -22,7 +22,7 @@ from tests.integration.service import eventually
 
 VIEW_NAMES = tuple(view.name for view in VIEWS.values())
 MARKET = [name for name in FOLLOWERS if name not in VIEW_NAMES]
-SECONDS = 30
+SECONDS = 60
 
 
 def market(venue: Venue, settings: Settings) -> Engine:
@@ -58,7 +58,8 @@ def delete(settings: Settings, *names: str) -> None:
     admin = AdminClient({"bootstrap.servers": servers(settings)})
     topics = [settings.kafka_topic_prefix + name for name in names]
     for deleted in admin.delete_topics(topics).values():
-        deleted.result()
+        deleted.result()  # the controller has: the broker hears of it in a moment
+    eventually(lambda: not describe(servers(settings), topics), SECONDS)
 
 
 def trade(venue: Venue, times: int = 5) -> None:
@@ -98,12 +99,12 @@ def messages(servers: str, topic: str) -> list[Message]:
         {"bootstrap.servers": servers, "group.id": "any", "enable.partition.eof": True}
     )
     try:
-        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        numbers = consumer.list_topics(topic, timeout=SECONDS).topics[topic].partitions
         consumer.assign([Place(topic, number, OFFSET_BEGINNING) for number in numbers])
         found: dict[int, list[Message]] = {number: [] for number in numbers}
         ends = 0
         while ends < len(numbers):
-            message = consumer.poll(10)
+            message = consumer.poll(SECONDS)
             assert message is not None
             if (error := message.error()) is None:
                 found[partition(message)].append(message)
@@ -130,7 +131,7 @@ def send(servers: str, topic: str, number: int, value: bytes, heads: dict[str, s
     """A message by somebody's hand."""
     producer = Producer({"bootstrap.servers": servers})
     producer.produce(topic, value, partition=number, headers=dict(heads))
-    assert producer.flush(10) == 0
+    assert producer.flush(SECONDS) == 0
 
 
 def send_all(servers: str, topic: str, number: int, heads: Sequence[dict[str, str]]) -> None:
@@ -138,7 +139,7 @@ def send_all(servers: str, topic: str, number: int, heads: Sequence[dict[str, st
     producer = Producer({"bootstrap.servers": servers})
     for each in heads:
         producer.produce(topic, b"{}", partition=number, headers=dict(each))
-    assert producer.flush(10) == 0
+    assert producer.flush(SECONDS) == 0
 
 
 def cut(settings: Settings, topic: str) -> None:

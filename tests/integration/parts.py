@@ -77,7 +77,7 @@ class Parts:
         """End it, and wait for it."""
         [role] = [role for role, processes in self.running.items() if process in processes]
         process.send_signal(sign)
-        process.wait(30)
+        process.wait(60)
         self.running[role].remove(process)
 
     def ended(self) -> list[str]:

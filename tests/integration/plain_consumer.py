@@ -155,11 +155,11 @@ def read(servers: str, topic: str) -> Iterator[tuple[int, dict[str, str], str]]:
         {"bootstrap.servers": servers, "group.id": "somebody", "enable.partition.eof": True}
     )
     try:
-        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        numbers = consumer.list_topics(topic, timeout=60).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers])
         unfinished = set(numbers)
         while unfinished:
-            message = consumer.poll(10)
+            message = consumer.poll(60)
             assert message is not None
             partition: Any = message.partition()
             if (error := message.error()) is not None:

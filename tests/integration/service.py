@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,18 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psutil
 
+from tests.kafka.program import free_port
+
 START_SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+WAIT = {"Prefer": "wait=30"}
 
 
 class Service:
@@ -37,6 +33,9 @@ class Service:
             "PORT": str(self.port),
             "DATA_DIR": str(directory / "var"),
             "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            # For as long as a machine stands still that tests keep busy.
+            "MAX_LAG_SECONDS": "60",
+            "READ_WAIT_SECONDS": "30",
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,14 +91,14 @@ class Service:
         assert self._process is not None
         self.processes()
         self._process.send_signal(sign)
-        return self._process.wait(timeout=40)
+        return self._process.wait(timeout=90)
 
     def kill_parent(self) -> None:
         assert self._process is not None
         self.processes()
         self._process.kill()
         self._process.wait()
-        eventually(lambda: not self.left_over(), 30, self.output)
+        eventually(lambda: not self.left_over(), 60, self.output)
 
     def kill_everything(self) -> None:
         """Every process at once, the database's included, by kill -9."""
@@ -110,7 +109,7 @@ class Service:
                     act(process)
         assert self._process is not None
         self._process.wait()
-        eventually(lambda: not self.left_over(), 30, self.output)
+        eventually(lambda: not self.left_over(), 60, self.output)
 
     def ome(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -119,7 +118,7 @@ class Service:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=200,
             check=False,
         )
 
@@ -152,6 +151,31 @@ def _command(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return ""
+
+
+def client(running: Service) -> httpx.Client:
+    return httpx.Client(base_url=running.url, timeout=60, trust_env=False)
+
+
+def ask(http: httpx.Client, method: str, path: str, **options: Any) -> httpx.Response:
+    """The first answer that is no 503: who is told to come again does. A POST has its id."""
+    answers: list[httpx.Response] = []
+
+    def is_answered() -> bool:
+        answers.append(http.request(method, path, **options))
+        return answers[-1].status_code != 503
+
+    eventually(is_answered, 60, lambda: answers[-1].text)
+    return answers[-1]
+
+
+def place(http: httpx.Client, order: dict[str, Any]) -> httpx.Response:
+    """The answer once the market has had its say."""
+    named = {"clientOrderId": uuid4().hex, **order}
+    answer = ask(http, "POST", "/orders", json=named, headers=WAIT)
+    assert answer.status_code in (200, 201), answer.text
+    assert answer.headers["Preference-Applied"] == "wait"
+    return answer
 
 
 @contextmanager

@@ -40,17 +40,14 @@ def api() -> None:
     Server((os.environ["HOST"], int(os.environ["PORT"])), Health).serve_forever()
 
 
-def deaf() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    engine()
-
-
 def failing() -> None:
     sys.exit("last words of the engine")
 
 
 if __name__ == "__main__":
     role = sys.argv[1]
+    if role == "deaf":  # before anybody knows of it
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     Path(os.environ["PIDS"], f"{role}.{os.getpid()}").touch()
     die_with_supervisor()
-    {"engine": engine, "api": api, "deaf": deaf, "failing": failing}[role]()
+    {"engine": engine, "api": api, "deaf": engine, "failing": failing}[role]()

@@ -12,9 +12,11 @@ from application.matching import Matching
 from application.orders import Receipt
 from domain.values import book_id
 from system import VIEWS, build_alone
-from tests.integration.conftest import Venue
+from tests.integration.conftest import Venue, patient
 from tests.integration.crasher import MANY_PLACEMENTS, PLACEMENT
 from tests.integration.service import eventually
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 STEPS = range(100)
 BTC = book_id("BTC-USD")
@@ -26,7 +28,7 @@ MANY = 120  # events: more than go in one statement
 def crashes(venue: Venue, what: str, steps: range = STEPS) -> Iterator[int]:
     """Lets the process die before its first step, its second, ..., until it gets through."""
     with subprocess.Popen(
-        [*CRASHER, what, json.dumps(venue.env)],
+        [*CRASHER, what, json.dumps(patient(venue.env))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -37,7 +39,7 @@ def crashes(venue: Venue, what: str, steps: range = STEPS) -> Iterator[int]:
             print(number, file=crasher.stdin, flush=True)
             ended_with = int(crasher.stdout.readline())
             # What it was doing when it died is over when its sessions are.
-            eventually(lambda: others(venue) == 0, 10)
+            eventually(lambda: others(venue) == 0, 60)
             if ended_with == 0:
                 crasher.stdin.close()
                 return
@@ -78,7 +80,7 @@ def test_who_takes_snapshots_may_die_at_any_step(venue: Venue) -> None:
     venue.trade_a_little()
     for _ in crashes(venue, "snapshots"):
         assert venue.difference() is None  # whatever is there is right
-        with closing(build_alone(venue.env, Matching)) as restarted:
+        with closing(build_alone(patient(venue.env), Matching)) as restarted:
             assert restarted.load([BTC])[BTC].version == 9
     assert set(venue.market.matching.snapshots.recorder.kept()) == {BTC, book_id("ETH-USD")}
 

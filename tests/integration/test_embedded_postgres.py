@@ -176,7 +176,9 @@ def test_a_server_that_shuts_down_is_waited_for(shared):
 
 def test_initdb_killed_half_way_leaves_nothing_half_made(short_dir):
     code = (
-        "import sys; from pathlib import Path; from interface.postgres import EmbeddedPostgres\n"
+        "import sys, time; from pathlib import Path\n"
+        "from interface.postgres import EmbeddedPostgres\n"
+        "Path.rename = lambda *_: time.sleep(600)\n"  # however late it is killed, it is not done
         "EmbeddedPostgres(Path(sys.argv[1])).start()"
     )
     starter = subprocess.Popen([sys.executable, "-c", code, str(short_dir)], cwd=ROOT)

@@ -19,8 +19,10 @@ from domain.values import OrderStatus, Side
 from interface import engine as engines
 from interface.engine import Engine
 from system import FOLLOWERS, build
-from tests.integration.conftest import Venue, at_work, has_followed_all
+from tests.integration.conftest import Venue, at_work, has_followed_all, patient
 from tests.integration.service import eventually
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 TAKEOVERS = 2
 AT_WORK = 'event="at work"'
@@ -95,7 +97,7 @@ class Trading(threading.Thread):
     def __init__(self, venue: Venue) -> None:
         super().__init__(name="trading")
         self.placed: list[UUID] = []
-        self._venue = Venue(build({**venue.env, "POSTGRES_MAX_OVERFLOW": "2"}), venue.env)
+        self._venue = Venue(build({**patient(venue.env), "POSTGRES_MAX_OVERFLOW": "2"}), venue.env)
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -180,7 +182,7 @@ def test_engines_whose_locks_are_cut_change_places_and_do_nothing_twice(
         with trading(venue) as trade, venue.connect() as connection:
             for _ in range(4):
                 trade.wait_for(60)
-                eventually(lambda: connection.execute(CUT_THE_LOCKS).rowcount > 0, 20)
+                eventually(lambda: connection.execute(CUT_THE_LOCKS).rowcount > 0, 60)
             trade.wait_for(60)
         check_all(venue, trade.placed)
     assert "PostgreSQL is away" in caplog.text
@@ -204,7 +206,7 @@ def test_followers_at_work_twice_do_nothing_twice(
         with at_work(*pair):  # neither fails
             with trading(venue) as trade:
                 trade.wait_for(60)
-                eventually(lambda: "conflict, deciding again" in caplog.text, 30)
+                eventually(lambda: "conflict, deciding again" in caplog.text, 60)
                 trade.wait_for(60)
             check_all(venue, trade.placed)
     contended = {r.follower for r in caplog.records if r.message == "conflict, deciding again"}  # type: ignore[attr-defined]
@@ -223,7 +225,7 @@ def test_an_engine_that_can_t_keep_watch_fails(
     monkeypatch.setattr(engines, "try_lock", fail)
     engine = Engine(venue.env)
     with pytest.raises(ZeroDivisionError), at_work(engine):
-        eventually(engine._stopping.is_set, 20)
+        eventually(engine._stopping.is_set, 60)
 
 
 @pytest.mark.parametrize(
@@ -250,4 +252,4 @@ def test_parts_of_the_engine_work_apart_and_each_may_be_killed(
     check_all(venue, trade.placed)
     for part in running.values():
         part.process.terminate()
-        assert part.process.wait(20) == 0
+        assert part.process.wait(60) == 0

@@ -13,7 +13,7 @@ from application.persistence.recorder import CommitUnknown
 from application.views.trades import TradeView
 from domain.values import OrderStatus, Side, Terms
 from system import ENV, build, create_tables, system
-from tests.integration.conftest import Venue
+from tests.integration.conftest import Venue, patient
 from tests.integration.service import eventually
 
 
@@ -32,7 +32,7 @@ def test_the_whole_system_runs_on_the_library_s_single_threaded_runner(
 
 
 def test_of_two_matchings_that_overlap_one_has_to_look_again(venue: Venue) -> None:
-    with closing(build(venue.env)) as other:
+    with closing(build(patient(venue.env))) as other:
         maker, taker = venue.buy(100, 5), venue.sell(100, 5)
         fast, slow = venue.market.matching, other.matching
 
@@ -52,7 +52,7 @@ def test_of_two_views_that_overlap_one_has_to_look_again(venue: Venue, name: str
     venue.trade_a_little()
     venue.buy(100, 1)
     venue.market.matching.pull_and_process("Orders")
-    with closing(build(venue.env)) as other:
+    with closing(build(patient(venue.env))) as other:
         slow, fast = getattr(venue.market, name), getattr(other, name)
         [leader] = fast.readers
 
@@ -68,7 +68,7 @@ def test_a_live_book_that_another_follower_has_moved_on_is_dropped_and_loaded_ag
 ) -> None:
     venue.buy(100, 5)
     venue.settle()
-    with closing(build(venue.env)) as other:
+    with closing(build(patient(venue.env))) as other:
         venue.sell(100, 2)
         other.matching.process_batch("Orders")
     venue.sell(100, 2)
@@ -101,7 +101,7 @@ def test_a_session_that_postgresql_ends_during_the_commit_leaves_the_outcome_unk
         # What is sent is the whole transaction; it waits for the lock of the log.
         other.execute("BEGIN; LOCK TABLE orders_events IN EXCLUSIVE MODE")
         placing = pool.submit(venue.market.orders.place, placement, venue.tick())
-        eventually(lambda: venue.end_sessions_that_wait() == 1, 5)
+        eventually(lambda: venue.end_sessions_that_wait() == 1, 60)
         with pytest.raises(CommitUnknown):
             placing.result()
         other.execute("ROLLBACK")
@@ -120,7 +120,7 @@ def test_what_is_at_hand_is_what_the_log_says_also_where_others_record_in_betwee
     venue: Venue,
 ) -> None:
     log = venue.market.orders.notification_log
-    with closing(build(venue.env)) as others:
+    with closing(build(patient(venue.env))) as others:
         for turn in (1, 1, 0, 1, 0, 0, 1, 1, 1):
             Venue((venue.market, others)[turn], venue.env, venue.now).buy(100, 1)
             for since in range(9):

@@ -17,7 +17,7 @@ from domain.errors import OrderClosed
 from domain.values import OrderStatus, Side
 from interface.engine import Engine
 from system import build, followings
-from tests.integration.conftest import Venue, at_work, has_followed_all, process
+from tests.integration.conftest import Venue, at_work, has_followed_all, patient, process
 from tests.integration.service import eventually
 
 
@@ -47,7 +47,7 @@ def running(venue: Venue, batch_size: int = 500) -> Iterator[Engine]:
     engine = Engine(venue.env, batch_size)
     with at_work(engine):
         yield engine
-        eventually(lambda: has_followed_all(venue.market), 30)
+        eventually(lambda: has_followed_all(venue.market), 60)
 
 
 def logs(engine: Engine) -> tuple[SharedLog, SharedLog]:
@@ -104,7 +104,7 @@ def test_hand_overs_that_are_missed_change_nothing(venue: Venue, seed: int) -> N
         losing.start()
         try:
             trade(venue, seed, commands=200)
-            eventually(lambda: has_followed_all(venue.market), 30)
+            eventually(lambda: has_followed_all(venue.market), 60)
         finally:
             done.set()
             losing.join()
@@ -121,7 +121,7 @@ def test_what_is_at_hand_is_bounded(venue: Venue, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(shared_log, "_KEPT", 10)
     with running(venue) as engine:
         trade(venue, seed=3, commands=200)
-        eventually(lambda: has_followed_all(venue.market), 30)
+        eventually(lambda: has_followed_all(venue.market), 60)
         for log in logs(engine):
             assert 0 < len(log._known) <= 20
             assert 0 < len(log._created) <= 20
@@ -136,7 +136,7 @@ def test_few_live_orders_and_books_give_the_same_results(
     monkeypatch.setattr(matching, "MAX_LIVE_BOOKS", 2)
     with running(venue, batch_size=20) as engine:
         trade(venue, seed=4, commands=200)
-        eventually(lambda: has_followed_all(venue.market), 30)
+        eventually(lambda: has_followed_all(venue.market), 60)
         assert len(engine._market.orders._live) == 3
         assert len(engine._market.matching._live) == 2
     assert venue.difference() is None
@@ -168,7 +168,7 @@ def test_a_follower_that_forgets_all_the_time_does_the_same_work(
 
 def test_orders_that_another_process_has_decided_meanwhile_are_read(venue: Venue) -> None:
     """Two processes in turns: what one has at hand, the other has moved on."""
-    with closing(build(venue.env)) as other:
+    with closing(build(patient(venue.env))) as other:
         for turn in range(6):
             trade(venue, seed=turn, commands=12)
             market = (venue.market, other)[turn % 2]

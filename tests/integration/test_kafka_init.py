@@ -7,8 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from interface.cli import main
+from interface.kafka import topics
 from interface.kafka.topics import describe
-from tests.integration.service import free_port
+from tests.kafka.program import free_port
 
 NAMES = ("orders.events", "book.events", "trades", "dead-letters")
 
@@ -57,7 +58,10 @@ def test_what_kafka_refuses_is_said_in_its_words(variables: dict[str, str]) -> N
     assert "Kafka refuses: Unable to replicate the partition 100 time(s)" in done.output
 
 
-def test_a_broker_that_is_away_is_named(variables: dict[str, str]) -> None:
+def test_a_broker_that_is_away_is_named(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics, "_SECONDS", 2)
     nowhere = f"127.0.0.1:{free_port()}"
     done = init(**{**variables, "KAFKA_BOOTSTRAP_SERVERS": nowhere})
     assert done.exit_code == 1

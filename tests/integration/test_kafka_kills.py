@@ -25,11 +25,14 @@ from tests.integration.conftest import Venue
 from tests.integration.flow import Flow
 from tests.integration.load import Load, check
 from tests.integration.parts import ROOT, Parts
-from tests.integration.service import START_SECONDS, eventually, free_port
+from tests.integration.service import START_SECONDS, eventually
 from tests.integration.test_kills import MANY
 from tests.integration.test_rebuilding import check_rebuilds
 from tests.kafka.broker import Broker
+from tests.kafka.program import free_port
 from tests.real_flow import LOBSTER, needs_real_flow
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 BROKER: Final = "broker"
 KILLED: Final = ("publisher", "views", "matching", BROKER)

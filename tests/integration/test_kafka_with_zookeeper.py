@@ -17,6 +17,8 @@ from tests.integration.topics import check_messages
 from tests.kafka.broker import ZooKeeperBroker
 from tests.kafka.runtime import or_skip
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
+
 
 @pytest.fixture
 def broker(short_dir: Path) -> Iterator[ZooKeeperBroker]:

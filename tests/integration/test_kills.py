@@ -23,9 +23,11 @@ from interface.maintenance import verify_all
 from interface.postgres import EmbeddedPostgres
 from interface.supervisor import COMMANDS
 from system import build
-from tests.integration.conftest import has_followed_all
+from tests.integration.conftest import has_followed_all, patient
 from tests.integration.load import NO_ANSWER, Load, check, unanswered
 from tests.integration.service import START_SECONDS, Service, eventually, service
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 FEW = 2
 MANY = int(os.environ.get("FAULTS", "20"))
@@ -115,7 +117,7 @@ def is_settled(running: Service) -> bool:
     if not running.is_ready() or not postgres.adopt():
         return False
     try:
-        with closing(build(database_env(postgres.url))) as market:
+        with closing(build(patient(database_env(postgres.url)))) as market:
             return has_followed_all(market)
     except AWAY:
         return False

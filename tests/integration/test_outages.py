@@ -15,7 +15,9 @@ import psycopg
 import pytest
 
 from interface.postgres import EmbeddedPostgres
-from tests.integration.service import Service, eventually, service
+from tests.integration.service import WAIT, Service, ask, client, eventually, service
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 MEGABYTE = 1024 * 1024
 IDLE_SECONDS = 20
@@ -24,10 +26,6 @@ IDLE_SECONDS = 20
 def order(**changes: Any) -> dict[str, Any]:
     fields = {"userId": "user", "asset": "BTC-USD", "type": "BUY", "price": 100, "quantity": 1}
     return {**fields, **changes}
-
-
-def client(running: Service) -> httpx.Client:
-    return httpx.Client(base_url=running.url, timeout=20, trust_env=False)
 
 
 @pytest.fixture
@@ -74,10 +72,11 @@ def test_a_full_disk_is_told_and_the_market_goes_on_when_there_is_room(small_dis
             assert {each.headers["Retry-After"] for each in refused} == {"1"}
             assert http.get("/health").status_code == 200
         eventually(running.is_ready, 60, running.output)
-        placed.append(http.post("/orders/batch", json={"orders": [order(userId="after")]}))
+        after = {"orders": [order(userId="after", clientOrderId="after")]}
+        placed.append(ask(http, "POST", "/orders/batch", json=after))
         assert {each.status_code for each in placed} == {200}
         told = {result["order"]["userId"] for each in placed for result in each.json()["results"]}
-        eventually(lambda: shown(http) == dict.fromkeys(told, "OPEN"), 20)
+        eventually(lambda: shown(http) == dict.fromkeys(told, "OPEN"), 60)
         assert running.verify() == {"consistent": True, "difference": None}
         assert running.terminate() == 0
 
@@ -88,7 +87,7 @@ def test_without_room_for_the_log_of_postgresql_all_stops_and_goes_on_from_there
 ) -> None:
     """It ends then, and can't start again: that is said, and nothing is lost."""
     with service(small_disk) as running, client(running) as http:
-        placed = http.post("/orders", json=order(), headers={"Prefer": "wait=10"})
+        placed = http.post("/orders", json=order(), headers=WAIT)
         with full(small_disk / "var"):
             execute(running, "SELECT pg_switch_wal()")
             deadline = time.monotonic() + 60
@@ -119,11 +118,11 @@ def shown(http: httpx.Client) -> dict[str, str]:
 
 def test_while_the_engine_stands_still_cancels_are_taken_and_nothing_new(short_dir: Path) -> None:
     with service(short_dir, MAX_LAG_SECONDS="1") as running, client(running) as http:
-        path = http.post("/orders", json=order(), headers={"Prefer": "wait=10"}).headers["Location"]
+        path = http.post("/orders", json=order(), headers=WAIT).headers["Location"]
         [engine] = running.named("--role engine")
         engine.suspend()
         taken = [http.post("/orders", json=order()).headers["Location"]]
-        eventually(lambda: http.post("/orders", json=order()).status_code == 503, 10)
+        eventually(lambda: http.post("/orders", json=order()).status_code == 503, 60)
         late = http.post("/orders", json=order())
         assert late.status_code == 503
         assert late.headers["Retry-After"] == "1"
@@ -134,16 +133,16 @@ def test_while_the_engine_stands_still_cancels_are_taken_and_nothing_new(short_d
         assert http.get("/ready").status_code == 503
 
         engine.resume()
-        eventually(lambda: http.get(path).json()["status"] == "CANCELLED", 20)
-        eventually(lambda: http.get(taken[0]).json()["status"] == "OPEN", 20)
-        eventually(lambda: http.post("/orders", json=order()).status_code == 201, 20)
+        eventually(lambda: http.get(path).json()["status"] == "CANCELLED", 60)
+        eventually(lambda: http.get(taken[0]).json()["status"] == "OPEN", 60)
+        eventually(lambda: http.post("/orders", json=order()).status_code == 201, 60)
         assert running.verify() == {"consistent": True, "difference": None}
 
 
 @pytest.mark.slow
 def test_a_service_without_work_leaves_the_processor_alone(short_dir: Path) -> None:
     with service(short_dir) as running, client(running) as http:
-        http.post("/orders", json=order(), headers={"Prefer": "wait=10"})
+        http.post("/orders", json=order(), headers=WAIT)
         time.sleep(5)
         before = cpu_seconds(running)
         time.sleep(IDLE_SECONDS)
@@ -173,7 +172,7 @@ def cpu_seconds(running: Service) -> dict[str, float]:
 def test_a_log_that_can_t_be_read_stops_the_service_with_its_last_words(short_dir: Path) -> None:
     """Started again and again it would only fail again and again."""
     with service(short_dir) as running, client(running) as http:
-        http.post("/orders", json=order(), headers={"Prefer": "wait=10"})
+        http.post("/orders", json=order(), headers=WAIT)
         [engine] = running.named("--role engine")
         engine.suspend()
         http.post("/orders", json=order())
@@ -184,7 +183,7 @@ def test_a_log_that_can_t_be_read_stops_the_service_with_its_last_words(short_di
         assert "The process engine ended 5 times in a row" in running.output()
         assert "order.placed" in running.output()
         assert "can't be read" in running.output()
-        eventually(lambda: running.left_over() == [], 10)
+        eventually(lambda: running.left_over() == [], 60)
 
 
 def execute(running: Service, statement: str) -> None:

@@ -14,7 +14,7 @@ from application.persistence.log import Entry
 from application.persistence.partitions import Reach, concerns
 from application.persistence.position import Advance, Move, PositionMoved
 from system import build, followings
-from tests.integration.conftest import Venue
+from tests.integration.conftest import Venue, patient
 
 PARTITIONS = 3
 ASSETS = ("BTC-USD", "ETH-USD", "SOL-USD", "DOGE-USD")
@@ -107,7 +107,7 @@ def test_of_two_that_believe_they_own_a_part_one_has_to_look_again(venue: Venue)
     matching = venue.market.matching
     matching.take_parts("Orders", PARTITIONS)
     entries = of_partition(matching, "Orders", 0)
-    with closing(build(venue.env)) as others:
+    with closing(build(patient(venue.env))) as others:
         other = others.matching
         other.take_parts("Orders", PARTITIONS)
         other.process_parts("Orders", {0: (entries, 40)})
@@ -121,7 +121,7 @@ def test_of_two_that_believe_they_own_a_part_one_has_to_look_again(venue: Venue)
 
 def test_who_follows_the_whole_log_fences_whoever_follows_parts_of_it(venue: Venue) -> None:
     trade(venue, 40, 1)
-    with closing(build(venue.env)) as others:
+    with closing(build(patient(venue.env))) as others:
         other = others.matching
         other.take_parts("Orders", PARTITIONS)
         entries = of_partition(other, "Orders", 0)
@@ -177,7 +177,7 @@ def test_nobody_begins_with_the_whole_log_beside_those_who_follow_parts_of_it(
     venue: Venue,
 ) -> None:
     trade(venue, 10, 1)
-    with closing(build(venue.env)) as others:
+    with closing(build(patient(venue.env))) as others:
         entries = others.matching.readers["Orders"].notification_log.after(  # type: ignore[attr-defined]
             None, 5, (), at_hand=False
         )

@@ -27,6 +27,8 @@ from tests.integration.plain_consumer import TYPE_PREFIX, Books, Sides, read
 from tests.integration.service import eventually
 from tests.integration.test_crashes import crashes
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
+
 ASSETS = ("BTC-USD", "ETH-USD", "SOL-USD", "DOGE-USD", "X:Y.z-1")
 MOST = MAX_AMOUNT * UNITS_PER_ONE
 USERS = ("user", "alice", "bob")

@@ -33,7 +33,7 @@ def poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_until_all_is_followed(venue: Venue) -> None:
     with at_work(Engine(venue.env)):
-        eventually(lambda: has_followed_all(venue.market), 30)
+        eventually(lambda: has_followed_all(venue.market), 60)
 
 
 @pytest.mark.parametrize("around", [3, 80])
@@ -86,7 +86,7 @@ def test_an_engine_stops_with_an_event_that_it_can_t_read_and_goes_on_once_it_is
                 pytest.raises(MapperDeserialisationError, match=f"^{what} .* can't be read"),
                 at_work(engine),
             ):
-                eventually(engine._stopping.is_set, 30)
+                eventually(engine._stopping.is_set, 60)
         # Whatever was behind it is as it was.
         follower = venue.market.matching if table == "orders_events" else venue.market.orders
         [leader] = follower.readers
@@ -108,7 +108,7 @@ def test_a_view_shows_what_comes_before_an_event_that_it_can_t_read_and_parks(
         views = Engine(venue.env, names=[view.name for view in VIEWS.values()])
         view = venue.market.order_view.recorder
         with at_work(views):  # it stands still, and has not failed
-            eventually(lambda: view.parked() is not None, 20)
+            eventually(lambda: view.parked() is not None, 60)
         parked = view.parked()
         assert parked is not None
         assert parked.startswith("Orders 8, order.placed: MapperDeserialisationError: order.placed")

@@ -11,16 +11,10 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewPartitions,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
 import interface.engine as engines
+import interface.kafka.publisher
 from application.messages import FORMS
 from application.persistence.following import CannotFollow
 from application.persistence.partitions import partition_of
@@ -28,15 +22,19 @@ from application.persistence.position import Advance, Move, PositionMoved
 from application.publishing import FEEDS, Feed, Publication
 from interface.engine import Engine
 from interface.kafka import publishing
+from interface.kafka import topics as kafka_topics
 from interface.kafka.publisher import Kafka, Publisher
-from interface.kafka.topics import OtherPartitions, create, topics_of
+from interface.kafka.topics import OtherPartitions, are_empty, create, describe, topics_of
 from interface.settings import Settings
 from system import ENV
 from tests.integration.conftest import Venue, at_work, has_followed_all
-from tests.integration.service import eventually, free_port
+from tests.integration.service import eventually
 from tests.integration.test_crashes import crashes
 from tests.integration.topics import PROGRESS, Sent, check_messages, log_of, read, take
 from tests.kafka.broker import Broker
+from tests.kafka.program import free_port
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 PARTITIONS = 3
 
@@ -53,7 +51,7 @@ def servers_of(settings: Settings) -> str:
 
 
 @pytest.fixture
-def settings(kafka: Any, topic_prefix: str) -> Settings:
+def settings(kafka: Any, topic_prefix: str, patience_with_kafka: None) -> Settings:
     """Of a Kafka that has the topics."""
     settings = settings_for(kafka.bootstrap_servers, topic_prefix)
     create(kafka.bootstrap_servers, topics_of(settings))
@@ -189,8 +187,27 @@ def test_two_publishers_at_once_say_the_same_and_nothing_twice(
     with at_work(*pair):
         for _ in range(4):
             venue.trade_a_little()
-        eventually(lambda: has_published_all(venue, pair[0]), 60)
+        # Whoever publishes the last event is the one who tells all partitions of it.
+        eventually(lambda: all(has_published_all(venue, each) for each in pair), 60)
     check_topics(venue, settings)
+
+
+def test_topics_that_another_publisher_fills_as_one_begins_are_its_own_too(
+    venue: Venue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venue.trade_a_little()
+    first, second = (publishers(venue, settings) for _ in range(2))
+
+    def filled_meanwhile(*topics: Any) -> bool:
+        monkeypatch.undo()
+        publish(first)
+        return are_empty(*topics)
+
+    monkeypatch.setattr(interface.kafka.publisher, "are_empty", filled_meanwhile)
+    publish(second)
+    check_topics(venue, settings)
+    for publisher in (*first.values(), *second.values()):
+        publisher.close()
 
 
 def has_published_all(venue: Venue, engine: Engine) -> bool:
@@ -233,17 +250,19 @@ def test_the_market_goes_on_without_kafka_and_says_so_once(
         engine = Engine(venue.env, others=publishing(settings, venue.env))
         with at_work(engine):
             venue.buy(100, 5)
-            eventually(lambda: has_followed_all(venue.market), 20)
-            eventually(lambda: told(caplog) == ["Kafka is away"] * 2, 20)
+            eventually(lambda: has_followed_all(venue.market), 60)
+            eventually(lambda: told(caplog) == ["Kafka is away"] * 2, 60)
             venue.sell(100, 5)
-            eventually(lambda: has_followed_all(venue.market), 20)
+            eventually(lambda: has_followed_all(venue.market), 60)
             time.sleep(5)  # a few more attempts
     assert told(caplog) == ["Kafka is away"] * 2  # of each log's publisher
     assert venue.difference() is None
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [r.message for r in caplog.records if str(getattr(r, "follower", "")).endswith("er")]
+    """What publishers say of Kafka."""
+    told = [r.message for r in caplog.records if str(getattr(r, "follower", "")).endswith("er")]
+    return [each for each in told if "Kafka" in each]
 
 
 def test_topics_that_are_missing_are_waited_for(
@@ -283,7 +302,7 @@ def remake(settings: Settings, topic: str) -> None:
     [deleted] = client.delete_topics([settings.kafka_topic_prefix + topic]).values()
     deleted.result()
     topics = [each for each in topics_of(settings) if each.name.endswith(topic)]
-    eventually(lambda: create(servers_of(settings), topics) != [], 20)
+    eventually(lambda: create(servers_of(settings), topics) != [], 60)
 
 
 def test_a_topic_that_got_more_partitions_is_not_published_to(
@@ -294,7 +313,9 @@ def test_a_topic_that_got_more_partitions_is_not_published_to(
     client = admin(settings)
     name = settings.kafka_topic_prefix + "orders.events"
     [made] = client.create_partitions([NewPartitions(name, PARTITIONS + 1)]).values()
-    made.result()
+    made.result()  # the controller has: the broker hears of it in a moment
+    more = PARTITIONS + 1
+    eventually(lambda: describe(servers_of(settings), [name])[name].partitions == more, 60)
     before = len(on(settings, "orders.events"))
     venue.trade_a_little()
     published["Orders"].forget()
@@ -321,9 +342,11 @@ class Oversized:
 
 
 def test_a_delivery_that_fails_discards_the_producer_and_everything_is_sent_again(
-    venue: Venue, settings: Settings
+    venue: Venue, kafka: Any, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_max_message_bytes(settings, "orders.events", 100_000)
+    monkeypatch.setattr(kafka_topics, "MAX_MESSAGE_BYTES", 100_000)
+    settings = settings_for(kafka.bootstrap_servers, topic_prefix)
+    create(kafka.bootstrap_servers, topics_of(settings))
     publications = Oversized()
     with closing(publisher_of(venue, settings, publications)) as publisher:
         venue.trade_a_little()
@@ -352,16 +375,6 @@ def publisher_of(venue: Venue, settings: Settings, publications: Any) -> Publish
     publisher = Publisher(env, "Orders", feed, kafka)
     publisher.follow("Orders", venue.market.orders.notification_log)
     return publisher
-
-
-def set_max_message_bytes(settings: Settings, topic: str, size: int) -> None:
-    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(
-        ResourceType.TOPIC, settings.kafka_topic_prefix + topic, incremental_configs=[entry]
-    )
-    client = admin(settings)
-    [altered] = client.incremental_alter_configs([resource]).values()
-    altered.result()
 
 
 def test_what_is_about_every_asset_goes_to_every_partition(

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from application.views.rebuild import rebuild
-from interface.kafka import filling
+from interface.kafka import filling, topics
 from interface.kafka.reading import Gap
 from interface.kafka.topics import KafkaAway
 from interface.settings import Settings
@@ -27,6 +27,8 @@ from tests.integration.feeding import (
     views_of_the_store,
 )
 from tests.integration.service import eventually
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 
 def rebuild_now(venue: Venue, settings: Settings, name: str) -> int:
@@ -105,7 +107,10 @@ def test_the_command_builds_or_says_why_not(venue: Venue, settings: Settings) ->
     )
 
 
-def test_without_an_answer_it_is_refused(venue: Venue, settings: Settings) -> None:
+def test_without_an_answer_it_is_refused(
+    venue: Venue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics, "_SECONDS", 2)
     nobody = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
     with pytest.raises(KafkaAway, match="Kafka is away"):
         rebuild_now(venue, nobody, "orders")
@@ -134,6 +139,6 @@ def ome(venue: Venue, settings: Settings, *arguments: str) -> subprocess.Complet
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )

@@ -3,15 +3,20 @@
 import json
 import random
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.service import Service, eventually, service
+from interface.replay import Replay, Report, read_commands
+from tests.integration.service import Service, ask, client, eventually, service
 from tests.real_flow import LOBSTER, needs_real_flow
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 FLOW = LOBSTER / "commands.jsonl.gz"
 
@@ -43,22 +48,45 @@ def test_the_service_gives_the_fills_that_nasdaq_gave(running: Service) -> None:
 def test_a_replay_survives_kill_9_of_everything(running: Service, seed: int) -> None:
     """The replay asks again what was not answered; each order has its clientOrderId."""
     chance = random.Random(seed)
-    reports: list[dict[str, Any]] = []
-    replaying = threading.Thread(target=lambda: reports.append(replay(running)))
-    replaying.start()
-    for _ in range(2):
-        replaying.join(chance.uniform(0.3, 1))
-        assert replaying.is_alive()
-        running.kill_everything()
-        running.start()
-    replaying.join()
+    kills = [Kill(chance.randrange(start, start + 300)) for start in (50, 500)]
+    with ThreadPoolExecutor(1) as pool, client(running) as http:
+        replaying = pool.submit(send_all, http, kills)
+        for kill in kills:
+            while not kill.is_due.wait(0.1):
+                assert not replaying.done(), replaying.exception()
+            time.sleep(chance.uniform(0, 0.3))
+            running.kill_everything()
+            running.start()
+            kill.is_done.set()
+        report = replaying.result()
 
-    assert reports[0]["differences"] == []
-    assert reports[0]["trades"] == 94
-    with httpx.Client(base_url=running.url, trust_env=False) as http:
+        assert report.differences == []
+        assert report.trades == 94
         pending = "/orders?status=PENDING"
-        eventually(lambda: http.get(pending).json()["orders"] == [], 10)
+        eventually(lambda: ask(http, "GET", pending).json()["orders"] == [], 60)
     assert running.verify() == {"consistent": True, "difference": None}
+
+
+class Kill:
+    """Falls due at a command, and happens a little later, while others are sent."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.is_due = threading.Event()
+        self.is_done = threading.Event()
+
+
+def send_all(http: httpx.Client, kills: Sequence[Kill]) -> Report:
+    """As `ome replay` does; of who is late with a kill it does not run away."""
+    commands = read_commands(FLOW)
+    sending = Replay(http, "REPLAY", "run", patience=200)
+    for number, _ in enumerate(sending.send(commands)):
+        for kill in kills:
+            if number == kill.number:
+                kill.is_due.set()
+            if number == kill.number + 100:
+                assert kill.is_done.wait(200)
+    return sending.report(commands, seconds=1)
 
 
 def test_a_file_that_is_no_flow_is_refused_with_its_line(short_dir: Path) -> None:

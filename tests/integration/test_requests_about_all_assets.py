@@ -16,7 +16,7 @@ from domain.requests import MassCancelRequest
 from domain.values import OrderStatus, OrderType, TimeInForce
 from domain.venue import Venue as VenueRules
 from system import build
-from tests.integration.conftest import Venue
+from tests.integration.conftest import Venue, patient
 from tests.integration.test_partitions import ASSETS, follow_in_parts, settle_in_parts
 
 
@@ -47,7 +47,7 @@ def test_a_mass_cancel_is_one_event_in_each_book_that_it_touches(venue: Venue) -
 def test_books_that_are_not_in_memory_are_reached_as_well(venue: Venue) -> None:
     mine = [venue.buy(90, 1, asset=asset, user_id="mine") for asset in ASSETS]
     venue.settle()
-    with closing(build(venue.env)) as started_anew:
+    with closing(build(patient(venue.env))) as started_anew:
         venue.cancel_all("mine")
         started_anew.matching.pull_and_process("Orders")
     venue.settle()
@@ -73,7 +73,7 @@ def test_what_held_is_known_after_a_start(venue: Venue) -> None:
     venue.suspend("mine")
     venue.set_rules(lot_size=5)
     venue.settle()
-    with closing(build(venue.env)) as started_anew:
+    with closing(build(patient(venue.env))) as started_anew:
         mine = venue.buy(90, 5, user_id="mine")
         broken = venue.buy(90, 4, user_id="other")
         started_anew.matching.pull_and_process("Orders")
@@ -109,7 +109,7 @@ def test_in_parts_each_book_is_reached_once_and_at_its_own_time(venue: Venue, be
     after = [venue.buy(92, 1, asset=asset, user_id="mine") for asset in ASSETS]
     ahead = [partition for partition in range(3) if partition != behind]
     follow_in_parts(venue.market.matching, "Orders", ahead)
-    with closing(build(venue.env)) as another:
+    with closing(build(patient(venue.env))) as another:
         follow_in_parts(another.matching, "Orders", [behind])
     settle_in_parts(venue)
     for orders, fate in ((mine, "CANCELLED"), (during, "REJECTED"), (after, "OPEN")):

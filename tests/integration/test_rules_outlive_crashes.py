@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.service import Service, eventually, service
+from tests.integration import service as services
+from tests.integration.service import WAIT, Service, ask, client, eventually, service
 
-WAIT = {"Prefer": "wait=10"}
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
+
 ORDER = {"userId": "user123", "asset": "BTC-USD", "type": "BUY", "quantity": 1}
 
 
@@ -24,19 +26,13 @@ def running() -> Iterator[Service]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def client(running: Service) -> httpx.Client:
-    return httpx.Client(base_url=running.url, timeout=20, trust_env=False)
-
-
 def place(http: httpx.Client, **fields: Any) -> dict[str, Any]:
-    response = http.post("/orders", json={**ORDER, **fields}, headers=WAIT)
-    assert response.status_code == 201, response.text
-    placed: dict[str, Any] = response.json()
+    placed: dict[str, Any] = services.place(http, {**ORDER, **fields}).json()
     return placed
 
 
 def status(http: httpx.Client, order: dict[str, Any]) -> str:
-    found: str = http.get(f"/orders/{order['orderId']}").json()["status"]
+    found: str = ask(http, "GET", f"/orders/{order['orderId']}").json()["status"]
     return found
 
 
@@ -48,8 +44,8 @@ def test_what_is_due_expires_and_what_holds_goes_on_to_hold(running: Service) ->
         stop = place(http, orderType="STOP", stopPrice=110, **good_till)
         waits = place(http, orderType="STOP_LIMIT", stopPrice=105, price=106)
         iceberg = place(http, type="SELL", price=105, quantity=5, displayQuantity=2)
-        http.put("/users/banned", json={"suspended": True}, headers=WAIT)
-        http.put("/instruments/*", json={"lotSize": 1}, headers=WAIT)
+        ask(http, "PUT", "/users/banned", json={"suspended": True}, headers=WAIT)
+        ask(http, "PUT", "/instruments/*", json={"lotSize": 1}, headers=WAIT)
         assert {each["status"] for each in (resting, stop, waits, iceberg)} == {"OPEN"}
     running.kill_everything()
     running.start()
@@ -61,19 +57,16 @@ def test_what_is_due_expires_and_what_holds_goes_on_to_hold(running: Service) ->
         assert (banned["status"], banned["reason"]) == ("REJECTED", "USER_SUSPENDED")
         broken = place(http, price=90, quantity=1.5)
         assert (broken["status"], broken["reason"]) == ("REJECTED", "LOT_SIZE")
-        taker = http.post(
-            "/orders",
-            json={**ORDER, "price": 105, "quantity": 1},
-            headers=WAIT,
-        )
+        taker = services.place(http, {**ORDER, "price": 105, "quantity": 1})
         assert taker.json()["status"] == "FILLED"
         shown = {"Position": taker.headers["Position"]}
-        trail = http.get(f"/orders/{waits['orderId']}/events", headers=shown).json()["events"]
+        path = f"/orders/{waits['orderId']}/events"
+        trail = ask(http, "GET", path, headers=shown).json()["events"]
         assert [event["type"] for event in trail] == [
             "order.placed",
             "order.opened",
             "order.triggered",
         ]
-        book = http.get("/books/BTC-USD", headers=shown).json()
+        book = ask(http, "GET", "/books/BTC-USD", headers=shown).json()
         assert book["asks"] == [{"price": 105, "quantity": 2, "orders": 1}]
     assert running.verify() == {"consistent": True, "difference": None}

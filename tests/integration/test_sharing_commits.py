@@ -13,7 +13,7 @@ from application.orders import ClientOrderIdReused, Orders, Placement, Receipt
 from application.persistence.connection import AWAY
 from domain.values import Side, Terms, derive_order_id
 from system import build
-from tests.integration.conftest import Venue
+from tests.integration.conftest import Venue, patient
 
 THREADS = 32
 EACH = 50
@@ -43,7 +43,7 @@ def stored_orders(orders: Orders) -> dict[Any, int]:
 def venue(venue: Venue) -> Venue:
     """With connections for all threads."""
     venue.market.close()
-    venue.market = build({**venue.env, "POSTGRES_MAX_OVERFLOW": str(THREADS)})
+    venue.market = build({**patient(venue.env), "POSTGRES_MAX_OVERFLOW": str(THREADS)})
     return venue
 
 
@@ -125,7 +125,7 @@ def test_sessions_that_end_meanwhile_lose_nothing_that_was_told(venue: Venue) ->
         told = {order_id for each in trading for order_id in each.result(60)}
     assert len(told) == THREADS * EACH
     venue.market.close()
-    venue.market = build(venue.env)
+    venue.market = build(patient(venue.env))
     assert len(stored_orders(venue.market.orders)) == THREADS * EACH
     venue.settle()
     assert venue.difference() is None

@@ -3,6 +3,8 @@
 import signal
 from typing import Any
 
+import pytest
+
 from application.persistence.log import Entry
 from application.persistence.partitions import Reach
 from application.reading import event_of
@@ -25,6 +27,8 @@ from tests.integration.feeding import (
     worker,
 )
 from tests.integration.service import eventually
+
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
 
 def test_views_are_fed_from_kafka(venue: Venue, settings: Settings) -> None:

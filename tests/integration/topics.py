@@ -38,10 +38,10 @@ def read(servers: str, topic: str) -> list[Sent]:
     """All that stands on a topic; of each partition in its order."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "none", "log_level": 0})
     try:
-        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        numbers = consumer.list_topics(topic, timeout=60).topics[topic].partitions
         partitions = [TopicPartition(topic, number, 0) for number in numbers]
         left = {
-            partition.partition: consumer.get_watermark_offsets(partition, timeout=10)[1]
+            partition.partition: consumer.get_watermark_offsets(partition, timeout=60)[1]
             for partition in partitions
         }
         consumer.assign(partitions)

@@ -16,6 +16,9 @@ from interface.process import death_signal
 _START_SECONDS: Final = 100
 _STOP_SECONDS: Final = 30
 _POLL: Final = 0.05
+_PARTS: Final = 16
+_PORTS: Final = 750  # in each
+_given: Final[set[int]] = set()
 
 
 class Program:
@@ -108,10 +111,15 @@ class Program:
 def free_port() -> int:
     """A port that nobody has, below those that the kernel gives to connections by itself.
 
-    So it is still free when a server comes back to it.
+    So it is still free when a server comes to it, and when it comes back to it. Each process of
+    a test run has a part of these ports for itself, and gives none of them twice.
     """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # gw0, gw1, ...
+    first = 20_000 + int(worker[2:] or -1) % _PARTS * _PORTS
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = first + random.randrange(_PORTS)
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port

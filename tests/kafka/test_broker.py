@@ -10,6 +10,8 @@ from tests.kafka.broker import Broker, ZooKeeperBroker
 from tests.kafka.runtime import or_skip
 from tests.kafka.topics import create_topics
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
+
 MESSAGES = [f"message {number}" for number in range(1000)]
 
 

@@ -16,6 +16,8 @@ from tests.kafka.broker import KRAFT_VERSION, ZOOKEEPER_VERSION, Cluster
 from tests.kafka.program import Program, free_port
 from tests.kafka.runtime import jars, or_skip
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
+
 INSIDE, HOST = "19092", "9092"
 PORTS = (INSIDE, HOST, "29093", "2181")
 
@@ -87,7 +89,7 @@ def test_the_broker_serves_inside_and_for_the_host(mode, request, ports):
     request.getfixturevalue(mode)
     for listener in (INSIDE, HOST):
         address = f"127.0.0.1:{ports[listener]}"
-        known = AdminClient({"bootstrap.servers": address}).list_topics(timeout=10)
+        known = AdminClient({"bootstrap.servers": address}).list_topics(timeout=60)
         assert [f"{each.host}:{each.port}" for each in known.brokers.values()] == [address]
     topics = topics_of(Settings())
     create(f"127.0.0.1:{ports[INSIDE]}", topics)
