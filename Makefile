@@ -83,6 +83,8 @@ $(VENV)/bin/python:
 $(VENV)/installed: requirements.txt pyproject.toml $(VENV)/bin/python
 	$(PIP) install --require-hashes -r requirements.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@# The command finds our packages by itself; in development everybody else shall, too.
+	@echo "$(CURDIR)" >"`$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'`/checkout.pth"
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed

@@ -259,7 +259,8 @@ def bench(context: click.Context) -> None:
     if not (checkout / "benchmarks").is_dir():
         raise UserError("the benchmarks are not part of what is installed: run it in a checkout")
     os.environ["PYTHONPATH"] = str(checkout)
-    os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *context.args])  # noqa: S606 - no shell is meant
+    command = [sys.executable, "-P", "-m", "benchmarks", *context.args]
+    os.execv(sys.executable, command)  # noqa: S606 - no shell is meant
 
 
 @main.command(hidden=True)

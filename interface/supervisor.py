@@ -22,7 +22,8 @@ from interface.port import base_url, reserve_port
 from interface.postgres import EmbeddedPostgres
 from interface.settings import Settings
 
-_OME: Final = (sys.executable, "-m", "interface.cli")
+# -P: the working directory may hold modules named like ours, or like Python's own.
+_OME: Final = (sys.executable, "-P", "-m", "order_matching_engine")
 # In the order of their start; they stop in the opposite one.
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "engine": (*_OME, "run", "--role", "engine"),

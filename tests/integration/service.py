@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,14 @@ class Service:
             "READ_WAIT_SECONDS": "30",
             **settings,
         }
+        self.command: Sequence[str] = (sys.executable, "-m", "interface.cli")
         self._process: subprocess.Popen[bytes] | None = None
         self._known: dict[int, psutil.Process] = {}
 
     def start(self, *, until_ready: bool = True) -> None:
         with (self.directory / "output.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "interface.cli", "run"],
+                [*self.command, "run"],
                 cwd=self.directory,
                 env=self.env,
                 stdout=output,
@@ -113,7 +114,7 @@ class Service:
 
     def ome(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "interface.cli", *arguments],
+            [*self.command, *arguments],
             cwd=self.directory,
             env=self.env,
             capture_output=True,

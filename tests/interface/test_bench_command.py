@@ -14,7 +14,7 @@ def test_it_becomes_the_benchmark_with_all_its_options(monkeypatch):
     monkeypatch.setattr(os, "execv", lambda *command: became.append(command))
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     CliRunner().invoke(cli.main, ["bench", "book", "--runs", "1", "--json"])
-    arguments = [sys.executable, "-m", "benchmarks", "book", "--runs", "1", "--json"]
+    arguments = [sys.executable, "-P", "-m", "benchmarks", "book", "--runs", "1", "--json"]
     assert became == [(sys.executable, arguments)]
     assert os.environ["PYTHONPATH"] == str(Path(cli.__file__).parents[1])
 
