@@ -232,20 +232,34 @@ def kafka() -> None:
 @kafka.command()
 @click.pass_obj
 def init(settings: Settings) -> None:
-    """Make the topics that are missing. Nothing else does; it may be done again."""
+    """Make the topics that are missing, and check those that exist.
+
+    Nothing else makes topics; it may be done again. Topics that exist are never changed: what is
+    wrong with them is printed with what mends it. Exits with 1 where a topic or a broker loses,
+    holds back or reorders messages, with 0 and a warning where it might.
+    """
     from application.persistence.following import CannotFollow  # noqa: PLC0415
+    from interface.kafka.topic_faults import Severity, check  # noqa: PLC0415
     from interface.kafka.topics import create, topics_of  # noqa: PLC0415
 
     if settings.kafka_bootstrap_servers is None:
         raise UserError("KAFKA_BOOTSTRAP_SERVERS is not set")
-    topics = topics_of(settings)
+    servers, topics = settings.kafka_bootstrap_servers, topics_of(settings)
     try:
-        made = create(settings.kafka_bootstrap_servers, topics)
+        found = check(servers, topics)
+        made = create(servers, topics) if not any(fault.is_partitions for fault in found) else None
+        if made:
+            found = check(servers, topics)  # the brokers' settings, where no topic was there
     except CannotFollow as error:
-        raise UserError(f"{settings.kafka_bootstrap_servers}: {error}") from None
-    for topic in topics:
-        state = "made" if topic.name in made else "was there"
+        raise UserError(f"{servers}: {error}") from None
+    for topic in topics if made is not None else ():
+        state = "made" if topic.name in (made or ()) else "was there"
         click.echo(f"{topic.name}: {state}, partitions: {topic.partitions}")
+    for fault in found:
+        kind = "Warning" if fault.severity is Severity.RISK else "Error"
+        click.echo(f"{kind}: {fault}", err=True)
+    if any(fault.severity > Severity.RISK for fault in found):
+        sys.exit(1)
 
 
 @main.command(

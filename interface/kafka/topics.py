@@ -23,25 +23,29 @@ _NOWHERE: Final = logging.getLogger("librdkafka")
 _NOWHERE.disabled = True
 QUIET: Final[dict[str, Any]] = {"log_level": 0, "logger": _NOWHERE}
 
-_NOBODY_ANSWERS: Final = (
+NOBODY_ANSWERS: Final = (
     KafkaError._TIMED_OUT,  # noqa: SLF001 - librdkafka's own codes are named like this
     KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
     KafkaError._TRANSPORT,  # noqa: SLF001
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
 )
-_SECONDS: Final = 2  # to wait for a broker that doesn't answer
+REQUEST_SECONDS: Final = 2  # to wait for a broker that doesn't answer
 _MAKING_SECONDS: Final = 30
 _LOOK_SECONDS: Final = 0.1
-_MS_AN_HOUR: Final = 3_600_000
+MS_AN_HOUR: Final = 3_600_000
 
 
 class KafkaAway(CannotFollow):
     """No broker answers, or none does what it is asked."""
 
+    is_unreachable = False
+
     @classmethod
     def by(cls, error: KafkaError) -> "KafkaAway":
-        if error.code() in _NOBODY_ANSWERS:
-            return cls("Kafka is away")
+        if error.code() in NOBODY_ANSWERS:
+            away = cls("Kafka is away")
+            away.is_unreachable = True
+            return away
         return cls(f"Kafka refuses: {error.str()}")
 
 
@@ -90,7 +94,7 @@ def topics_of(settings: Settings) -> list[Topic]:
 def describe(servers: str, names: Sequence[str]) -> dict[str, Found]:
     """Those of the topics that are there. Raises KafkaAway."""
     client = AdminClient({"bootstrap.servers": servers, **QUIET})
-    futures = client.describe_topics(TopicCollection(list(names)), request_timeout=_SECONDS)
+    futures = client.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_SECONDS)
     found = {}
     for name, future in futures.items():
         if (topic := _result(future, KafkaError.UNKNOWN_TOPIC_OR_PART)) is not None:
@@ -108,7 +112,7 @@ def _ends(servers: str, topics: Mapping[str, Found]) -> list[int]:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "none", **QUIET})
     try:
         return [
-            consumer.get_watermark_offsets(TopicPartition(name, number), timeout=_SECONDS)[1]
+            consumer.get_watermark_offsets(TopicPartition(name, number), timeout=REQUEST_SECONDS)[1]
             for name, topic in topics.items()
             for number in range(topic.partitions)
         ]
@@ -168,7 +172,7 @@ def _new(topic: Topic) -> NewTopic:
         replication_factor=topic.replication,
         config={
             "cleanup.policy": "delete",
-            "retention.ms": str(hours if hours < 0 else hours * _MS_AN_HOUR),
+            "retention.ms": str(hours if hours < 0 else hours * MS_AN_HOUR),
             "retention.bytes": "-1",
             "max.message.bytes": str(MAX_MESSAGE_BYTES),
             # One broker may be away; what is confirmed is on all the others.
