@@ -19,6 +19,7 @@ from application.persistence.connection import connect
 from application.persistence.locks import try_lock
 from benchmarks.running import Child, directory
 from interface.database_url import database_env
+from interface.engine import turn
 from interface.kafka.topics import QUIET, create, topics_of
 from interface.settings import Settings
 from tests.kafka.broker import Broker
@@ -114,7 +115,7 @@ def standing_by(
     """
     with ExitStack() as stack, closing(connect(database_env(url))) as holder:
         for name in followers:
-            if not try_lock(holder, f"follow as {name}"):
+            if not try_lock(holder, turn(name)):
                 raise RuntimeError(f"somebody else is at work as {name}")
         children = [stack.enter_context(child) for child in start()]
         with psycopg.connect(url, autocommit=True) as connection:

@@ -23,6 +23,7 @@ from psycopg.sql import SQL, Identifier
 from application.persistence.connection import connect
 from application.persistence.following import LOOK_ANYWAY_SECONDS, BatchFollower, BatchProcess
 from application.persistence.locks import try_lock
+from application.persistence.migrations import SCHEMA_VERSION
 from interface.following import Following
 from interface.listening import News
 from system import FOLLOWERS, Market, build, followings
@@ -171,7 +172,7 @@ class Engine:
         for following in self._followings:
             name = following.follower.name
             if not following.is_our_turn and try_lock(
-                connection, f"follow as {name}", shared=following.shares_its_turn
+                connection, turn(name), shared=following.shares_its_turn
             ):
                 log.info("at work", extra={"follower": name})
                 following.begin()
@@ -183,6 +184,14 @@ class Engine:
             wants = news.is_command or following.follower.is_handed_events
             if following.channel == news.channel and wants and not self._is_led(following):
                 following.prompt()
+
+
+def turn(name: str) -> str:
+    """The work of the follower of this name, which one engine does at a time.
+
+    Engines of earlier releases can't do it any more, and are not waited for.
+    """
+    return f"follow as {name} (schema {SCHEMA_VERSION})"
 
 
 def tune_garbage_collection() -> None:

@@ -15,6 +15,8 @@ from application.persistence.following import (
     BatchProcess,
     CannotFollow,
 )
+from application.persistence.guards import LockTimeout
+from application.persistence.migrations import SchemaOutdated
 from application.persistence.position import PositionMoved
 from application.views.view import View
 
@@ -99,6 +101,9 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
             self._warn("conflict, deciding again", error)
             self._stopping.wait(_CONFLICT_SECONDS)
             self.prompt()
+        except LockTimeout as error:
+            self._warn(str(error), error.__cause__ or error)
+            self.prompt()
         except AWAY as error:
             self._warn("PostgreSQL is away", error)
             self._stopping.wait(LOOK_ANYWAY_SECONDS)
@@ -134,7 +139,7 @@ def process(follower: BatchFollower, leader: str, limit: int) -> int:
     """Processes a batch; gives how many events it had, none where a view has to stand still."""
     try:
         return follower.process_batch(leader, limit)
-    except (*AWAY, PositionMoved):
+    except (*AWAY, PositionMoved, SchemaOutdated):
         raise
     except Exception:
         if not isinstance(follower, View):
@@ -151,7 +156,7 @@ def _process_up_to_the_fault(view: View, leader: str, limit: int) -> int:
     try:
         while done < limit and view.process_batch(leader, limit=1):
             done += 1
-    except (*AWAY, PositionMoved):
+    except (*AWAY, PositionMoved, SchemaOutdated):
         raise
     except Exception as error:
         fault = next(iter(view.pending(leader, limit=1)), None)

@@ -19,7 +19,9 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.persistence.connection import AWAY, living_connection
 from application.persistence.group_commit import GroupCommit
-from application.persistence.position import Advance, PositionMoved
+from application.persistence.guards import recording
+from application.persistence.position import Advance
+from application.persistence.retired import retired_log
 from application.persistence.statements import FUNCTIONS, STATEMENTS
 from domain.aggregate import build
 
@@ -53,7 +55,15 @@ class EventRecorder(PostgresProcessRecorder):
         self._statements = {
             name: self._in_schema(text).as_string() for name, text in STATEMENTS.items()
         }
-        self.sql_create_statements.extend(map(self._in_schema, FUNCTIONS))
+        # What the library's own way to record does first.
+        self.lock_table_statements = [self._statements["lock"].encode()]
+        self.sql_create_statements += [
+            *map(self._in_schema, FUNCTIONS),
+            *retired_log(self.datastore.schema, self.events_table_name),
+        ]
+        log = self.events_table_name.removesuffix("_events").capitalize()
+        seconds = self.datastore.lock_timeout
+        self._lock = f"the lock of the log of {log} took longer than {seconds} s"
 
     def insert_events(
         self,
@@ -69,8 +79,8 @@ class EventRecorder(PostgresProcessRecorder):
         apart from a failed one. Who listens is woken where there is no position to move;
         a follower does it itself, see ``wake``.
 
-        Raises IntegrityError (a version taken, a position moved), CommitUnknown,
-        OperationalError (PostgreSQL is away).
+        Raises IntegrityError (a version taken, a position moved), CommitUnknown, LockTimeout,
+        SchemaOutdated, OperationalError (PostgreSQL is away).
         """
         if tracking is None:
             return self._group.record(stored_events)
@@ -204,17 +214,19 @@ class EventRecorder(PostgresProcessRecorder):
     ) -> Recorded:
         record = self._record_few if len(stored_events) <= _FEW else self._record_many
         with living_connection(self.datastore) as connection:
-            try:
-                return record(connection, stored_events, move)
-            except psycopg.errors.IntegrityConstraintViolation as error:
-                raise PositionMoved(str(error)) from error
+            return recording(
+                connection, lambda: record(connection, stored_events, move), self._lock
+            )
 
     def _pass_over(self, move: Advance) -> None:
         with living_connection(self.datastore) as connection:
-            try:
-                connection.execute(self._statements["pass over"], move.arguments, prepare=True)
-            except psycopg.errors.IntegrityConstraintViolation as error:
-                raise PositionMoved(str(error)) from error
+            recording(
+                connection,
+                lambda: connection.execute(
+                    self._statements["pass over"], move.arguments, prepare=True
+                ),
+                self._lock,
+            )
 
     def _record_few(
         self,
@@ -272,6 +284,9 @@ class EventRecorder(PostgresProcessRecorder):
         return SQL(statement).format(
             events=Identifier(schema, events),
             tracking=Identifier(schema, self.tracking_table_name),
+            log=Literal(Identifier(schema, events).as_string()),
+            lock=Identifier(schema, f"{events}_lock"),
+            lock_trigger=Identifier(schema, f"{events}_lock_trigger"),
             begin=Identifier(schema, f"{events}_begin"),
             record=Identifier(schema, f"{events}_record"),
             pass_over=Identifier(schema, f"{events}_pass_over"),

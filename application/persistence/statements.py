@@ -2,18 +2,26 @@
 
 from typing import Final
 
+from application.persistence.guards import BEGIN, GUARD, VERSION_PARAMETER
+from application.persistence.log_lock import LOG_LOCK
+from application.persistence.migrations import SCHEMA_VERSION
 from application.persistence.partitions import FLOOR, REACH
 from application.persistence.position import ADVANCE, ADVANCE_PARAMETERS
+
+_VERSION: Final = str(SCHEMA_VERSION)
 
 # Without statistics of a table, as when a hundred thousand events have just come, the planner
 # takes few to match a topic, or an upper bound, and reads and sorts all the rest of the log
 # (70 ms) instead of following the index (0.3 ms). It expects of array_position that nearly
 # all match, and of a lower bound alone a third.
 STATEMENTS: Final = {
-    "record": "SELECT {record}(%s::text[], %s::bigint[], %s::bigint[], %s::json)",
-    "pass over": "SELECT {pass_over}(%s::text[], %s::bigint[], %s::bigint[])",
-    "begin": """BEGIN; SELECT {begin}({{}}::text[], {{}}::bigint[], {{}}::bigint[]);
-        SELECT max(notification_id) FROM {events}""",
+    "record": f"SELECT {{record}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[], %s::json)",
+    "pass over": f"SELECT {{pass_over}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[])",
+    "begin": """{start}; SELECT {begin}({version}, {{}}::text[], {{}}::bigint[], {{}}::bigint[]);
+        SELECT max(notification_id) FROM {events}""".replace("{start}", BEGIN).replace(
+        "{version}", _VERSION
+    ),
+    "lock": "SELECT {lock}()",
     "copy": """COPY {events} (originator_id, originator_version, topic, state)
         FROM STDIN (FORMAT BINARY)""",
     "events": """SELECT originator_id, originator_version, topic, state FROM {events}
@@ -73,35 +81,38 @@ STATEMENTS: Final = {
         USING (originator_id, originator_version)""",
 }
 
+_PARAMETERS: Final = f"{VERSION_PARAMETER}, {ADVANCE_PARAMETERS}"
+
 FUNCTIONS: Final = (
-    # The position first: who has been overtaken need not wait for the lock. The lock keeps
-    # commits in the order of their ids: nobody who reads the log ever passes over a gap that
-    # is filled later.
-    f"""CREATE OR REPLACE FUNCTION {{begin}}({ADVANCE_PARAMETERS})
+    *LOG_LOCK,
+    # The position first: a follower that has been overtaken need not wait for the lock of the
+    # log. That for the position is bounded as that for the log is.
+    f"""CREATE OR REPLACE FUNCTION {{begin}}({_PARAMETERS})
         RETURNS void LANGUAGE plpgsql SET lock_timeout = {{lock_timeout}} AS $$
-    BEGIN
+    BEGIN {GUARD}
         IF names IS NOT NULL THEN {ADVANCE}
         END IF;
-        LOCK TABLE {{events}} IN EXCLUSIVE MODE;
+        PERFORM {{lock}}();
     END $$""",
     # json, not jsonb: a state is stored as it was written, to the byte. First comes the last
-    # id before these events, see Recorded.
+    # id before these events, see Recorded: in a statement after the lock, which therefore sees
+    # whatever was committed under it.
     """CREATE OR REPLACE FUNCTION {record}({parameters}, events json)
         RETURNS SETOF bigint LANGUAGE plpgsql AS $$
     BEGIN
-        PERFORM {begin}(names, since, upto);
+        PERFORM {begin}(version, names, since, upto);
         RETURN QUERY SELECT coalesce(max(notification_id), 0) FROM {events};
         RETURN QUERY
             INSERT INTO {events} (originator_id, originator_version, topic, state)
             SELECT (e->>0)::uuid, (e->>1)::bigint, e->>2, convert_to((e->3)::text, 'UTF8')
             FROM json_array_elements(events) AS e
             RETURNING notification_id;
-    END $$""".replace("{parameters}", ADVANCE_PARAMETERS),
+    END $$""".replace("{parameters}", _PARAMETERS),
     # Over what led to no event. The commit does not wait for the disk: what a crash takes is
     # passed over again.
-    f"""CREATE OR REPLACE FUNCTION {{pass_over}}({ADVANCE_PARAMETERS})
+    f"""CREATE OR REPLACE FUNCTION {{pass_over}}({_PARAMETERS})
         RETURNS void LANGUAGE plpgsql AS $$
-    BEGIN
+    BEGIN {GUARD}
         PERFORM set_config('synchronous_commit', 'off', true); {ADVANCE}
     END $$""",
 )

@@ -72,6 +72,7 @@ _VERSIONS = """INSERT INTO {schema}.books
 
 
 class BookViewRecorder(InstrumentRecorder):
+    retired_tables = 8
     tables: ClassVar[tuple[str, ...]] = (
         *InstrumentRecorder.tables,
         """CREATE TABLE IF NOT EXISTS {schema}.books (

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, cast
 
 import msgspec
-import psycopg
 from eventsourcing.persistence import Notification, ProcessRecorder, StoredEvent, Subscription
 from eventsourcing.postgres import PostgresFactory, PostgresTrackingRecorder
 from psycopg import Cursor
@@ -17,14 +16,16 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.persistence.connection import living_connection
 from application.persistence.following import BatchFollower
+from application.persistence.guards import BEGIN, GUARD, VERSION_PARAMETER, recording
 from application.persistence.log import Entry
+from application.persistence.migrations import SCHEMA_VERSION
 from application.persistence.partitions import FLOOR, REACH
 from application.persistence.position import (
     ADVANCE,
     ADVANCE_PARAMETERS,
     Advance,
-    PositionMoved,
 )
+from application.persistence.retired import retired_write
 
 Rows = Sequence[dict[str, Any]]
 
@@ -45,6 +46,8 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     steps: ClassVar[Mapping[str, str]] = {}
     # Tables that get a batch's rows of their name, after the steps: the types of the columns.
     inserts: ClassVar[Mapping[str, Mapping[str, str]]]
+    # How many kinds of rows the first release wrote: see ``retired_write``.
+    retired_tables: ClassVar[int]
 
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
@@ -54,9 +57,12 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             SQL(statement).format(schema=Identifier(schema), name=Literal(schema))
             for statement in (*self.tables, _PARKED_TABLE)
         )
-        self.sql_create_statements.append(self.write_function(self.datastore.schema))
+        self.sql_create_statements += [
+            self.write_function(schema),
+            retired_write(schema, self.tracking_table_name, self.retired_tables),
+        ]
         self._names = (*self.steps, *self.inserts)
-        arrays = ["%s::text[]", "%s::bigint[]", "%s::bigint[]"]
+        arrays = [str(SCHEMA_VERSION), "%s::text[]", "%s::bigint[]", "%s::bigint[]"]
         places = ", ".join([*arrays, *["%s::json"] * len(self._names)])
         self._call = self.sql(f"SELECT {{schema}}.write({places})")
 
@@ -89,8 +95,8 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
         In one statement, but for many new rows.
 
-        Raises PositionMoved. Whatever is raised, the pool rolls back when it gets the
-        connection back.
+        Raises PositionMoved or SchemaOutdated. Whatever is raised, the pool rolls back when it
+        gets the connection back.
         """
         changes = self.changes(entries)
         copied = {table for table in self.inserts if len(changes.get(table, ())) > _FEW}
@@ -102,11 +108,12 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         ]
         with living_connection(self.datastore) as connection, connection.cursor() as cursor:
             if copied:
-                cursor.execute("BEGIN")
-            try:
-                cursor.execute(self._call, [*move.arguments, *arguments], prepare=True)
-            except psycopg.errors.IntegrityConstraintViolation as error:
-                raise PositionMoved(str(error)) from error
+                cursor.execute(BEGIN)
+            recording(
+                connection,
+                lambda: cursor.execute(self._call, [*move.arguments, *arguments], prepare=True),
+                f"a lock of the view {self.datastore.schema} took too long",
+            )
             for table in copied:
                 self._copy(cursor, table, changes[table])
             if copied:
@@ -141,6 +148,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             **named,
             channel=Literal(self._channel_name(schema)),
             parameters=SQL(", ").join(map(SQL, [*_PARAMETERS, *["json"] * len(steps)])),
+            guard=SQL(GUARD),
             advance=SQL(ADVANCE).format(**named),
             reach=SQL(REACH).format(**named, leader=SQL("split_part(names[1], '#', 1)")),
             parked_in=SQL(_PARKED_IN.replace("%(names)s", "names")).format(**named),
@@ -212,12 +220,13 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         raise NotImplementedError
 
 
-_PARAMETERS: Final = ADVANCE_PARAMETERS.split(", ")
+_PARAMETERS: Final = [VERSION_PARAMETER, *ADVANCE_PARAMETERS.split(", ")]
 
 _FUNCTION: Final = """CREATE OR REPLACE FUNCTION {schema}.write({parameters})
     RETURNS void LANGUAGE plpgsql
     SET enable_seqscan TO off SET enable_hashjoin TO off SET enable_mergejoin TO off AS $$
 BEGIN
+    {guard}
     PERFORM set_config('synchronous_commit', 'off', true);
     {advance}
     {steps}

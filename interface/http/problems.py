@@ -18,6 +18,8 @@ from werkzeug.exceptions import HTTPException
 
 from application.messages import sentence
 from application.orders import ClientOrderIdReused
+from application.persistence.guards import LockTimeout
+from application.persistence.migrations import SchemaOutdated
 from application.persistence.recorder import CommitUnknown
 from domain.errors import OrderClosed, RejectReason
 from domain.instrument import Refusal
@@ -131,6 +133,18 @@ def _(error: CommitUnknown) -> Problem:
         "The outcome is unknown: PostgreSQL was lost during the commit."
         " Ask again; an order with the same clientOrderId is placed once only",
     )
+
+
+@problem.register
+def _(error: LockTimeout) -> Problem:
+    log.warning(str(error), extra=_request())
+    return Problem(503, f"{error}; nothing was changed")
+
+
+@problem.register
+def _(error: SchemaOutdated) -> Problem:
+    log.error("wrong schema version", extra={**_request(), "error": str(error)})
+    return Problem(503, str(error))
 
 
 @problem.register(OperationalError)

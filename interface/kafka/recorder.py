@@ -10,8 +10,11 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from psycopg.sql import SQL, Identifier, Literal
 
 from application.persistence.connection import living_connection
+from application.persistence.guards import GUARD, VERSION_PARAMETER, recording
+from application.persistence.migrations import SCHEMA_VERSION
 from application.persistence.partitions import NOTHING, Published
-from application.persistence.position import ADVANCE, ADVANCE_PARAMETERS, Advance, PositionMoved
+from application.persistence.position import ADVANCE, ADVANCE_PARAMETERS, Advance
+from application.persistence.retired import retired_advance
 from interface.kafka.topics import Found, OtherPartitions
 
 SCHEMA: Final = "publisher"  # in which every publisher has its tables
@@ -41,7 +44,7 @@ _ADOPT: Final = """WITH adopted AS (
 _ADVANCE: Final = """CREATE OR REPLACE FUNCTION
         {advance}({parameters}, sent_to jsonb, sent jsonb, told text)
         RETURNS void LANGUAGE plpgsql AS $$
-    BEGIN
+    BEGIN {guard}
         PERFORM set_config('synchronous_commit', 'off', true);
         UPDATE {schema}.destinations SET ends = sent
         WHERE leader = names[1] AND topics = sent_to;
@@ -51,7 +54,10 @@ _ADVANCE: Final = """CREATE OR REPLACE FUNCTION
         END IF;
         {positions}
         PERFORM pg_notify({channel}, told);
-    END $$""".replace("{parameters}", ADVANCE_PARAMETERS).replace("{positions}", ADVANCE)
+    END $$""".replace("{guard}", GUARD).replace("{positions}", ADVANCE)
+_ADVANCE_CALL: Final = (
+    f"SELECT {{advance}}({SCHEMA_VERSION}, %s::text[], %s::bigint[], %s::bigint[], %s, %s, %s)"
+)
 _MOST_ENDS: Final = 380  # in a NOTIFY, as in partitions.REACH
 
 
@@ -79,7 +85,10 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
-        self.sql_create_statements.extend(map(self._sql, (_TABLE, _ADVANCE)))
+        self.sql_create_statements += [
+            *map(self._sql, (_TABLE, _ADVANCE)),
+            retired_advance(self.datastore.schema, self.tracking_table_name),
+        ]
 
     @property
     def channel_name(self) -> str:
@@ -111,20 +120,19 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
     def advance(self, move: Advance, topics: Mapping[str, Found], ends: Ends, log: str) -> None:
         """Moves the position, and tells of it; ``log`` is the topic that has all events.
 
-        Raises PositionMoved, also where it belongs to other topics.
+        Raises PositionMoved, also where it belongs to other topics, or SchemaOutdated.
         """
         told = f"{move.notification_id}:"
         if len(ends[log]) <= _MOST_ENDS:
             told += ",".join(map(str, ends[log]))
         arguments = [*move.arguments, _json(topics), _json(ends), told]
-        statement = self._sql(
-            "SELECT {advance}(%s::text[], %s::bigint[], %s::bigint[], %s, %s, %s)"
-        )
+        statement = self._sql(_ADVANCE_CALL)
         with living_connection(self.datastore) as connection:
-            try:
-                connection.execute(statement, arguments)
-            except psycopg.errors.IntegrityConstraintViolation as error:
-                raise PositionMoved(str(error)) from error
+            recording(
+                connection,
+                lambda: connection.execute(statement, arguments),
+                f"the position of the publisher of {move.application_name} took too long",
+            )
 
     def published(self, leader: str, log: str) -> Published:
         """What is published of a leader's log, to the topic that has all of its events."""
@@ -148,6 +156,7 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
             schema=Identifier(schema),
             tracking=Identifier(schema, self.tracking_table_name),
             advance=Identifier(schema, f"{self.tracking_table_name}_advance"),
+            parameters=SQL(f"{VERSION_PARAMETER}, {ADVANCE_PARAMETERS}"),
             channel=Literal(self.channel_name),
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from application.persistence.connection import connect
 from application.persistence.recorder import CommitUnknown, EventRecorder
 from interface.database_url import database_env
 from interface.listening import Bell
@@ -106,6 +107,21 @@ def test_connections_that_were_cut_are_replaced(fragile: Service) -> None:
         time.sleep(0.05)
     assert set(statuses) <= {201, 503}
     wait_for(lambda: client.post("/orders", json=order()).status_code == 201)
+
+
+def test_a_log_that_another_has_locked_is_told_as_that(
+    fragile: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    sentence = "Waiting for the lock of the log of Orders took longer than 1 s"
+    with connect(fragile.env) as other:
+        other.execute("BEGIN; SELECT orders_events_lock()")
+        answered = fragile.client.post("/orders", json=order())
+        assert answered.status_code == 503
+        assert answered.headers["Retry-After"] == "1"
+        assert answered.json["detail"] == f"{sentence}; nothing was changed"
+        other.execute("ROLLBACK")
+    assert sentence in caplog.text
+    assert fragile.client.post("/orders", json=order()).status_code == 201
 
 
 def test_a_commit_whose_outcome_is_unknown_is_told_as_that(

@@ -1,0 +1,68 @@
+"""What a recording function checks before it changes anything, and what Python makes of it."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import psycopg
+from eventsourcing.persistence import OperationalError
+
+from application.persistence.migrations import SCHEMA_VERSION, SchemaOutdated
+from application.persistence.position import PositionMoved
+
+T = TypeVar("T")
+
+_OUTDATED: Final = "OM001"
+_ISOLATED: Final = "OM003"
+
+# The first parameter of every recording function, and the first statements of its body.
+#
+# Under READ COMMITTED each statement of a volatile function has a snapshot of its own, so that
+# what is read after a lock was taken is what was committed before. Under any other level it is
+# the snapshot from before the lock: the end of a log, or a position, would be an old one.
+VERSION_PARAMETER: Final = "version integer"
+GUARD: Final = f"""
+        IF version IS DISTINCT FROM {SCHEMA_VERSION} THEN
+            RAISE EXCEPTION USING ERRCODE = '{_OUTDATED}', MESSAGE = CASE
+                WHEN version > {SCHEMA_VERSION} THEN format('this database has schema version'
+                    ' {SCHEMA_VERSION}, and this process needs version %s: upgrade the database'
+                    ' with "ome db init"', version)
+                ELSE format('this database was upgraded to schema version {SCHEMA_VERSION}; this'
+                    ' process is of an older release (version %s): stop it and start the new one',
+                    version)
+                END;
+        END IF;
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RAISE EXCEPTION 'the transaction isolation level must be READ COMMITTED, and is %',
+                upper(current_setting('transaction_isolation')) USING ERRCODE = '{_ISOLATED}';
+        END IF;"""
+_READ_COMMITTED: Final = "SET default_transaction_isolation = 'read committed'"
+# For whoever sends more than one statement.
+BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+
+class LockTimeout(OperationalError):
+    """Another transaction held a lock for too long; nothing was changed."""
+
+
+def recording(connection: psycopg.Connection[Any], call: Callable[[], T], lock: str) -> T:
+    """Call a recording function, and translate what it refuses; ``lock`` describes its lock.
+
+    A session whose isolation level was preset otherwise is set right, and the call repeated: it
+    has changed nothing. Raises PositionMoved, SchemaOutdated or LockTimeout.
+    """
+    try:
+        try:
+            return call()
+        except psycopg.DatabaseError as error:
+            if error.sqlstate != _ISOLATED:
+                raise
+            connection.execute(_READ_COMMITTED)
+            return call()
+    except psycopg.errors.IntegrityConstraintViolation as error:
+        raise PositionMoved(str(error)) from error
+    except psycopg.errors.LockNotAvailable as error:
+        raise LockTimeout(f"Waiting for {lock}") from error
+    except psycopg.DatabaseError as error:
+        if error.sqlstate != _OUTDATED:
+            raise
+        raise SchemaOutdated(error.diag.message_primary) from error
