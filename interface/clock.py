@@ -9,11 +9,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from application.orders import Orders
+from application.persistence.database_clock import (
+    MEASURE_SECONDS,
+    ClocksDisagree,
+    DatabaseClock,
+    TimeUnknown,
+    ask_time,
+    max_ahead_seconds,
+)
 from application.views.books import BookView
 from domain.requests import ExpiryRequest
 from system import build_alone
@@ -42,12 +50,18 @@ class Clock(threading.Thread):
         env: Mapping[str, str],
         stopping: threading.Event,
         is_our_turn: Callable[[], bool],
+        ask: Callable[[Any], float] = ask_time,
     ) -> None:
+        """``ask`` returns the database's time, through a recorder."""
         super().__init__(name="clock", daemon=True)
         self._env = env
         self._stopping = stopping
         self._is_our_turn = is_our_turn
         self._asked: dict[str, _Asked] = {}
+        # What it carries on outlives the pool that it asks through: a database that comes back
+        # with another time is not believed.
+        self._recorder: Any = None
+        self._time = DatabaseClock(lambda: ask(self._recorder), max_ahead_seconds(env))
 
     def run(self) -> None:
         while not self._stopping.is_set():
@@ -63,18 +77,29 @@ class Clock(threading.Thread):
             closing(build_alone(self._env, BookView)) as books,
         ):
             self._asked.clear()
+            self._recorder = orders.recorder
+            measured = float("-inf")
             while not self._stopping.wait(_LOOK_SECONDS):
-                if not self._is_our_turn():
-                    continue
-                now = datetime.now(UTC)
-                due = self._new(books.recorder.due_assets(now))
-                if due:
-                    orders.ask_all(
-                        [
-                            ExpiryRequest.make(uuid4(), user_id=_USER, asset=asset, time=now)
-                            for asset in due
-                        ]
-                    )
+                if time.monotonic() - measured >= MEASURE_SECONDS:
+                    self._time.measure()
+                    measured = time.monotonic()
+                if self._is_our_turn():
+                    self._ask_for_what_is_due(orders, books)
+
+    def _ask_for_what_is_due(self, orders: Orders, books: BookView) -> None:
+        """Record a request for each asset in which orders are past their time.
+
+        While the clocks disagree nobody knows which these are, so nothing is asked for.
+        """
+        try:
+            now = self._time.agreed_now()
+        except (ClocksDisagree, TimeUnknown):
+            return
+        due = self._new(books.recorder.due_assets(now))
+        if due:
+            orders.ask_all(
+                [ExpiryRequest.make(uuid4(), user_id=_USER, asset=asset, time=now) for asset in due]
+            )
 
     def _new(self, due: Mapping[str, datetime]) -> list[str]:
         """The assets in which more is due than was asked for already."""

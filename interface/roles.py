@@ -15,6 +15,7 @@ import psycopg
 from application.matching import Matching
 from application.orders import Orders
 from application.persistence.connection import AWAY
+from application.persistence.database_clock import MAX_AHEAD
 from interface.clock import Clock
 from interface.database_url import database_env, libpq_env
 from interface.engine import Engine, MakeFollowing, Others, no_others, tune_garbage_collection
@@ -73,7 +74,7 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
         return 2
     url = settings.database_url.get_secret_value()
     os.environ.update(libpq_env(url))
-    env = database_env(url)
+    env = {**database_env(url), MAX_AHEAD: str(settings.max_clock_ahead_seconds)}
     _when_postgres_answers(lambda: create_tables(env))
     if role in ENGINES:
         if settings.keep_to_one_cpu and role == "engine":

@@ -133,6 +133,12 @@ class Settings(BaseSettings):
         le=3600,
         description="When matching is further behind, new orders and amends get 503.",
     )
+    max_clock_ahead_seconds: float = Field(
+        default=1,
+        ge=0.1,
+        le=60,
+        description="How far a command's time may be ahead of the database's clock.",
+    )
     read_wait_seconds: float = Field(
         default=3,
         ge=0,

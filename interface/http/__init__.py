@@ -1,11 +1,12 @@
 """The HTTP API: see docs/api.md."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from flask import Flask
 
+from application.persistence.database_clock import DatabaseClock
 from interface.http.commands import Commands
 from interface.http.health import Health
 from interface.http.lag import Lag
@@ -18,24 +19,20 @@ from interface.listening import Bell
 from system import Market
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
     market: Market,
     bell: Bell,
+    clock: DatabaseClock,
     *,
     http_threads: int,
     max_lag_seconds: float,
     read_wait_seconds: float,
-    clock: Callable[[], datetime] = utc_now,
     new_id: Callable[[], UUID] = uuid4,
 ) -> Flask:
     """The application that serves a market.
 
-    ``http_threads`` is how many requests the server handles at a time. The market and the
-    bell belong to the caller, who has started the bell.
+    ``http_threads`` is how many requests the server handles at a time. The market, the bell
+    and the clock belong to the caller, who has started the bell and has the clock measure.
     """
     waiting = Waiting(bell, http_threads, read_wait_seconds)
     max_lag = timedelta(seconds=max_lag_seconds)

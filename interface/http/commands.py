@@ -1,7 +1,6 @@
 """The requests that change something. Each is answered once its event is committed."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError
@@ -9,6 +8,7 @@ from flask import Response, request
 
 from application.orders import ClientOrderIdReused, Placement, Receipt, Reply
 from application.persistence.connection import AWAY
+from application.persistence.database_clock import ClocksDisagree, DatabaseClock
 from application.persistence.partitions import Reach
 from application.views.orders import OrderRow
 from application.waiting import until_decided
@@ -26,14 +26,14 @@ from system import Market
 
 
 class Commands:
-    """``clock`` gives the time in UTC; ``new_id`` an id that nobody has had."""
+    """``new_id`` gives an id that nobody has had."""
 
     def __init__(
         self,
         market: Market,
         waiting: Waiting,
         lag: Lag,
-        clock: Callable[[], datetime],
+        clock: DatabaseClock,
         new_id: Callable[[], UUID],
     ) -> None:
         self._orders = market.orders
@@ -49,7 +49,7 @@ class Commands:
         placement = self._placement(order_terms(json_object(request)))
         self._check_lag(placement)
         since = self._waiting.recorded(self._matching)
-        receipt = self._orders.place(placement, self._clock())
+        receipt = self._place(placement)
         reply = self._reply(since, receipt, None)
         headers = _headers(receipt.position, reply)
         if receipt.is_new:
@@ -65,7 +65,11 @@ class Commands:
         entries = [self._entry(given) for given in batch(json_object(request))]
         placements = [entry for entry in entries if isinstance(entry, Placement)]
         self._lag.check(*{placement.terms.asset for placement in placements})
-        receipts = self._orders.place_all(placements, self._clock()) if placements else []
+        receipts: list[Receipt | ClientOrderIdReused] = []
+        if placements:
+            receipts = self._clock.stamp(
+                lambda time: self._orders.place_all(placements, time), must_agree=True
+            )
         positions = [receipt.position for receipt in receipts if isinstance(receipt, Receipt)]
         headers = _headers(max(positions)) if positions else None
         return presenting.answer(200, {"results": _results(entries, iter(receipts))}, headers)
@@ -78,7 +82,10 @@ class Commands:
             self._lag.check(self._orders.get(identifier).terms.asset)
         request_id = self._new_id()
         since = self._waiting.recorded(self._matching)
-        receipt = self._orders.replace(identifier, request_id, self._clock(), **changes)
+        receipt = self._clock.stamp(
+            lambda time: self._orders.replace(identifier, request_id, time, **changes),
+            must_agree=True,
+        )
         return _outcome(receipt, self._reply(since, receipt, request_id))
 
     def cancel(self, order_id: str) -> Response:
@@ -88,7 +95,9 @@ class Commands:
         request_id = self._new_id()
         since = self._waiting.recorded(self._matching)
         try:
-            receipt = self._orders.cancel(identifier, request_id, self._clock())
+            receipt = self._clock.stamp(
+                lambda time: self._orders.cancel(identifier, request_id, time)
+            )
         except OrderClosed as closed:
             if closed.status != OrderStatus.CANCELLED:
                 raise
@@ -108,12 +117,25 @@ class Commands:
             self._lag.check(placement.terms.asset)
         except Problem:
             # Asked again, it is not a new one.
-            if placement.terms.client_order_id is None or not self._is_known(placement.order_id):
+            if not self._is_known(placement):
                 raise
 
-    def _is_known(self, order_id: UUID) -> bool:
+    def _place(self, placement: Placement) -> Receipt:
+        """Raise ClocksDisagree for a new order while they do."""
         try:
-            self._orders.get(order_id)
+            return self._clock.stamp(
+                lambda time: self._orders.place(placement, time), must_agree=True
+            )
+        except ClocksDisagree:
+            if not self._is_known(placement):
+                raise
+        return self._clock.stamp(lambda time: self._orders.place(placement, time))
+
+    def _is_known(self, placement: Placement) -> bool:
+        if placement.terms.client_order_id is None:
+            return False
+        try:
+            self._orders.get(placement.order_id)
         except AggregateNotFoundError:
             return False
         return True

@@ -1,11 +1,12 @@
 """Whether the process lives, and whether the market works."""
 
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 
 from flask import Response
 
 from application.persistence.connection import AWAY
+from application.persistence.database_clock import DatabaseClock, TimeUnknown
 from interface.http import presenting
 from interface.http.problems import Problem
 from system import Market, followings
@@ -14,7 +15,7 @@ from system import Market, followings
 class Health:
     """``limit`` is how far a follower may be behind before the market counts as not working."""
 
-    def __init__(self, market: Market, clock: Callable[[], datetime], limit: timedelta) -> None:
+    def __init__(self, market: Market, clock: DatabaseClock, limit: timedelta) -> None:
         self._market = market
         self._clock = clock
         self._limit = limit
@@ -36,9 +37,14 @@ class Health:
             for view in (market.order_view, market.book_view, market.trade_view):
                 if parked := view.recorder.parked():
                     yield f"{view.name} is parked: {parked}"
+            now = self._clock.now()
+            if fault := self._clock.fault():
+                yield fault
             for follower, leader in followings(market):
-                if max(follower.lags(leader, self._clock())) > self._limit:
+                if max(follower.lags(leader, now)) > self._limit:
                     limit = self._limit.total_seconds()
                     yield f"{follower.name} is more than {limit:g} s behind"
+        except TimeUnknown as error:
+            yield str(error)
         except AWAY:
             yield "PostgreSQL is away"

@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from application.matching import Matching
 from application.orders import Orders
+from application.persistence.database_clock import DatabaseClock
 from application.persistence.partitions import partition_of
 from interface.http.problems import Problem
 
@@ -17,7 +18,7 @@ _MEASURE_EVERY_SECONDS: Final = 0.25
 class Lag:
     """Matching's lag, measured by the requests themselves, a few times a second at most."""
 
-    def __init__(self, matching: Matching, clock: Callable[[], datetime], limit: timedelta) -> None:
+    def __init__(self, matching: Matching, clock: DatabaseClock, limit: timedelta) -> None:
         self._matching = matching
         self._clock = clock
         self._limit = limit
@@ -44,7 +45,7 @@ class Lag:
         # what was measured last.
         if time.monotonic() >= self._due and self._measuring.acquire(blocking=False):
             try:
-                self._last = self._matching.lags(Orders.name, self._clock())
+                self._last = self._matching.lags(Orders.name, self._clock.now())
                 self._due = time.monotonic() + _MEASURE_EVERY_SECONDS
             finally:
                 self._measuring.release()

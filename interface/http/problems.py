@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 
 from application.messages import sentence
 from application.orders import ClientOrderIdReused
+from application.persistence.database_clock import ClocksDisagree, StampAhead, TimeUnknown
 from application.persistence.guards import LockTimeout
 from application.persistence.migrations import SchemaOutdated
 from application.persistence.recorder import CommitUnknown
@@ -145,6 +146,22 @@ def _(error: LockTimeout) -> Problem:
 def _(error: SchemaOutdated) -> Problem:
     log.error("wrong schema version", extra={**_request(), "error": str(error)})
     return Problem(503, str(error))
+
+
+@problem.register(TimeUnknown)
+@problem.register(ClocksDisagree)
+def _(error: Exception) -> Problem:
+    return Problem(503, f"{error}. Nothing was changed")
+
+
+@problem.register
+def _(error: StampAhead) -> Problem:
+    log.warning("stamp refused", extra={**_request(), "error": str(error).strip()})
+    return Problem(
+        503,
+        "The clock of this API process is ahead of the database's clock, which refused the"
+        " command's stamp; nothing was changed",
+    )
 
 
 @problem.register(OperationalError)

@@ -14,10 +14,12 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
+from application.persistence.database_clock import DatabaseClock
 from interface.http import create_app
 from interface.listening import Bell, PublishedLog
 from interface.process import die_with_parent, keep_to_one_cpu
 from interface.settings import Settings
+from interface.timekeeping import Timekeeper
 from system import build
 
 # Idle ones count too, so they are many more than the threads that serve them. Who finds none
@@ -96,9 +98,12 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
     market = build({**env, "POSTGRES_MAX_OVERFLOW": str(_connections(settings) - 1)})
     bell = Bell(env, market, _published_logs(settings, env))
     bell.start()
+    clock = DatabaseClock.of(market.orders)
+    Timekeeper(clock).start()
     return create_app(
         market,
         bell,
+        clock,
         http_threads=settings.http_threads,
         max_lag_seconds=settings.max_lag_seconds,
         read_wait_seconds=settings.read_wait_seconds,

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from flask import Response, request
 
 from application.orders import MassOutcome
 from application.persistence.connection import AWAY
+from application.persistence.database_clock import DatabaseClock
 from application.waiting import until_decided
 from domain.errors import RejectReason
 from domain.instrument import Refusal
@@ -32,15 +34,17 @@ from system import Market
 # Who asks, where nobody says so: there are no accounts of operators yet.
 _OPERATOR = "operator"
 
+_Asked: TypeAlias = MassCancelRequest | UserRequest | InstrumentRequest
+
 
 class VenueCommands:
-    """``clock`` gives the time in UTC; ``new_id`` an id that nobody has had."""
+    """``new_id`` gives an id that nobody has had."""
 
     def __init__(
         self,
         market: Market,
         waiting: Waiting,
-        clock: Callable[[], datetime],
+        clock: DatabaseClock,
         new_id: Callable[[], UUID],
     ) -> None:
         self._orders = market.orders
@@ -52,10 +56,14 @@ class VenueCommands:
     def mass_cancel(self) -> Response:
         """202 with the request's id; 200 with the cancelled orders where the client waits."""
         user_id, asset = mass_cancel(request)
-        asked = MassCancelRequest.make(
-            self._new_id(), user_id=user_id, asset=asset or ALL_ASSETS, time=self._clock()
+        request_id = self._new_id()
+        return self._ask(
+            lambda time: MassCancelRequest.make(
+                request_id, user_id=user_id, asset=asset or ALL_ASSETS, time=time
+            ),
+            asset or ALL_ASSETS,
+            lambda _: {},
         )
-        return self._ask(asked, asset or ALL_ASSETS, {})
 
     def change_user(self, user_id: str) -> Response:
         """202, or 200 with the orders that were cancelled where the client waits."""
@@ -64,44 +72,52 @@ class VenueCommands:
         fields.check()
         check_no_query(request)
         is_suspended = user_settings(json_object(request))
-        asked = UserRequest.make(
-            self._new_id(),
-            user_id=user_id,
-            asset=ALL_ASSETS,
-            is_suspended=is_suspended,
-            time=self._clock(),
+        request_id = self._new_id()
+        return self._ask(
+            lambda time: UserRequest.make(
+                request_id,
+                user_id=user_id,
+                asset=ALL_ASSETS,
+                is_suspended=is_suspended,
+                time=time,
+            ),
+            ALL_ASSETS,
+            lambda _: {"userId": user_id, "suspended": is_suspended},
         )
-        user = {"userId": user_id, "suspended": is_suspended}
-        return self._ask(asked, ALL_ASSETS, user)
 
     def change_instrument(self, asset: str) -> Response:
         """202 with the rules that will hold, or 200 with those that do where the client waits."""
         asset = asset_or_default(asset)
         check_no_query(request)
         instrument = instrument_rules(json_object(request))
-        asked = InstrumentRequest.make(
-            self._new_id(),
-            user_id=_OPERATOR,
-            asset=asset,
-            instrument=instrument,
-            time=self._clock(),
+        request_id = self._new_id()
+        return self._ask(
+            lambda time: InstrumentRequest.make(
+                request_id, user_id=_OPERATOR, asset=asset, instrument=instrument, time=time
+            ),
+            asset,
+            lambda time: presenting.rules(asset, instrument, time, _OPERATOR),
         )
-        rules = presenting.rules(asset, instrument, asked.created_on, _OPERATOR)
-        return self._ask(asked, asset, rules)
 
     def _ask(
         self,
-        asked: MassCancelRequest | UserRequest | InstrumentRequest,
+        make: Callable[[datetime], _Asked],
         asset: str,
-        body: presenting.Json,
+        body_at: Callable[[datetime], presenting.Json],
     ) -> Response:
-        """Records a request; answers with what came of it where the client waits for that.
+        """Record a request; answer with what came of it where the client waits for that.
 
-        Raises Problem 409 where the engine failed on it in some book: the others did as they
-        were asked.
+        Both callables take the request's time. Raise Problem 409 where the engine failed on it
+        in some book: the others did as they were asked.
         """
         since = self._waiting.recorded(self._matching)
-        position = self._orders.ask(asked)
+
+        def record(time: datetime) -> tuple[_Asked, int]:
+            asked = make(time)
+            return asked, self._orders.ask(asked)
+
+        asked, position = self._clock.stamp(record)
+        body = body_at(asked.created_on)
         headers = {"Position": encode(Token.POSITION, position)}
         outcome = self._outcome(asked.id, position, asset, since)
         if outcome is None:

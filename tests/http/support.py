@@ -5,9 +5,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final, Self
 
 from application.orders import Orders
+from application.persistence.database_clock import DatabaseClock
 from interface.http import create_app
 from interface.listening import Bell
 from system import Market, followings
@@ -22,6 +24,20 @@ WAIT = {"Prefer": "wait=30"}
 _PATIENT: Final = {"http_threads": 16, "max_lag_seconds": 3600, "read_wait_seconds": 30}
 
 
+class ClockAt(DatabaseClock):
+    """It is whatever time a test says."""
+
+    def __init__(self, time: Callable[[], datetime]) -> None:
+        super().__init__(lambda: time().timestamp(), 1)
+        self._time = time
+
+    def now(self) -> datetime:
+        return self._time()
+
+    def fault(self) -> None:
+        return None
+
+
 class Service:
     """A market and its HTTP API."""
 
@@ -32,8 +48,15 @@ class Service:
         self.client = self.client_with()
 
     def client_with(self, **limits: Any) -> Client:
-        """A client of an application with limits of its own."""
-        return create_app(self.market, self._bell, **{**_PATIENT, **limits}).test_client()
+        """A client of an application with limits of its own, perhaps at a ``clock``'s time."""
+        time = limits.pop("clock", None)
+        clock = DatabaseClock.of(self.market.orders) if time is None else ClockAt(time)
+        return self.client_by(clock, **limits)
+
+    def client_by(self, clock: DatabaseClock, **limits: Any) -> Client:
+        """A client of an application that has its time from this clock."""
+        limits = {**_PATIENT, **limits}
+        return create_app(self.market, self._bell, clock, **limits).test_client()
 
     def another_client(self) -> Client:
         """A client for another thread."""

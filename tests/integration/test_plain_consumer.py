@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from application.messages import FORMS
+from application.persistence.database_clock import DatabaseClock
 from domain.errors import OrderClosed
 from domain.instrument import TradingStatus
 from domain.values import MAX_AMOUNT, UNITS_PER_ONE, OrderType, SelfTradePrevention, TimeInForce
@@ -42,7 +43,10 @@ Client = Any  # Flask's test client
 def http(venue: Venue) -> Iterator[Client]:
     bell = Bell(venue.env, venue.market)
     bell.start()
-    app = create_app(venue.market, bell, http_threads=16, max_lag_seconds=5, read_wait_seconds=3)
+    clock = DatabaseClock.of(venue.market.orders)
+    app = create_app(
+        venue.market, bell, clock, http_threads=16, max_lag_seconds=5, read_wait_seconds=3
+    )
     yield app.test_client()
     bell.stop()
 

@@ -1,6 +1,7 @@
 """The clock asks once for what is due, and goes on whatever fails."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,8 @@ class Store:
         self.asked: list[list[str]] = []
         self.looks = 0
         self.faults: list[Exception] = []
+        self.jumped = 0.0
+        self.measured = 0
 
     def due_assets(self, _now: datetime) -> dict[str, datetime]:
         self.looks += 1
@@ -34,8 +37,16 @@ class Store:
     def ask_all(self, requests: Sequence[Any]) -> None:
         self.asked.append([request.collect_events()[0].asset for request in requests])
 
+    def ask_time(self, _recorder: object) -> float:
+        self.measured += 1
+        return time.time() + self.jumped
+
     def close(self) -> None:
         pass
+
+    def wait_for_measurements(self, count: int) -> None:
+        upto = self.measured + count
+        eventually(lambda: self.measured >= upto, 30)
 
     def wait_for_looks(self, count: int) -> None:
         upto = self.looks + count
@@ -57,7 +68,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr(clock, "_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(clock, "_AFTER_FAULT_SECONDS", 0.01)
     stopping = threading.Event()
-    running = Clock({}, stopping, lambda: True)
+    running = Clock({}, stopping, lambda: True, store.ask_time)
     running.start()
     yield store
     stopping.set()
@@ -85,4 +96,20 @@ def test_a_clock_outlives_whatever_fails(store: Store) -> None:
     eventually(lambda: not store.faults, 10)
     store.due = {"BTC-USD": START}
     eventually(lambda: bool(store.asked), 10)
+    assert store.asked == [["BTC-USD"]]
+
+
+def test_a_clock_asks_for_nothing_while_the_databases_clock_has_jumped(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "MEASURE_SECONDS", 0.0)
+    store.wait_for_measurements(2)
+    store.jumped = 3 * 3600
+    store.wait_for_measurements(2)
+    looks = store.looks
+    store.due = {"BTC-USD": START}
+    store.wait_for_measurements(5)
+    assert (store.looks, store.asked) == (looks, [])
+    store.jumped = 0
+    eventually(lambda: bool(store.asked), 30)
     assert store.asked == [["BTC-USD"]]
