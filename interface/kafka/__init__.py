@@ -16,7 +16,7 @@ from interface.kafka.envelope import Opener
 from interface.kafka.filling import fill
 from interface.kafka.publisher import Kafka, Publisher
 from interface.kafka.reading import Source
-from interface.kafka.topics import DEAD_LETTERS
+from interface.kafka.topics import DEAD_LETTERS, topics_of
 from interface.settings import Settings
 from system import ENV, Market
 
@@ -30,6 +30,7 @@ def publishers(
         settings.kafka_bootstrap_servers,
         settings.kafka_topic_prefix,
         settings.kafka_type_prefix,
+        topics_of(settings),
     )
     with alone(env, "create tables"):
         for leader in leaders:

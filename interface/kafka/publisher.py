@@ -24,21 +24,26 @@ from application.persistence.partitions import Published
 from application.persistence.position import Advance
 from application.publishing import Feed
 from interface.kafka.recorder import SCHEMA, PublisherRecorder, destination
-from interface.kafka.sender import Sender
-from interface.kafka.topics import Found, are_empty, describe
+from interface.kafka.refusals import Standstill, explain
+from interface.kafka.sender import Refused, Sender, TooLarge
+from interface.kafka.topic_faults import Severity, faults
+from interface.kafka.topic_settings import Settings, read_settings
+from interface.kafka.topics import Found, KafkaAway, Topic, are_empty, describe
 
 log = logging.getLogger(__name__)
 
 
 class Kafka(NamedTuple):
-    """Where messages go to."""
+    """Where messages go to; ``topics`` are as they should be."""
 
     servers: str
     topic_prefix: str
     type_prefix: str
+    topics: Sequence[Topic] = ()
 
 
 _LOOK_SECONDS: Final = 1.0  # between looks at whether the topics are still the same
+_CHECK_SECONDS: Final = 60.0  # between looks at their settings
 # How long a partition without events of its own does not know that the log goes on. To tell
 # them all after every batch would be most of the work: each is a request of its own.
 _TELL_SECONDS: Final = 0.25
@@ -61,7 +66,10 @@ class Publisher(BatchFollower):
         self._kafka = kafka
         self._names = [kafka.topic_prefix + topic for topic in feed.topics]
         self._topics: dict[str, Found] = {}
-        self._looked = 0.0
+        self._wanted = [topic for topic in kafka.topics if topic.name in self._names]
+        self._looked = self._checked = 0.0
+        self._faults: frozenset[str] = frozenset()  # as they were logged
+        self._standstill: Standstill | None = None
         self._log_topic, *_ = feed.topics
         self._untold = 0  # where the log stands, unless all partitions have been told
         self._told = 0.0
@@ -82,6 +90,17 @@ class Publisher(BatchFollower):
 
     def process_batch(self, leader_name: str, limit: int | None = None) -> int:
         """As its base class's. Raises CannotFollow where Kafka is not as it must be."""
+        if self._standstill is not None:
+            self._standstill.wait_for_change()
+            self._standstill = None
+        try:
+            return self._process_batch(leader_name, limit)
+        except (Refused, KafkaAway) as error:
+            if isinstance(error, TooLarge) and error.is_preceded:
+                return self._process_batch(leader_name, limit)
+            raise self._explained(error) from error.__cause__ or error
+
+    def _process_batch(self, leader_name: str, limit: int | None) -> int:
         if self._sender is not None and time.monotonic() - self._looked > _LOOK_SECONDS:
             self._look_at_topics()
         if self._sender is None:
@@ -96,7 +115,34 @@ class Publisher(BatchFollower):
                 raise
         return count
 
+    def _explained(self, error: Refused | KafkaAway) -> CannotFollow:
+        """What is wrong and what mends it; what Kafka refuses is not sent again until then."""
+        if isinstance(error, KafkaAway) and not error.is_unconfirmed:
+            return error
+        servers = self._kafka.servers
+        try:
+            found = read_settings(servers, self._names)
+        except KafkaAway as away:
+            return away
+        reason = explain(self.leader, error, faults(servers, self._wanted, found), found, servers)
+        if isinstance(error, Refused):
+            self._standstill = Standstill(reason, servers, self._names, found)
+        return CannotFollow(reason)
+
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
+        try:
+            self._send(entries, move)
+        except (Refused, KafkaAway) as error:
+            # What comes before it first, and then it alone: who sends all of a batch again and
+            # again fills the topic with what consumers have had.
+            before = 0
+            if isinstance(error, TooLarge):
+                before = sum(position < error.position for position, _ in entries)
+                error.is_preceded = before > 0
+            self._at_most = max(before, 1)
+            raise
+
+    def _send(self, entries: Sequence[Entry], move: Advance) -> None:
         sender = cast("Sender", self._sender)  # by process_batch
         for position, event in entries:
             try:
@@ -141,14 +187,37 @@ class Publisher(BatchFollower):
         self._looked = time.monotonic()
         if describe(self._kafka.servers, self._names) != self._topics:
             self.forget()
+        elif self._looked - self._checked > _CHECK_SECONDS:
+            self._check(read_settings(self._kafka.servers, self._names))
+
+    def _check(self, found: Settings) -> None:
+        """Logs what is wrong with the topics, once. Raises CannotFollow for what must not be."""
+        self._checked = time.monotonic()
+        wrong = faults(self._kafka.servers, self._wanted, found)
+        for fault in wrong:
+            if fault.severity is Severity.STOP:
+                reason = str(fault)
+                self._standstill = Standstill(reason, self._kafka.servers, self._names, found)
+                self.forget()
+                raise CannotFollow(reason)
+            if str(fault) not in self._faults:
+                log.warning(
+                    "topic is not as it must be",
+                    extra={"follower": self.name, "fault": str(fault)},
+                )
+        self._faults = frozenset(map(str, wrong))
 
     def _connect(self) -> Sender:
-        servers, topic_prefix, type_prefix = self._kafka
-        self._topics = describe(servers, self._names)
+        servers, topic_prefix, type_prefix, _ = self._kafka
+        found = read_settings(servers, self._names)
+        self._topics = {
+            name: Found(state.id, state.partitions) for name, state in found.topics.items()
+        }
         self._looked = time.monotonic()
         for name in self._names:
             if name not in self._topics:
                 raise CannotFollow(f"there is no topic {name}: `ome kafka init` makes it")
+        self._check(found)
         if self._are_of_others():
             raise CannotFollow(
                 "the topics have messages of another database: delete them, or choose another"
@@ -168,7 +237,10 @@ class Publisher(BatchFollower):
             for topic in self._feed.topics
         }
         prefixes = (topic_prefix, type_prefix)
-        return Sender(servers, self.leader, ends, prefixes, self._interrupted)
+        limits = {
+            topic: found.topics[topic_prefix + topic].message_bytes for topic in self._feed.topics
+        }
+        return Sender(servers, self.leader, ends, prefixes, self._interrupted, limits=limits)
 
     def _are_of_others(self) -> bool:
         """Whether the topics have messages, and none of this database's."""

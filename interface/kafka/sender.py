@@ -11,13 +11,14 @@ A partition that got no event for a while is told where the log stands, by a mes
 that is nobody's predecessor.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from application.persistence.following import CannotFollow
 from application.persistence.partitions import partition_of
@@ -50,32 +51,83 @@ _LONGER: Final = 1.25
 _LOOK_SECONDS: Final = 0.1
 _encode = msgspec.json.Encoder().encode
 _NOT_TAKEN: Final = "Kafka does not take what is sent"
+# Beside the value: headers, the key, and what a compressor adds to what can't be compressed.
+_ENVELOPE_BYTES: Final = 4_096
+_BATCH_BYTES: Final = 1_000_000  # the client's own, uncompressed
+# What is no accident: the topic, or what we may do with it, is not as it must be.
+_REFUSALS: Final = (
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_MSG,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
+    KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+)
+_TOO_LARGE: Final = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
+
+
+class Refused(CannotFollow):
+    """Kafka answers, and refuses messages for a topic: the same again has no better chance."""
+
+    def __init__(self, topic: str, error: KafkaError | None) -> None:
+        said = f" ({error.str()})" if error else ""
+        super().__init__(f"Kafka refuses messages for the topic {topic}{said}")
+        self.topic = topic
+
+
+class TooLarge(Refused):
+    """A message that its topic does not take; ``position`` 0: nobody knows which."""
+
+    is_preceded = False  # by others of its batch, which the topic takes
+
+    def __init__(self, topic: str, position: int, name: str, size: int) -> None:
+        super().__init__(topic, None)
+        self.position = position
+        self.name = name
+        self.size = size  # of the value, uncompressed
 
 
 class Sender:
-    """Sends batches until the first failure; then it is discarded, and another is made."""
+    """Sends batches until the first failure; then it is discarded, and another is made.
 
-    def __init__(
+    A message that may be too large for its topic is in flight alone. Sent among others, its
+    refusal leaves a gap: a broker that knows nothing of a producer yet takes its second request
+    in a partition though it refused the first.
+    """
+
+    def __init__(  # noqa: PLR0913 - all of it is the publisher's to know
         self,
         servers: str,
         source: str,
         ends: dict[str, list[int]],
         prefixes: tuple[str, str],
         interrupted: Event,
+        *,
+        limits: Mapping[str, int],
     ) -> None:
         """``ends``: of each topic, the position of the last event in each of its partitions.
 
-        ``prefixes`` of the names of topics and of types.
+        ``prefixes`` of the names of topics and of types; ``limits``: how large a message each
+        topic takes, as the broker stores it.
         """
         self._source = source
         topic_prefix, self._type_prefix = prefixes
         self._topics = {topic: topic_prefix + topic for topic in ends}
         self._interrupted = interrupted
-        self._failure: KafkaError | None = None
+        self._failures: list[tuple[KafkaError, Message]] = []
+        self._small = {topic: limit - _ENVELOPE_BYTES for topic, limit in limits.items()}
         self.ends = ends
         self._fixed_headers: dict[tuple[str, str], list[Header]] = {}
         self._producer = Producer(
-            {"bootstrap.servers": servers, "on_delivery": self._note_failure, **_CONFIG}
+            {
+                "bootstrap.servers": servers,
+                "on_delivery": self._note_failure,
+                # The broker's limit is one of requests, not of messages.
+                "batch.size": max(min(_BATCH_BYTES, *self._small.values()), 1),
+                **_CONFIG,
+            }
         )
         self._produce = self._producer.produce
 
@@ -101,17 +153,34 @@ class Sender:
                     self._send(position, progress, partition)
 
     def finish(self) -> None:
-        """Waits for the broker. Raises CannotFollow unless everything has arrived."""
+        """Waits for the broker. Raises CannotFollow unless everything has arrived.
+
+        Refused where the broker has said no to a message, KafkaAway where it said nothing.
+        """
         seconds = _CONFIRMED_SECONDS
         try:
-            while self._producer.flush(seconds) and self._failure is None:
+            while self._producer.flush(seconds) and not self._failures:
                 if self._interrupted.is_set():
                     raise CannotFollow("told to stop")
                 seconds = min(seconds * _LONGER, _LOOK_SECONDS)
         except KafkaException as error:  # it can't go on at all
-            raise KafkaAway(_NOT_TAKEN) from error
-        if self._failure is not None:
-            raise KafkaAway(_NOT_TAKEN) from KafkaException(self._failure)
+            self._raise(error)
+        if self._failures:
+            self._raise(KafkaException(self._failures[0][0]))
+
+    def _raise(self, error: KafkaException) -> NoReturn:
+        """Raises what is behind the failures: most are only the consequence of one."""
+        with suppress(KafkaException):  # it may say again that it can't go on
+            self._producer.flush(_LOOK_SECONDS)
+        for cause, message in self._failures:
+            topic = message.topic() or ""
+            if cause.code() in _TOO_LARGE:
+                raise TooLarge(topic, 0, "", len(message.value() or b"")) from error
+            if cause.code() in _REFUSALS:
+                raise Refused(topic, cause) from error
+        away = KafkaAway(_NOT_TAKEN)
+        away.is_unconfirmed = True
+        raise away from error
 
     def discard(self) -> None:
         """Drops what has not been sent, at once."""
@@ -128,6 +197,9 @@ class Sender:
             ("ce_position", str(position)),
             ("ce_predecessor", str(self.ends[topic][partition])),
         ]
+        if len(value) > self._small[topic]:
+            self._send_alone(position, publication, partition, headers)
+            return
         message = (self._topics[topic], value, key, partition)
         try:
             self._produce(*message, headers=headers)
@@ -135,7 +207,25 @@ class Sender:
             self.finish()
             self._produce(*message, headers=headers)
         except KafkaException as error:
-            raise KafkaAway(_NOT_TAKEN) from error
+            self._raise(error)
+
+    def _send_alone(
+        self, position: int, publication: Publication, partition: int, headers: list[Header]
+    ) -> None:
+        """Sends what may be too large, with nothing before or after it in flight."""
+        self.finish()
+        topic = self._topics[publication.topic]
+        size = len(publication.value)
+        try:
+            self._produce(topic, publication.value, publication.key, partition, headers=headers)
+            self.finish()
+        except TooLarge as error:
+            raise TooLarge(topic, position, publication.type, size) from error
+        except KafkaException as error:
+            if error.args[0].code() not in _TOO_LARGE:
+                self._raise(error)
+            # More than any topic of ours takes: the client does not even try.
+            raise TooLarge(topic, position, publication.type, size) from error
 
     def _fix_headers(self, topic: str, name: str) -> list[Header]:
         """Those that all messages of a type have."""
@@ -148,5 +238,6 @@ class Sender:
         ]
         return self._fixed_headers[topic, name]
 
-    def _note_failure(self, error: KafkaError | None, _message: object) -> None:
-        self._failure = self._failure or error
+    def _note_failure(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:  # their methods can't be called here: an exception may be pending
+            self._failures.append((error, message))

@@ -39,6 +39,7 @@ class KafkaAway(CannotFollow):
     """No broker answers, or none does what it is asked."""
 
     is_unreachable = False
+    is_unconfirmed = False  # it answers, and does not confirm what is sent
 
     @classmethod
     def by(cls, error: KafkaError) -> "KafkaAway":

@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from confluent_kafka import KafkaError
@@ -22,7 +22,6 @@ from application.persistence.position import Advance, Move, PositionMoved
 from application.publishing import FEEDS, Feed, Publication
 from interface.engine import Engine
 from interface.kafka import publishing
-from interface.kafka import topics as kafka_topics
 from interface.kafka.publisher import Kafka, Publisher
 from interface.kafka.topics import OtherPartitions, are_empty, create, describe, topics_of
 from interface.settings import Settings
@@ -326,50 +325,10 @@ def test_a_topic_that_got_more_partitions_is_not_published_to(
     assert len(on(settings, "orders.events")) == before
 
 
-class Oversized:
-    """A feed whose messages are too large while it is told so."""
-
-    def __init__(self) -> None:
-        self.is_told_so = False
-
-    def __call__(self, position: int, event: Any) -> Sequence[Publication]:
-        [publication] = FEEDS["Orders"].publications(position, event)
-        if self.is_told_so and position % 5 == 0:
-            return [
-                publication._replace(value=Random(1).randbytes(200_000))
-            ]  # not to be compressed
-        return [publication]
-
-
-def test_a_delivery_that_fails_discards_the_producer_and_everything_is_sent_again(
-    venue: Venue, kafka: Any, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kafka_topics, "MAX_MESSAGE_BYTES", 100_000)
-    settings = settings_for(kafka.bootstrap_servers, topic_prefix)
-    create(kafka.bootstrap_servers, topics_of(settings))
-    publications = Oversized()
-    with closing(publisher_of(venue, settings, publications)) as publisher:
-        venue.trade_a_little()
-        publisher.process_batch("Orders", limit=4)
-        publications.is_told_so = True
-        first = publisher._sender
-        with pytest.raises(CannotFollow, match="Kafka does not take what is sent"):
-            publisher.process_batch("Orders")
-        assert publisher._sender is None
-        assert publisher.recorder.max_tracking_id("Orders") == 4
-        take(on(settings, "orders.events"))  # there is no gap, now or later
-        publications.is_told_so = False
-        while publisher.process_batch("Orders"):
-            pass
-        assert publisher._sender is not first
-    taken = take(on(settings, "orders.events"))
-    assert [message.position for message in taken] == [at for at, _ in log_of(venue, "Orders")]
-
-
 def publisher_of(venue: Venue, settings: Settings, publications: Any) -> Publisher:
     """Of orders, with publications of a test's own."""
     prefixes = (settings.kafka_topic_prefix, settings.kafka_type_prefix)
-    kafka = Kafka(servers_of(settings), *prefixes)
+    kafka = Kafka(servers_of(settings), *prefixes, topics_of(settings))
     feed = Feed(("orders.events",), publications)
     env = {**ENV, **venue.env, "CREATE_TABLE": "y"}
     publisher = Publisher(env, "Orders", feed, kafka)
@@ -454,7 +413,7 @@ def test_progress_that_could_not_be_told_is_told_later(
         pass
     orders._told = 0
     assert orders._sender is not None
-    orders._sender._failure = KafkaError(KafkaError._MSG_TIMED_OUT)
+    orders._sender._failures = [(KafkaError(KafkaError._MSG_TIMED_OUT), Mock())]
     with pytest.raises(CannotFollow):
         orders.process_batch("Orders")
     publish(published)
