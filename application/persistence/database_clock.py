@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
-from eventsourcing.persistence import PersistenceError
 from psycopg.rows import tuple_row
 
 from application.persistence.connection import living_connection
+from application.persistence.guards import StampAhead
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,6 @@ class TimeUnknown(Exception):
 
 class ClocksDisagree(Exception):
     """The database's clock has jumped, and nothing confirms its time."""
-
-
-class StampAhead(PersistenceError):
-    """The database refused a command whose stamp is ahead of its clock (SQLSTATE OM002)."""
 
 
 class _Measurement(NamedTuple):

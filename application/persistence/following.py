@@ -25,6 +25,7 @@ from eventsourcing.system import Follower, ProcessApplication, RecordingEvent
 from eventsourcing.utils import Environment, EnvType
 
 from application.persistence.connection import KEEP_ALIVE
+from application.persistence.database_clock import max_ahead_seconds
 from application.persistence.log import Entry, SharedLog
 from application.persistence.mapper import JSONMapper
 from application.persistence.partitions import (
@@ -258,6 +259,10 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
     recorder: EventRecorder
     _notification_log: SharedLog
 
+    def __init__(self, env: EnvType | None = None) -> None:
+        super().__init__(env)
+        self.recorder.max_ahead_seconds = max_ahead_seconds(self.env)
+
     @property
     def notification_log(self) -> SharedLog:
         return self._notification_log
@@ -306,7 +311,9 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
         much as the recording itself: followers find the events in the log, at hand.
         """
         stored = [self.mapper.to_stored_event(event) for event in events]
-        ids = self.recorder.insert_events(stored, tracking=move)
+        # What a follower records has the time of a book, which may be what it was given once.
+        stamp = _newest_stamp(events) if move is None else None
+        ids = self.recorder.insert_events(stored, tracking=move, stamp=stamp)
         if events and self.followers:
             self.notification_log.append(ids, events)
             prompt: RecordingEvent[UUID] = RecordingEvent(self.name, [], None)
@@ -315,3 +322,7 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
         if move is not None and isinstance(self.recorder, EventRecorder):
             self.recorder.wake(leader=move.application_name)
         return ids
+
+
+def _newest_stamp(events: Iterable[Any]) -> datetime | None:
+    return max((event.timestamp for event in events), default=None)

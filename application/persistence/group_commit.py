@@ -7,6 +7,7 @@ own thread. A conflict fails alone: its neighbours in the commit don't notice.
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
@@ -21,10 +22,11 @@ Places = set[tuple[Any, int]]  # (aggregate's id, version), of which each is the
 class _Entry:
     """What one caller wants to be recorded, and what came of it."""
 
-    __slots__ = ("error", "events", "ids", "is_done", "places", "wake")
+    __slots__ = ("error", "events", "ids", "is_done", "places", "stamp", "wake")
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Events, stamp: datetime | None) -> None:
         self.events = events
+        self.stamp = stamp
         self.places: Places = {(e.originator_id, e.originator_version) for e in events}
         self.ids: Sequence[int] = ()
         self.error: BaseException | None = None
@@ -36,12 +38,15 @@ class _Entry:
 class GroupCommit:
     """Joins the calls of many threads.
 
-    ``record`` stores events in one transaction and gives their notification ids, or raises
-    IntegrityError where a place is taken; ``taken`` tells which of the events' places are.
+    ``record`` stores events in one transaction, with the newest of their stamps, and gives their
+    notification ids, or raises IntegrityError where a place is taken; ``taken`` tells which of
+    the events' places are.
     """
 
     def __init__(
-        self, record: Callable[[Events], Sequence[int]], taken: Callable[[Events], Places]
+        self,
+        record: Callable[[Events, datetime | None], Sequence[int]],
+        taken: Callable[[Events], Places],
     ) -> None:
         self._record = record
         self._taken = taken
@@ -49,9 +54,9 @@ class GroupCommit:
         self._waiting: list[_Entry] = []
         self._is_committing = False
 
-    def record(self, events: Events) -> Sequence[int]:
+    def record(self, events: Events, stamp: datetime | None = None) -> Sequence[int]:
         """Stores a caller's events, all or none; raises what made that impossible."""
-        entry = _Entry(events)
+        entry = _Entry(events, stamp)
         with self._mutex:
             self._waiting.append(entry)
             waits = self._is_committing
@@ -94,8 +99,9 @@ class GroupCommit:
             if not accepted:
                 break
             events = [event for entry in accepted for event in entry.events]
+            stamps = [entry.stamp for entry in accepted if entry.stamp is not None]
             try:
-                ids = self._record(events)
+                ids = self._record(events, max(stamps, default=None))
             except IntegrityError as error:
                 conflict = error
                 found = self._taken(events)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import psycopg
-from eventsourcing.persistence import OperationalError
+from eventsourcing.persistence import OperationalError, PersistenceError
 
 from application.persistence.migrations import SCHEMA_VERSION, SchemaOutdated
 from application.persistence.position import PositionMoved
@@ -12,6 +12,7 @@ from application.persistence.position import PositionMoved
 T = TypeVar("T")
 
 _OUTDATED: Final = "OM001"
+_AHEAD: Final = "OM002"
 _ISOLATED: Final = "OM003"
 
 # The first parameter of every recording function, and the first statements of its body.
@@ -35,6 +36,16 @@ GUARD: Final = f"""
             RAISE EXCEPTION 'the transaction isolation level must be READ COMMITTED, and is %',
                 upper(current_setting('transaction_isolation')) USING ERRCODE = '{_ISOLATED}';
         END IF;"""
+# Of those that record commands: their newest stamp, if they were stamped with an estimate of
+# the database's time, and by how many seconds it may be ahead of that. A book's time is the
+# largest of its commands', so a stamp from the future would end the orders of others.
+STAMP_PARAMETERS: Final = "stamp timestamptz, max_ahead float8"
+STAMP_GUARD: Final = f"""
+        IF stamp > clock_timestamp() + make_interval(secs => max_ahead) THEN
+            RAISE EXCEPTION 'the stamp is % s ahead of the database''s clock',
+                round(extract(epoch FROM stamp - clock_timestamp()), 3)
+                USING ERRCODE = '{_AHEAD}';
+        END IF;"""
 _READ_COMMITTED: Final = "SET default_transaction_isolation = 'read committed'"
 # For whoever sends more than one statement.
 BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -44,11 +55,15 @@ class LockTimeout(OperationalError):
     """Another transaction held a lock for too long; nothing was changed."""
 
 
+class StampAhead(PersistenceError):
+    """The stamp of a command is ahead of the database's clock; nothing was changed."""
+
+
 def recording(connection: psycopg.Connection[Any], call: Callable[[], T], lock: str) -> T:
     """Call a recording function, and translate what it refuses; ``lock`` describes its lock.
 
     A session whose isolation level was preset otherwise is set right, and the call repeated: it
-    has changed nothing. Raises PositionMoved, SchemaOutdated or LockTimeout.
+    has changed nothing. Raises PositionMoved, SchemaOutdated, StampAhead or LockTimeout.
     """
     try:
         try:
@@ -63,6 +78,8 @@ def recording(connection: psycopg.Connection[Any], call: Callable[[], T], lock: 
     except psycopg.errors.LockNotAvailable as error:
         raise LockTimeout(f"Waiting for {lock}") from error
     except psycopg.DatabaseError as error:
-        if error.sqlstate != _OUTDATED:
+        refusals = {_OUTDATED: SchemaOutdated, _AHEAD: StampAhead}
+        refusal = refusals.get(error.sqlstate or "")
+        if refusal is None:
             raise
-        raise SchemaOutdated(error.diag.message_primary) from error
+        raise refusal(error.diag.message_primary) from error

@@ -7,6 +7,7 @@ answered with 503, a follower reads its position again. So the retries come off.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -49,6 +50,9 @@ class Recorded(list[int]):
 class EventRecorder(PostgresProcessRecorder):
     """Named to the library by PROCESS_RECORDER_TOPIC."""
 
+    # By how much a stamp may be ahead of the database's clock; the application sets it.
+    max_ahead_seconds = 1.0
+
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
         self._group = GroupCommit(self._record_and_wake, self._taken)
@@ -70,9 +74,12 @@ class EventRecorder(PostgresProcessRecorder):
         stored_events: Sequence[StoredEvent],
         *,
         tracking: Tracking | None = None,
+        stamp: datetime | None = None,
         **_: Any,
     ) -> Sequence[int]:
         """Records events and, for a follower, its position.
+
+        ``stamp`` is the newest time of commands; what a follower decides has that of its book.
 
         Overridden whole: what many threads record at the same time shares a commit; many
         events go by COPY; the position moves by compare-and-set; and a lost commit is told
@@ -80,10 +87,10 @@ class EventRecorder(PostgresProcessRecorder):
         a follower does it itself, see ``wake``.
 
         Raises IntegrityError (a version taken, a position moved), CommitUnknown, LockTimeout,
-        SchemaOutdated, OperationalError (PostgreSQL is away).
+        SchemaOutdated, StampAhead, OperationalError (PostgreSQL is away).
         """
         if tracking is None:
-            return self._group.record(stored_events)
+            return self._group.record(stored_events, stamp)
         if not isinstance(tracking, Advance):
             raise TypeError("a position is moved from where it was seen: see Advance")
         if not stored_events:
@@ -203,19 +210,26 @@ class EventRecorder(PostgresProcessRecorder):
             cursor = connection.cursor(binary=True, row_factory=tuple_row)
             return cursor.execute(self._statements[name], parameters, prepare=True).fetchall()
 
-    def _record_and_wake(self, stored_events: Sequence[StoredEvent]) -> Sequence[int]:
-        ids = self._record(stored_events)
+    def _record_and_wake(
+        self, stored_events: Sequence[StoredEvent], stamp: datetime | None
+    ) -> Sequence[int]:
+        ids = self._record(stored_events, stamp=stamp)
         if ids:
             self.wake(recorded=ids[-1])
         return ids
 
     def _record(
-        self, stored_events: Sequence[StoredEvent], move: Advance | None = None
+        self,
+        stored_events: Sequence[StoredEvent],
+        move: Advance | None = None,
+        stamp: datetime | None = None,
     ) -> Recorded:
         record = self._record_few if len(stored_events) <= _FEW else self._record_many
+        moves = move.arguments if move else (None, None, None)
+        arguments = (*moves, stamp, self.max_ahead_seconds)
         with living_connection(self.datastore) as connection:
             return recording(
-                connection, lambda: record(connection, stored_events, move), self._lock
+                connection, lambda: record(connection, stored_events, arguments), self._lock
             )
 
     def _pass_over(self, move: Advance) -> None:
@@ -232,7 +246,7 @@ class EventRecorder(PostgresProcessRecorder):
         self,
         connection: psycopg.Connection[Any],
         stored_events: Sequence[StoredEvent],
-        move: Advance | None,
+        arguments: Sequence[object],
     ) -> Recorded:
         """In one round trip: the function is the whole transaction."""
         events = msgspec.json.encode(
@@ -243,9 +257,7 @@ class EventRecorder(PostgresProcessRecorder):
         )
         cursor = connection.cursor(row_factory=tuple_row)
         with _committing(connection):
-            cursor.execute(
-                self._statements["record"], [*_arguments(move), events.decode()], prepare=True
-            )
+            cursor.execute(self._statements["record"], [*arguments, events.decode()], prepare=True)
         [(previous,), *ids] = cursor.fetchall()
         return Recorded(previous, [notification_id for (notification_id,) in ids])
 
@@ -253,11 +265,11 @@ class EventRecorder(PostgresProcessRecorder):
         self,
         connection: psycopg.Connection[Any],
         stored_events: Sequence[StoredEvent],
-        move: Advance | None,
+        arguments: Sequence[object],
     ) -> Recorded:
         """In four round trips: up to the lock, two for COPY, and the commit."""
         cursor = connection.cursor(row_factory=tuple_row)
-        begin = SQL(self._statements["begin"]).format(*map(Literal, _arguments(move)))
+        begin = SQL(self._statements["begin"]).format(*map(Literal, arguments))
         try:
             cursor.execute(begin)
             while cursor.nextset():
@@ -308,10 +320,6 @@ def _notifications(rows: list[Any]) -> list[Notification]:
         )
         for originator_id, version, topic, state, notification_id in rows
     ]
-
-
-def _arguments(move: Advance | None) -> Sequence[object]:
-    return move.arguments if move else (None, None, None)
 
 
 @contextmanager

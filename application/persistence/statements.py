@@ -2,7 +2,13 @@
 
 from typing import Final
 
-from application.persistence.guards import BEGIN, GUARD, VERSION_PARAMETER
+from application.persistence.guards import (
+    BEGIN,
+    GUARD,
+    STAMP_GUARD,
+    STAMP_PARAMETERS,
+    VERSION_PARAMETER,
+)
 from application.persistence.log_lock import LOG_LOCK
 from application.persistence.migrations import SCHEMA_VERSION
 from application.persistence.partitions import FLOOR, REACH
@@ -15,9 +21,11 @@ _VERSION: Final = str(SCHEMA_VERSION)
 # (70 ms) instead of following the index (0.3 ms). It expects of array_position that nearly
 # all match, and of a lower bound alone a third.
 STATEMENTS: Final = {
-    "record": f"SELECT {{record}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[], %s::json)",
+    "record": f"""SELECT {{record}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[],
+        %s::timestamptz, %s::float8, %s::json)""",
     "pass over": f"SELECT {{pass_over}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[])",
-    "begin": """{start}; SELECT {begin}({version}, {{}}::text[], {{}}::bigint[], {{}}::bigint[]);
+    "begin": """{start}; SELECT {begin}({version}, {{}}::text[], {{}}::bigint[], {{}}::bigint[],
+            {{}}::timestamptz, {{}}::float8);
         SELECT max(notification_id) FROM {events}""".replace("{start}", BEGIN).replace(
         "{version}", _VERSION
     ),
@@ -87,9 +95,9 @@ FUNCTIONS: Final = (
     *LOG_LOCK,
     # The position first: a follower that has been overtaken need not wait for the lock of the
     # log. That for the position is bounded as that for the log is.
-    f"""CREATE OR REPLACE FUNCTION {{begin}}({_PARAMETERS})
+    f"""CREATE OR REPLACE FUNCTION {{begin}}({_PARAMETERS}, {STAMP_PARAMETERS})
         RETURNS void LANGUAGE plpgsql SET lock_timeout = {{lock_timeout}} AS $$
-    BEGIN {GUARD}
+    BEGIN {GUARD} {STAMP_GUARD}
         IF names IS NOT NULL THEN {ADVANCE}
         END IF;
         PERFORM {{lock}}();
@@ -100,14 +108,14 @@ FUNCTIONS: Final = (
     """CREATE OR REPLACE FUNCTION {record}({parameters}, events json)
         RETURNS SETOF bigint LANGUAGE plpgsql AS $$
     BEGIN
-        PERFORM {begin}(version, names, since, upto);
+        PERFORM {begin}(version, names, since, upto, stamp, max_ahead);
         RETURN QUERY SELECT coalesce(max(notification_id), 0) FROM {events};
         RETURN QUERY
             INSERT INTO {events} (originator_id, originator_version, topic, state)
             SELECT (e->>0)::uuid, (e->>1)::bigint, e->>2, convert_to((e->3)::text, 'UTF8')
             FROM json_array_elements(events) AS e
             RETURNING notification_id;
-    END $$""".replace("{parameters}", _PARAMETERS),
+    END $$""".replace("{parameters}", f"{_PARAMETERS}, {STAMP_PARAMETERS}"),
     # Over what led to no event. The commit does not wait for the disk: what a crash takes is
     # passed over again.
     f"""CREATE OR REPLACE FUNCTION {{pass_over}}({_PARAMETERS})

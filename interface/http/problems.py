@@ -18,8 +18,8 @@ from werkzeug.exceptions import HTTPException
 
 from application.messages import sentence
 from application.orders import ClientOrderIdReused
-from application.persistence.database_clock import ClocksDisagree, StampAhead, TimeUnknown
-from application.persistence.guards import LockTimeout
+from application.persistence.database_clock import ClocksDisagree, TimeUnknown
+from application.persistence.guards import LockTimeout, StampAhead
 from application.persistence.migrations import SchemaOutdated
 from application.persistence.recorder import CommitUnknown
 from domain.errors import OrderClosed, RejectReason

@@ -9,10 +9,10 @@ from application.persistence.database_clock import (
     BELIEVE_AFTER_SECONDS,
     ClocksDisagree,
     DatabaseClock,
-    StampAhead,
     TimeUnknown,
     max_ahead_seconds,
 )
+from application.persistence.guards import StampAhead
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOURS = 3600.0

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -30,13 +31,15 @@ class Log:
     def __init__(self) -> None:
         self.commits: list[list[int]] = []  # the aggregates of each, by number
         self.threads: list[threading.Thread] = []
+        self.stamps: list[datetime | None] = []
         self.attempts = 0
         self.failure: BaseException | None = None
         self.gate = threading.Event()
         self.gate.set()
         self._stored: dict[tuple[Any, int], int] = {}
 
-    def record(self, events: Events) -> Sequence[int]:
+    def record(self, events: Events, stamp: datetime | None) -> Sequence[int]:
+        self.stamps.append(stamp)
         self.attempts += 1
         assert self.gate.wait(10)
         failure, self.failure = self.failure, None
@@ -164,10 +167,10 @@ def test_an_error_of_a_shared_commit_reaches_all_that_share_it(callers: Callers)
     lost = OperationalError("PostgreSQL is away")
     record = callers.log.record
 
-    def lose_what_is_shared(events: Events) -> Sequence[int]:
+    def lose_what_is_shared(events: Events, stamp: datetime | None) -> Sequence[int]:
         if len(events) > 1:
             raise lost
-        return record(events)
+        return record(events, stamp)
 
     callers.group._record = lose_what_is_shared
     first, *others = callers.together([event(1)], [event(2)], [event(3)], [event(4)])
@@ -218,3 +221,10 @@ def run_all(threads: int, call: Callable[[int], None]) -> None:
     with ThreadPoolExecutor(threads) as pool:
         for future in [pool.submit(call, thread) for thread in range(threads)]:
             future.result(30)
+
+
+def test_a_commit_has_the_newest_stamp_of_those_that_share_it(callers: Callers) -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    callers.together([event(1)])[0].result(5)
+    callers.group.record([event(2)], noon)
+    assert callers.log.stamps == [None, noon]

@@ -1,0 +1,100 @@
+"""The database refuses commands whose stamp is ahead of its clock, by every way into the log."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from application.orders import Placement
+from application.persistence.database_clock import DatabaseClock
+from application.persistence.guards import StampAhead
+from domain.requests import ExpiryRequest, MassCancelRequest
+from domain.values import ALL_ASSETS, Side, Terms
+from tests.integration.conftest import Venue
+
+TERMS = Terms("user", "BTC-USD", Side.BUY, 100, 5)
+
+
+def ahead(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def place(venue: Venue, count: int, time: datetime) -> None:
+    venue.market.orders.place_all([Placement(uuid4(), TERMS) for _ in range(count)], time)
+
+
+def ask(venue: Venue, count: int, time: datetime) -> None:
+    requests = [
+        MassCancelRequest.make(uuid4(), user_id="user", asset=ALL_ASSETS, time=time)
+        for _ in range(count)
+    ]
+    venue.market.orders.ask_all(requests)
+
+
+def tell_time(venue: Venue, count: int, time: datetime) -> None:
+    requests = [
+        ExpiryRequest.make(uuid4(), user_id="clock", asset="BTC-USD", time=time)
+        for _ in range(count)
+    ]
+    venue.market.orders.ask_all(requests)
+
+
+@pytest.mark.parametrize("count", [1, 101], ids=["few", "many"])
+@pytest.mark.parametrize("record", [place, ask, tell_time])
+def test_record_with_a_stamp_that_is_ahead_changes_nothing(
+    venue: Venue, record: Callable[[Venue, int, datetime], None], count: int
+) -> None:
+    with pytest.raises(StampAhead, match=r"the stamp is 1079\d\.\d+ s ahead of the database"):
+        record(venue, count, ahead(3 * 3600))
+    assert venue.market.orders.recorder.max_notification_id() is None
+    record(venue, count, ahead(-3 * 3600))
+    record(venue, count, ahead(0.5))
+    assert len(venue.market.orders.recorder.select_notifications(None, 1000)) == 2 * count
+
+
+def test_cancel_and_replace_with_a_stamp_that_is_ahead_change_nothing(venue: Venue) -> None:
+    order_id = venue.buy(100, 5)
+    venue.settle()
+    events = venue.market.orders.recorder.max_notification_id()
+    with pytest.raises(StampAhead):
+        venue.market.orders.cancel(order_id, uuid4(), ahead(60))
+    with pytest.raises(StampAhead):
+        venue.market.orders.replace(order_id, uuid4(), ahead(60), price=2)
+    assert venue.market.orders.recorder.max_notification_id() == events
+
+
+def test_record_of_a_batch_of_which_one_is_ahead_refuses_all(venue: Venue) -> None:
+    requests = [
+        MassCancelRequest.make(uuid4(), user_id="user", asset="BTC-USD", time=time)
+        for time in (ahead(-60), ahead(60), ahead(-60))
+    ]
+    with pytest.raises(StampAhead):
+        venue.market.orders.ask_all(requests)
+    assert venue.market.orders.recorder.max_notification_id() is None
+
+
+def test_record_within_a_bound_of_ones_own_is_taken(venue: Venue) -> None:
+    venue.market.orders.recorder.max_ahead_seconds = 5
+    place(venue, 1, ahead(4))
+    with pytest.raises(StampAhead):
+        place(venue, 1, ahead(60))
+
+
+def test_what_a_book_that_is_ahead_decides_is_applied(venue: Venue) -> None:
+    """As a market has it that an earlier release let a wrong clock into."""
+    venue.market.orders.recorder.max_ahead_seconds = 10**9
+    place(venue, 1, ahead(3 * 3600))
+    venue.market.orders.recorder.max_ahead_seconds = 1
+    venue.now = datetime.now(UTC) - timedelta(hours=1)
+    order_id = venue.sell(100, 5)
+    venue.settle()
+    assert venue.market.orders.get(order_id).status == "FILLED"
+    assert venue.difference() is None
+
+
+def test_the_estimate_is_never_refused(venue: Venue) -> None:
+    clock = DatabaseClock.of(venue.market.orders)
+    for _ in range(20):
+        clock.measure()
+        place(venue, 1, clock.agreed_now())
