@@ -34,7 +34,8 @@ from application.persistence.snapshot import Snapshot
 from application.verify_snapshots import KeptSnapshots
 from application.views.books import BookView, levels_of, resting_of
 from application.views.instruments import InstrumentRow
-from application.views.orders import OrderRow, OrderView
+from application.views.order_rows import OPEN_STATUSES, STRETCH, OrderRow
+from application.views.orders import OrderView
 from application.views.trades import TradeRow, TradeView
 from domain.merging import Outcome
 from domain.order import Order
@@ -268,6 +269,8 @@ class Verifier:
         for order_id, position in placed_at.items():
             rows.setdefault(order_id, OrderRow.of(orders[order_id], position))
         self._compare_orders(view, rows)
+        self._compare_open_orders(view, rows)
+        self._check_periods(view)
         self._compare_requests(view, requests)
         same("Orders, decisions not applied", next(expected, None), None)
 
@@ -277,6 +280,30 @@ class Verifier:
             same("orders view", OrderRow(**row), rows.get(row["order_id"]))
             shown += 1
         same("orders view, number of orders", shown, len(rows))
+
+    def _compare_open_orders(self, view: OrderView, rows: Mapping[UUID, OrderRow]) -> None:
+        shown = self._snapshot.rows(
+            view.recorder.sql("SELECT position, user_id, asset FROM {schema}.open_orders")
+        )
+        expected = {
+            (row.position, row.user_id, row.asset)
+            for row in rows.values()
+            if row.status in OPEN_STATUSES
+        }
+        difference = expected.symmetric_difference(tuple(row.values()) for row in shown)
+        same("orders view, open orders", sorted(difference)[:1], [])
+
+    def _check_periods(self, view: OrderView) -> None:
+        """Check that each order was created in the period of its stretch of the log."""
+        outside = self._snapshot.rows(
+            view.recorder.sql(
+                "SELECT position, created_at, earliest, latest FROM {schema}.orders"
+                " LEFT JOIN {schema}.periods ON stretch = position / %s"
+                " WHERE (created_at BETWEEN earliest AND latest) IS NOT TRUE LIMIT 1"
+            ),
+            [STRETCH],
+        )
+        same("orders view, periods", list(outside), [])
 
     def _compare_requests(self, view: OrderView, requests: set[tuple[UUID, UUID]]) -> None:
         rows = self._snapshot.rows(view.recorder.sql("SELECT * FROM {schema}.requests"))

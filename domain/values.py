@@ -180,10 +180,15 @@ def to_units(amount: Decimal) -> int:
     return units
 
 
-def format_units(units: int) -> str:
+def format_units(units: int, decimals: int = DECIMALS) -> str:
     """The canonical decimal text of an amount of 0 or more: no exponent, no trailing zeros."""
-    whole, part = divmod(units, UNITS_PER_ONE)
-    return f"{whole}.{part:0{DECIMALS}d}".rstrip("0") if part else str(whole)
+    whole, part = divmod(units, 10**decimals)
+    return f"{whole}.{part:0{decimals}d}".rstrip("0") if part else str(whole)
+
+
+def format_notional(notional: int) -> str:
+    """Return the canonical decimal text of price units x quantity units, as format_units does."""
+    return format_units(notional, 2 * DECIMALS)
 
 
 def average_price(notional: int, quantity: int) -> int | None:

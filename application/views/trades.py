@@ -118,7 +118,7 @@ class TradeViewRecorder(ViewRecorder):
         statement = f"""SELECT * FROM {source} {where}
             ORDER BY position DESC, trade_id DESC LIMIT %(limit)s"""  # noqa: S608 - conditions of ours only
         position, trade_id = before or (None, None)
-        rows = self.query(
+        rows = self.query_in_order(
             self.sql(statement),
             {
                 "asset": asset,

@@ -10,7 +10,7 @@ from application.orders import ClientOrderIdReused, Placement, Receipt, Reply
 from application.persistence.connection import AWAY
 from application.persistence.database_clock import ClocksDisagree, DatabaseClock
 from application.persistence.partitions import Reach
-from application.views.orders import OrderRow
+from application.views.order_rows import OrderRow
 from application.waiting import until_decided
 from domain.errors import OrderClosed
 from domain.values import OrderStatus, Terms, derive_order_id

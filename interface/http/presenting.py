@@ -13,11 +13,11 @@ from application.contents.parts import Amount
 from application.messages import amount, sentence
 from application.views.books import BookRows, LevelRow, RestingRow
 from application.views.instruments import InstrumentRow
-from application.views.orders import OrderRow
+from application.views.order_rows import OrderRow
 from application.views.trades import TradeRow
 from domain.errors import CancelReason, Reason, RejectReason
 from domain.instrument import Instrument
-from domain.values import OrderStatus, SelfTradePrevention, average_price
+from domain.values import OrderStatus, SelfTradePrevention, average_price, format_notional
 from interface.http.wsgi import Answer
 
 Json = dict[str, Any]
@@ -52,6 +52,7 @@ def order(row: OrderRow) -> Json:
         "filledQuantity": amount(row.filled_quantity),
         "remainingQuantity": _amount(remaining),
         "averagePrice": _amount(average_price(row.notional, row.filled_quantity)),
+        "filledNotional": Amount(format_notional(row.notional)),
         "clientOrderId": row.client_order_id,
         "stopPrice": _amount(row.stop_price),
         "takeProfit": row.take_profit or None,

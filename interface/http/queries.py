@@ -1,7 +1,6 @@
 """The requests that read: each reads one read model, once it shows what a Position asks for."""
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError
@@ -9,28 +8,26 @@ from flask import Response, request
 
 from application.messages import message
 from application.views.books import BookRows, LevelRow, RestingRow, levels_of, resting_of
-from application.views.orders import OrderRow
+from application.views.order_rows import OrderRow
 from application.views.view import View
 from application.waiting import until_shown
 from domain.instrument import DEFAULT
-from domain.values import ALL_ASSETS, OrderStatus
+from domain.values import ALL_ASSETS
 from interface.http import presenting
 from interface.http.fields import Fields, asset_or_default, path_order_id
+from interface.http.order_search import OrderSearch, order_search
+from interface.http.pages import page, page_limit
 from interface.http.problems import Problem
-from interface.http.rules import asset_identifier, one_of, user_identifier, uuid, whole
+from interface.http.rules import asset_identifier, uuid, whole
 from interface.http.tokens import Token, decode, encode
 from interface.http.waiting import Waiting, awaited_position
 from system import Market
 
-DEFAULT_LIMIT: Final = 100
-MAX_LIMIT: Final = 1000
 DEFAULT_DEPTH: Final = 100
 MAX_DEPTH: Final = 1000
 
 _MAX_VERSION: Final = 2**63 - 1
 _BY_ORDER: Final = 3  # the level of a book's detail, as market data feeds count it
-
-Row = TypeVar("Row")
 
 
 class Queries:
@@ -52,19 +49,12 @@ class Queries:
 
     def orders(self) -> Response:
         """Newest first. What arrives meanwhile doesn't move the pages that follow."""
-        fields = Fields.of_query(request)
-        user_id = fields.optional("userId", user_identifier)
-        asset = fields.optional("asset", asset_identifier)
-        status = fields.optional("status", one_of(OrderStatus))
-        limit = _limit(fields)
-        cursor = fields.optional("cursor", _orders_cursor)
-        fields.check()
-        self._show(self._market.order_view, asset)
-        rows = self._market.order_view.recorder.orders(
-            user_id=user_id, asset=asset, status=status, before=cursor, limit=limit + 1
-        )
-        rows, next_cursor = _page(
-            rows, limit, lambda last: encode(Token.ORDERS_CURSOR, last.position)
+        search = order_search(request)
+        self._show(self._market.order_view, search.wanted.asset)
+        rows, next_cursor = page(
+            self._found(search),
+            search.limit,
+            lambda last: encode(Token.ORDERS_CURSOR, last.position),
         )
         orders = [presenting.order(row) for row in rows]
         return presenting.answer(200, {"orders": orders, "nextCursor": next_cursor})
@@ -86,14 +76,14 @@ class Queries:
         fields = Fields.of_query(request)
         asset = fields.optional("asset", asset_identifier)
         order_id = fields.optional("orderId", uuid)
-        limit = _limit(fields)
+        limit = page_limit(fields)
         cursor = fields.optional("cursor", _trades_cursor)
         fields.check()
         self._show(self._market.trade_view, asset)
         rows = self._market.trade_view.recorder.trades(
             asset=asset, order_id=order_id, before=cursor, limit=limit + 1
         )
-        rows, next_cursor = _page(
+        rows, next_cursor = page(
             rows, limit, lambda last: encode(Token.TRADES_CURSOR, last.position, last.trade_id)
         )
         trades = [presenting.trade(row) for row in rows]
@@ -134,6 +124,21 @@ class Queries:
         rules = DEFAULT if of_all is None else of_all.instrument
         return presenting.answer(200, presenting.rules(asset, rules))
 
+    def _found(self, search: OrderSearch) -> list[OrderRow]:
+        """The orders of a page, and one more where there is one."""
+        view, (wanted, order_id, limit, before) = self._market.order_view.recorder, search
+        if order_id is None:
+            return view.orders(wanted, before=before, limit=limit + 1)
+        row = view.order(order_id)
+        if row is None:
+            # As with the order alone: it is found as soon as it was acknowledged.
+            try:
+                row = OrderRow.of(self._market.orders.get(order_id))
+            except AggregateNotFoundError:
+                return []
+        is_before = before is None or 0 < row.position < before
+        return [row] if is_before and wanted.admits(row) else []
+
     def _book(
         self, asset: str, version: int | None, depth: int | None, *, by_order: bool
     ) -> BookRows[LevelRow] | BookRows[RestingRow]:
@@ -168,22 +173,6 @@ class Queries:
         self._show(view, asset)
 
 
-def _limit(fields: Fields) -> int:
-    return fields.optional("limit", whole(1, MAX_LIMIT)) or DEFAULT_LIMIT
-
-
-def _orders_cursor(text: str) -> int:
-    [position] = decode(Token.ORDERS_CURSOR, text)
-    return position
-
-
 def _trades_cursor(text: str) -> tuple[int, int]:
     position, trade_id = decode(Token.TRADES_CURSOR, text, count=2)
     return position, trade_id
-
-
-def _page(
-    rows: list[Row], limit: int, cursor: Callable[[Row], str]
-) -> tuple[list[Row], str | None]:
-    """The rows of a page, and the cursor of the next one where a row more than that was found."""
-    return rows[:limit], cursor(rows[limit - 1]) if len(rows) > limit else None

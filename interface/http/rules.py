@@ -65,6 +65,26 @@ def either(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def some_of(choices: type[Choice]) -> Callable[[str], frozenset[Choice]]:
+    """Make the rule of a list, as it stands in a query: names with commas between them."""
+    one = one_of(choices)
+
+    def rule(value: str) -> frozenset[Choice]:
+        try:
+            return frozenset(one(name) for name in value.split(","))
+        except ValueError as error:
+            raise ValueError(f"{error}, or several of them with commas between") from None
+
+    return rule
+
+
+def flag(value: str) -> bool:
+    """A boolean, as it stands in a query."""
+    if value not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return value == "true"
+
+
 def boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")  # noqa: TRY004 - rules raise ValueError

@@ -17,7 +17,8 @@ from application.views.books import (
     resting_of,
 )
 from application.views.instruments import InstrumentRecorder, InstrumentRow
-from application.views.orders import OrderRow, OrderViewRecorder
+from application.views.order_rows import OPEN_STATUSES, STRETCH, OrderRow
+from application.views.orders import OrderViewRecorder
 from application.views.trades import TradeRow, TradeViewRecorder
 from domain.instrument import Instrument, TradingStatus
 from domain.order import Order
@@ -211,11 +212,15 @@ class OrderTables:
     def __init__(self) -> None:
         self.orders: dict[UUID, dict[str, Any]] = {}
         self.requests: set[tuple[UUID, UUID]] = set()
+        self.open: dict[int, dict[str, Any]] = {}
+        self.periods: dict[int, list[Any]] = {}
 
     def write(self, entries: Any) -> None:
         rows = changes(OrderViewRecorder, entries)
         for row in rows["changed"]:
             order = self.orders[row["order_id"]]
+            if row["status"] not in OPEN_STATUSES:
+                del self.open[order["position"]]
             for name, value in row.items():
                 if name in {"filled_quantity", "notional"}:
                     order[name] += value
@@ -225,6 +230,10 @@ class OrderTables:
         for row in rows["orders"]:
             assert self.orders.setdefault(row["order_id"], dict(row)) is not row
             assert list(row) == list(OrderRow._fields) == list(OrderViewRecorder.inserts["orders"])
+        for row in rows["open_orders"]:
+            assert self.open.setdefault(row["position"], row) is row
+        for row in rows["periods"]:
+            self.periods.setdefault(row["stretch"], []).extend((row["earliest"], row["latest"]))
 
 
 def asked(entries: list[Entry]) -> set[tuple[UUID, UUID]]:
@@ -250,6 +259,10 @@ def test_batches_leave_the_orders_as_they_are(seed: int, most: int) -> None:
     for key, order in orders.items():
         row = OrderRow(**tables.orders[key])
         assert row == OrderRow.of(order, row.position)
+        is_open = row.status in {"PENDING", "OPEN", "PARTIALLY_FILLED"}
+        assert (row.position in tables.open) == is_open
+        times = tables.periods[row.position // STRETCH]
+        assert min(times) <= row.created_at <= max(times)
     assert tables.requests == asked(entries)
 
 

@@ -15,7 +15,7 @@ from werkzeug.test import EnvironBuilder
 
 import interface.http
 from application.messages import message
-from application.views.orders import OrderRow
+from application.views.order_rows import OrderRow
 from application.views.trades import TradeRow
 from domain.errors import CancelReason, RejectReason
 from domain.instrument import DEFAULT

@@ -21,8 +21,8 @@ ORIGINAL_FIELDS = (
 )
 WHAT_TRADING_ADDS = (
     b'"orderType":"LIMIT","timeInForce":"GTC","filledQuantity":0,"remainingQuantity":1.5,'
-    b'"averagePrice":null,"clientOrderId":null,"stopPrice":null,"takeProfit":null,'
-    b'"displayQuantity":null,"expiresAt":null,"postOnly":null,"selfTradePrevention":null,'
+    b'"averagePrice":null,"filledNotional":0,"clientOrderId":null,"stopPrice":null,'
+    b'"takeProfit":null,"displayQuantity":null,"expiresAt":null,"postOnly":null,"selfTradePrevention":null,'
     b'"quoteQuantity":null,"reason":null,"reasonText":null}'
 )
 

@@ -19,6 +19,7 @@ from domain.values import (
     Side,
     TimeInForce,
     average_price,
+    format_notional,
     format_units,
 )
 from interface.http.fields import amendment, instrument_rules
@@ -232,6 +233,7 @@ def facts(expected: NaiveOrder) -> dict[str, str | None]:
     texts = {
         name: None if units is None else format_units(units) for name, units in amounts.items()
     }
+    texts["filledNotional"] = format_notional(expected.notional)
     return {**texts, "status": expected.status, "reason": expected.reason}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from application.persistence.snapshot import Snapshot
 from application.views.books import LevelRow, RestingRow
-from application.views.orders import OrderRow
+from application.views.order_rows import OrderRow
 from application.views.view import View
 from domain.errors import OrderClosed
 from domain.values import OrderStatus, Side, TimeInForce

@@ -28,6 +28,24 @@ DAMAGES = {
         "DELETE FROM order_view.requests USING order_view.orders o WHERE o.position = 1",
         "orders view, requests",
     ),
+    "an open order that is not listed": (
+        "DELETE FROM order_view.open_orders",
+        "orders view, open orders",
+    ),
+    "an ended order that is listed as open": (
+        """INSERT INTO order_view.open_orders SELECT position, user_id, asset
+            FROM order_view.orders WHERE status = 'FILLED' LIMIT 1""",
+        "orders view, open orders",
+    ),
+    "the owner of an open order": (
+        "UPDATE order_view.open_orders SET user_id = 'nobody'",
+        "orders view, open orders",
+    ),
+    "a period that is too short": (
+        "UPDATE order_view.periods SET earliest = latest",
+        "orders view, periods",
+    ),
+    "a period that is missing": ("DELETE FROM order_view.periods", "orders view, periods"),
     "an event that can't be read": (
         "UPDATE orders_events SET state = 'no' WHERE notification_id = 1",
         "after the beginning of the log: MapperDeserialisationError: order.placed",

@@ -14,7 +14,9 @@ from application.persistence.log import Entry
 from application.persistence.position import Advance, Move
 from application.views.books import BookView, levels_of, resting_of
 from application.views.instruments import InstrumentRow
-from application.views.orders import OrderRow, OrderView
+from application.views.order_pages import OrderFilter
+from application.views.order_rows import OPEN_STATUSES, OrderRow
+from application.views.orders import OrderView
 from application.views.trades import TradeView
 from application.views.view import View
 from domain.instrument import Instrument, TradingStatus
@@ -93,6 +95,11 @@ def test_batches_leave_the_orders_and_trades_as_they_are(
         rows = {row.order_id: row for row in recorder.orders(limit=10_000)}
         orders = {key: order for day in days for key, order in day.orders.items()}
         assert rows == {key: OrderRow.of(orders[key], rows[key].position) for key in orders}
+        listed = {row["position"] for row in select(library_env, "TABLE order_view.open_orders")}
+        still_open = {row for row in rows.values() if not orders[row.order_id].status.is_terminal}
+        assert listed == {row.position for row in still_open}
+        wanted = OrderFilter(statuses=OPEN_STATUSES)
+        assert set(recorder.orders(wanted, limit=10_000)) == still_open
         for key in orders:
             ids = {request for order, request in asked(entries) if order == key}
             assert set(recorder.request_ids(key)) == ids
@@ -203,6 +210,8 @@ def test_orders_that_an_earlier_release_has_shown_are_shown_with_what_they_lack(
         connection.execute(EARLIER.replace("{order}", str(order_id("a"))).encode())
     with made(OrderView, library_env) as recorder:
         assert recorder.order(order_id("a")) == shown
+        assert recorder.orders(OrderFilter("user", statuses=OPEN_STATUSES), limit=10) == [shown]
+        assert recorder.orders(OrderFilter(since=shown.created_at), limit=10) == [shown]
 
         venue.sell("b", 1, 100)
         venue.buy(
