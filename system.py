@@ -7,6 +7,7 @@ from eventsourcing.system import System
 
 from application.matching import Matching
 from application.orders import Orders
+from application.persistence.datastore import Factory
 from application.persistence.following import BatchFollower
 from application.persistence.locks import alone
 from application.persistence.recorder import EventRecorder
@@ -26,12 +27,14 @@ VIEWS: Final = {"orders": OrderView, "books": BookView, "trades": TradeView}
 FOLLOWERS: Final = (Matching.name, Orders.name, *(view.name for view in VIEWS.values()))
 
 ENV: Final = {
-    "PERSISTENCE_MODULE": "eventsourcing.postgres",
+    "PERSISTENCE_MODULE": f"{Factory.__module__}:{Factory.__qualname__}",
     "PROCESS_RECORDER_TOPIC": f"{EventRecorder.__module__}:{EventRecorder.__qualname__}",
-    # Seconds that anybody waits for a connection from a pool, and for the lock of a log.
+    # Seconds that anybody waits for a connection from the pool, and for the lock of a log.
     "POSTGRES_CONNECT_TIMEOUT": "1",
     "POSTGRES_LOCK_TIMEOUT": "1",
+    # The pool is that of the whole process: connections at rest, and how many more it may have.
     "POSTGRES_POOL_SIZE": "1",
+    "POSTGRES_MAX_OVERFLOW": "4",
     "CREATE_TABLE": "n",
 }
 
@@ -70,7 +73,7 @@ def create_tables(env: Mapping[str, str]) -> None:
 def build(env: Mapping[str, str]) -> Market:
     """Constructs the applications, and their tables only if ``env`` says CREATE_TABLE.
 
-    ``env`` is the library's: POSTGRES_DBNAME, _HOST, _PORT, _USER, _PASSWORD at least.
+    ``env`` is the library's, with the connection string of libpq: see interface.database_url.
     """
     wiring = system()
     apps: dict[str, Any] = {

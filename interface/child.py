@@ -12,8 +12,25 @@ from typing import Final
 from interface.process import SUPERVISOR_VARIABLE, wait_for_exit
 
 _STOP_TIMEOUT: Final = 10.0  # seconds
+# The descriptor of a pipe, for the reason why a process can't work: the supervisor says it, once.
+_REASON_VARIABLE: Final = "OME_REASON_FD"
+_LONGEST_REASON: Final = 4096  # bytes, which a pipe takes at once
 
 _log = logging.getLogger(__name__)
+
+
+def has_supervisor() -> bool:
+    return _REASON_VARIABLE in os.environ
+
+
+def tell_supervisor(reason: str) -> bool:
+    """Leave the reason of the end to the supervisor; False where there is none."""
+    descriptor = os.environ.get(_REASON_VARIABLE)
+    if descriptor is None:
+        return False
+    with suppress(OSError):  # it is gone itself
+        os.write(int(descriptor), reason.encode()[:_LONGEST_REASON])
+    return True
 
 
 class Endings:
@@ -45,16 +62,28 @@ class Child:
         self._command = command
         self._env = env
         self._process: subprocess.Popen[bytes] | None = None
+        self._reason: int | None = None  # the end of a pipe
 
     def start(self) -> None:
         # A session of its own: Ctrl-C on the terminal reaches the supervisor alone, which stops
         # the processes in order. What they say goes to the terminal like our own.
-        self._process = subprocess.Popen(
-            self._command,
-            env={**self._env, SUPERVISOR_VARIABLE: str(os.getpid())},
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._close_reason()
+        self._reason, writable = os.pipe()
+        os.set_blocking(self._reason, False)
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                env={
+                    **self._env,
+                    SUPERVISOR_VARIABLE: str(os.getpid()),
+                    _REASON_VARIABLE: str(writable),
+                },
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=[writable],
+            )
+        finally:
+            os.close(writable)
         self.endings.start()
         _log.info("process started", extra={"role": self.name, "pid": self._process.pid})
 
@@ -69,6 +98,23 @@ class Child:
             return f"signal {signal.Signals(-code).name}"
         return f"signal {-code}"
 
+    @property
+    def code(self) -> int | None:
+        """The exit code of a process that has ended; negative for a signal."""
+        return None if self._process is None else self._process.returncode
+
+    def reason(self) -> str:
+        """What the process has told of why it can't work; nothing: it has told no reason."""
+        with suppress(BlockingIOError):
+            if self._reason is not None:
+                return os.read(self._reason, _LONGEST_REASON).decode(errors="replace")
+        return ""
+
+    def _close_reason(self) -> None:
+        if self._reason is not None:
+            os.close(self._reason)
+            self._reason = None
+
     def stop(self, hurry: Callable[[], bool]) -> None:
         """End the process and all that it started; it has 10 s unless hurry says yes."""
         if self._process is None:
@@ -82,6 +128,7 @@ class Child:
                 )
         self.kill_group()
         self._process.wait()
+        self._close_reason()
 
     def kill_group(self) -> None:
         """End what the process may have left: a worker without its parent goes on serving."""

@@ -44,6 +44,10 @@ ROLES: Final = (
 class UserError(click.ClickException):
     """What the person at the terminal has to mend."""
 
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]
+
 
 @click.group()
 @click.version_option(package_name="order-matching-engine")
@@ -308,7 +312,9 @@ def _database(settings: Settings) -> Iterator[dict[str, str]]:
     try:
         with maintenance.database_of(settings) as env:
             yield env
-    except (CannotStartError, psycopg.OperationalError) as error:
+    except CannotStartError as error:
+        raise UserError(str(error), error.exit_code) from None
+    except psycopg.OperationalError as error:
         raise UserError(str(error)) from None
 
 

@@ -1,13 +1,18 @@
-"""What a DATABASE_URL means to the event sourcing library and to libpq."""
+"""What a DATABASE_URL means to libpq and to the event sourcing library."""
 
+import os
+from collections.abc import Mapping
 from typing import Final
 
 from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-SCHEME: Final = "postgresql://"
+from application.persistence.connection import CONNINFO
 
 _HIGHEST_PORT: Final = 65535
+
+# The library insists on five values of its own, which only name the database here: what
+# connections are opened with is the whole of it, as libpq takes it.
 
 _LIBRARY: Final = {
     "dbname": "POSTGRES_DBNAME",
@@ -16,61 +21,54 @@ _LIBRARY: Final = {
     "user": "POSTGRES_USER",
     "password": "POSTGRES_PASSWORD",
 }
-# The library connects with the five above and nothing else. What libpq also reads from its
-# environment can still be had: these.
-_LIBPQ: Final = {
-    "application_name": "PGAPPNAME",
-    "channel_binding": "PGCHANNELBINDING",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "gssencmode": "PGGSSENCMODE",
-    "options": "PGOPTIONS",
-    "sslcert": "PGSSLCERT",
-    "sslcrl": "PGSSLCRL",
-    "sslkey": "PGSSLKEY",
-    "sslmode": "PGSSLMODE",
-    "sslnegotiation": "PGSSLNEGOTIATION",
-    "sslrootcert": "PGSSLROOTCERT",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
+# Over TCP: a machine that is gone is noticed after 11 s, not after hours.
+_KEEP_ALIVE: Final[Mapping[str, str]] = {
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "11000",
 }
+_CONNECT_SECONDS: Final = "5"
+_APPLICATION: Final = "order-matching-engine"
 
 
 def database_env(url: str) -> dict[str, str]:
     """Give the library's environment for a database: its POSTGRES_* variables.
 
-    Parameters such as sslmode are not among them: see libpq_env().
-    Raise ValueError when the URL is not one that we can use in full.
+    Take every URL and every string of key=value that libpq takes; what it leaves open comes from
+    libpq's own environment (PGPASSWORD, PGPASSFILE, PGSERVICE, ...) and defaults.
+    Raise ValueError when libpq does not take it.
     """
     parsed = _parse(url)
-    env = {name: parsed[key] for key, name in _LIBRARY.items() if key in parsed}
-    # The library insists on a password, libpq doesn't: trust, peer and certificates need none.
-    return {"POSTGRES_PASSWORD": "", "POSTGRES_PORT": "5432"} | env
+    return {
+        **{name: parsed.get(key, "") for key, name in _LIBRARY.items()},
+        CONNINFO: make_conninfo(**{**_defaults(parsed), **parsed}),
+    }
 
 
-def libpq_env(url: str) -> dict[str, str]:
-    """Give what libpq must find in os.environ before the process opens its first connection.
-
-    Every process that connects through the library does `os.environ.update(libpq_env(url))`
-    at its start: the library has no way of its own to hand these parameters on.
-    Raise ValueError as database_env() does.
-    """
-    parsed = _parse(url)
-    return {name: parsed[key] for key, name in _LIBPQ.items() if key in parsed}
+def _defaults(parsed: Mapping[str, str]) -> dict[str, str]:
+    """What we would rather have than libpq's own defaults."""
+    defaults = {"fallback_application_name": _APPLICATION}
+    if "service" not in parsed and "PGSERVICE" not in os.environ:
+        # What is given here goes before a service file, which may have these as well.
+        defaults |= _KEEP_ALIVE
+        if "PGCONNECT_TIMEOUT" not in os.environ:
+            defaults["connect_timeout"] = _CONNECT_SECONDS
+    return defaults
 
 
 def _parse(url: str) -> dict[str, str]:
-    if not url.startswith(SCHEME):
-        raise ValueError(f"must begin with {SCHEME}")
     try:
         parsed = {key: str(value) for key, value in conninfo_to_dict(url).items()}
     except ProgrammingError as error:
         # Most of libpq's messages repeat a part of the URL, which may be the password.
-        if "query parameter:" in str(error):
-            raise ValueError(f"has an {str(error).strip()}") from None
-        raise ValueError("is no URL; special characters in it are percent-encoded") from None
-    if unsupported := sorted(parsed.keys() - _LIBRARY.keys() - _LIBPQ.keys()):
-        raise ValueError(f"has parameters that are not supported: {', '.join(unsupported)}")
-    if missing := [key for key in ("user", "host", "dbname") if not parsed.get(key)]:
-        raise ValueError(f"must name a user, a host and a database; missing: {', '.join(missing)}")
+        message = str(error).strip()
+        if "query parameter:" in message or message.startswith("invalid connection option"):
+            raise ValueError(f"has an {message}") from None
+        raise ValueError(
+            "must be postgresql://user:password@host:port/name, with special characters"
+            " percent-encoded, or key=value pairs as libpq takes them"
+        ) from None
     # One for each host where there are several; libpq takes none for its default.
     for port in filter(None, parsed.get("port", "").split(",")):
         if not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:

@@ -139,7 +139,9 @@ class Engine:
                 with connect(self._env) as connection:
                     self._listen(connection)
             except psycopg.Error as error:
-                log.warning("PostgreSQL is away", extra={"error": str(error).strip()})
+                log.warning(
+                    "Database unavailable, retrying in 1 s", extra={"error": str(error).strip()}
+                )
                 self._stopping.wait(LOOK_ANYWAY_SECONDS)
             finally:
                 for following in self._followings:

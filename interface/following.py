@@ -105,7 +105,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
             self._warn(str(error), error.__cause__ or error)
             self.prompt()
         except AWAY as error:
-            self._warn("PostgreSQL is away", error)
+            self._warn("Database unavailable, retrying in 1 s", error)
             self._stopping.wait(LOOK_ANYWAY_SECONDS)
             self.prompt()
         except CannotFollow as error:

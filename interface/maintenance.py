@@ -1,9 +1,8 @@
 """What the command line does with the database itself, beside a running service or without."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -16,10 +15,12 @@ from application.verify import Verifier
 from application.verify_snapshots import RecentVerifier
 from application.views.rebuild import Fill, nothing, rebuild
 from domain.values import book_id
-from interface.database_url import database_env, libpq_env
+from interface.database import telling_why, usable_database
 from interface.postgres import database
 from interface.settings import Settings
-from system import VIEWS, build, create_tables
+from system import VIEWS, build
+
+_PATIENCE_SECONDS: Final = 5.0  # somebody waits at the terminal
 
 Bar = Callable[[str, int], AbstractContextManager[Any]]  # label, length -> click's bar
 
@@ -27,11 +28,8 @@ Bar = Callable[[str, int], AbstractContextManager[Any]]  # label, length -> clic
 @contextmanager
 def database_of(settings: Settings) -> Iterator[dict[str, str]]:
     """The library's environment for the service's database, started where nothing runs."""
-    with database(settings) as url:
-        os.environ.update(libpq_env(url))
-        env = database_env(url)
-        create_tables(env)
-        yield env
+    with database(settings) as url, telling_why():
+        yield usable_database(url, settings, warn=False, patience=_PATIENCE_SECONDS)
 
 
 def order_events(env: Mapping[str, str], order_id: UUID) -> list[str]:

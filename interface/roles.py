@@ -5,26 +5,26 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Final, NoReturn
 
-import psycopg
+import click
 
 from application.matching import Matching
 from application.orders import Orders
-from application.persistence.connection import AWAY
-from application.persistence.database_clock import MAX_AHEAD
+from application.persistence.datastore import STATEMENT_SECONDS
+from interface.child import has_supervisor, tell_supervisor
 from interface.clock import Clock
-from interface.database_url import database_env, libpq_env
+from interface.database import telling_why, usable_database
 from interface.engine import Engine, MakeFollowing, Others, no_others, tune_garbage_collection
+from interface.errors import CannotStartError
 from interface.following import Following
 from interface.process import die_with_supervisor, keep_to_one_cpu
 from interface.settings import Settings
 from interface.snapshotting import take_snapshots
 from interface.supervisor import run_all
-from system import FOLLOWERS, VIEWS, create_tables
+from system import FOLLOWERS, VIEWS
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +55,7 @@ _CONSUMING: Final[Mapping[str, Collection[str]]] = {
     "matching": (Matching.name,),
 }
 
-_DATABASE_SECONDS = 30  # to wait for PostgreSQL at the start
-_PAUSE_SECONDS = 0.5
-_REQUEST_SECONDS = 5
+_REQUEST_SECONDS = "5"
 _NICE = 10
 
 
@@ -66,6 +64,16 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
     if role == "all":
         return run_all(settings, demo=demo)
     die_with_supervisor()
+    try:
+        with telling_why():
+            return _run_part(settings, role)
+    except CannotStartError as error:
+        if not tell_supervisor(str(error)):
+            click.echo(f"ome: {error}", err=True)
+        return error.exit_code
+
+
+def _run_part(settings: Settings, role: str) -> int:
     if role.endswith("publisher") and settings.kafka_bootstrap_servers is None:
         log.error("this role needs KAFKA_BOOTSTRAP_SERVERS", extra={"role": role})
         return 2
@@ -73,9 +81,7 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
         log.error("this role needs DATABASE_URL", extra={"role": role})
         return 2
     url = settings.database_url.get_secret_value()
-    os.environ.update(libpq_env(url))
-    env = {**database_env(url), MAX_AHEAD: str(settings.max_clock_ahead_seconds)}
-    _when_postgres_answers(lambda: create_tables(env))
+    env = usable_database(url, settings, warn=not has_supervisor())
     if role in ENGINES:
         if settings.keep_to_one_cpu and role == "engine":
             # HTTP workers count from the other end. Of the parts there may be any number on a
@@ -84,11 +90,10 @@ def run(settings: Settings, role: str, *, demo: bool) -> int:
         return _run_engine(settings, env, role)
     if role == "snapshots":
         _run_snapshots(settings, env)
-    # A request that waits in the database for longer is answered with 503.
-    os.environ.setdefault("PGOPTIONS", f"-c statement_timeout={_REQUEST_SECONDS}s")
     from interface.http.server import serve  # noqa: PLC0415 - the engine needs no HTTP server
 
-    serve(settings, env)
+    # A request that waits in the database for longer is answered with 503.
+    serve(settings, {**env, STATEMENT_SECONDS: _REQUEST_SECONDS})
     return 0
 
 
@@ -122,15 +127,3 @@ def _run_snapshots(settings: Settings, env: dict[str, str]) -> NoReturn:
         signal.signal(sign, lambda *_: sys.exit(0))
     os.nice(_NICE)  # the market goes first
     take_snapshots(env, settings.snapshot_every)
-
-
-def _when_postgres_answers(work: Callable[[], None]) -> None:
-    deadline = time.monotonic() + _DATABASE_SECONDS
-    while True:
-        try:
-            return work()
-        except (psycopg.OperationalError, *AWAY) as error:
-            if time.monotonic() > deadline:
-                raise
-            log.warning("PostgreSQL is away", extra={"error": str(error).strip()})
-            time.sleep(_PAUSE_SECONDS)

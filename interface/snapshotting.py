@@ -37,5 +37,7 @@ def take_snapshots(env: Mapping[str, str], every: int) -> NoReturn:
             except Busy:
                 log.debug("another process takes the snapshots")
             except (psycopg.OperationalError, *AWAY) as error:
-                log.warning("PostgreSQL is away", extra={"error": str(error).strip()})
+                log.warning(
+                    "Database unavailable, retrying in 5 s", extra={"error": str(error).strip()}
+                )
             time.sleep(LOOK_SECONDS)

@@ -17,7 +17,8 @@ import httpx
 
 from interface.child import Child, Endings
 from interface.data_dir import DataDirLock
-from interface.errors import CannotStartError, ServiceFailedError
+from interface.database import usable_database
+from interface.errors import DATABASE_UNUSABLE, CannotStartError, ServiceFailedError
 from interface.port import base_url, reserve_port
 from interface.postgres import EmbeddedPostgres
 from interface.settings import Settings
@@ -48,7 +49,7 @@ _log = logging.getLogger(__name__)
 def run_all(
     settings: Settings, *, demo: bool, commands: Mapping[str, Sequence[str]] = COMMANDS
 ) -> int:
-    """Run the service until SIGINT or SIGTERM and give the exit code: 0, or 1 when it failed.
+    """Run the service until SIGINT or SIGTERM and give the exit code: 0, or that of the reason.
 
     What cannot start, or cannot stay up, is explained on the standard error.
     """
@@ -59,8 +60,8 @@ def run_all(
         except CannotStartError as error:
             if stop.requested():
                 return 0
-            click.echo(str(error), err=True)
-            return 1
+            click.echo(f"ome: {error}", err=True)
+            return error.exit_code
 
 
 class StopSignals:
@@ -102,6 +103,12 @@ class StopSignals:
         return self._count > 1
 
 
+class EndedForGood(CannotStartError):
+    """A process can't work with the database, and starting it again would not change that."""
+
+    exit_code = DATABASE_UNUSABLE
+
+
 class _Service:
     """All that runs; the exit stack stops it in the opposite order of its start."""
 
@@ -130,6 +137,13 @@ class _Service:
         )
         if embedded:
             self._start_postgres()
+        # Here, before there are any processes: what can't work is said once.
+        usable_database(
+            self._env["DATABASE_URL"],
+            self._settings,
+            warn=not embedded,
+            cancelled=self._stop.requested,
+        )
         for name, command in commands.items():
             if name not in _DEMO:
                 self._start_child(name, command)
@@ -171,6 +185,8 @@ class _Service:
             if ending := child.ending():
                 _log.error("process ended", extra={"role": child.name, "ending": ending})
                 child.kill_group()
+                if child.code == DATABASE_UNUSABLE and (reason := child.reason()):
+                    raise EndedForGood(reason)
                 _count(child.endings, f"The process {child.name}")
                 child.start()
 

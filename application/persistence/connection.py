@@ -1,4 +1,4 @@
-"""Connections: living ones of the library's pools, and one's own, to listen, lock and snapshot."""
+"""Connections: living ones of the process's pool, and one's own, to listen, lock and snapshot."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,34 +10,32 @@ from eventsourcing.persistence import InterfaceError, InternalError, Operational
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.rows import dict_row
 
-# How the library says that PostgreSQL is away, or has ended the session: nothing that the
-# caller did is wrong, and the same may work in a moment.
+from application.persistence.session import prepare
+
+# How the library says that the database is unavailable, or has ended the session: nothing that
+# the caller did is wrong, and the same may work in a moment.
 AWAY = (OperationalError, InterfaceError, InternalError)
 
-_CONNECT_SECONDS = 5
+# The key of the library's environment that has libpq's connection string.
+CONNINFO: Final = "POSTGRES_CONNINFO"
 
-# Of libpq, over TCP: who waits for a machine that is gone is told after 11 s, not after hours.
-KEEP_ALIVE: Final[Mapping[str, Any]] = {
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 11_000,
-}
+
+class DatabaseUnusable(Exception):
+    """The database can't serve the market as it is; the message says why, and what to do.
+
+    Trying again does not help: whoever meets it ends with this one sentence.
+    """
 
 
 def connect(env: Mapping[str, str]) -> psycopg.Connection[dict[str, Any]]:
-    """Opens a connection in autocommit, to the database that the library's ``env`` names."""
-    return psycopg.connect(
-        dbname=env["POSTGRES_DBNAME"],
-        host=env["POSTGRES_HOST"],
-        port=env["POSTGRES_PORT"],
-        user=env["POSTGRES_USER"],
-        password=env["POSTGRES_PASSWORD"],
-        connect_timeout=_CONNECT_SECONDS,
-        **KEEP_ALIVE,
-        autocommit=True,
-        row_factory=dict_row,
-    )
+    """Open a connection in autocommit, to the database that the library's ``env`` names."""
+    connection = psycopg.connect(env[CONNINFO], autocommit=True, row_factory=dict_row)
+    try:
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @contextmanager

@@ -14,17 +14,14 @@ from uuid import UUID
 from eventsourcing.application import ProcessingEvent
 from eventsourcing.domain import CollectEventsProtocol, DomainEventProtocol
 from eventsourcing.persistence import (
-    InfrastructureFactory,
     JSONTranscoder,
     Mapper,
     Notification,
     Tracking,
 )
-from eventsourcing.postgres import PostgresFactory
 from eventsourcing.system import Follower, ProcessApplication, RecordingEvent
-from eventsourcing.utils import Environment, EnvType
+from eventsourcing.utils import EnvType
 
-from application.persistence.connection import KEEP_ALIVE
 from application.persistence.database_clock import max_ahead_seconds
 from application.persistence.log import Entry, SharedLog
 from application.persistence.mapper import JSONMapper
@@ -38,7 +35,6 @@ from application.persistence.partitions import (
 from application.persistence.position import Advance, Move
 from application.persistence.recorder import EventRecorder
 
-_RECONNECT_SECONDS = 1.0
 _WAITING = 1_000
 LOOK_ANYWAY_SECONDS = 1.0  # a notification may be lost with its sender: look this often
 
@@ -76,19 +72,6 @@ class BatchFollower(Follower[UUID]):
 
     def construct_mapper(self) -> Mapper[UUID]:
         return self.factory.mapper(transcoder=JSONTranscoder(), mapper_class=JSONMapper)
-
-    def construct_factory(self, env: Environment) -> InfrastructureFactory:
-        """The library's, but a pool whose PostgreSQL is away is quick to look again.
-
-        Left alone, its attempts to reconnect come ever more seldom, over five minutes; this
-        way an attempt is given up soon, and the next request starts a new one.
-        """
-        factory = super().construct_factory(env)
-        if isinstance(factory, PostgresFactory):
-            pool = factory.datastore.pool
-            pool.reconnect_timeout = _RECONNECT_SECONDS
-            pool.kwargs = {**cast("dict[str, Any]", pool.kwargs), **KEEP_ALIVE}
-        return factory
 
     def pull_and_process(
         self, leader_name: str, start: int | None = None, stop: int | None = None

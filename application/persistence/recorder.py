@@ -1,7 +1,7 @@
 """The recorder of Orders and Matching: events and position in one transaction.
 
 The library retries each of its calls ten times, which keeps a caller for 12 s while
-PostgreSQL is away. Who calls this recorder has a better idea of what to do: a request is
+the database is unavailable. Who calls this recorder has a better idea of what to do: a request is
 answered with 503, a follower reads its position again. So the retries come off.
 """
 
@@ -87,7 +87,8 @@ class EventRecorder(PostgresProcessRecorder):
         a follower does it itself, see ``wake``.
 
         Raises IntegrityError (a version taken, a position moved), CommitUnknown, LockTimeout,
-        SchemaOutdated, StampAhead, OperationalError (PostgreSQL is away).
+        SchemaOutdated, StampAhead, OperationalError (the database is
+        unavailable).
         """
         if tracking is None:
             return self._group.record(stored_events, stamp)

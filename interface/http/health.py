@@ -47,4 +47,4 @@ class Health:
         except TimeUnknown as error:
             yield str(error)
         except AWAY:
-            yield "PostgreSQL is away"
+            yield "Database unavailable"

@@ -41,7 +41,7 @@ class Lag:
             )
 
     def _measured(self) -> Sequence[timedelta]:
-        # While one measures, which takes long when PostgreSQL is away, the others go by
+        # While one measures, which takes long when the database is unavailable, the others go by
         # what was measured last.
         if time.monotonic() >= self._due and self._measuring.acquire(blocking=False):
             try:

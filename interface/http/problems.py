@@ -131,7 +131,7 @@ def _(error: CommitUnknown) -> Problem:
     log.warning("commit unknown", extra={**_request(), "error": str(error).strip()})
     return Problem(
         503,
-        "The outcome is unknown: PostgreSQL was lost during the commit."
+        "The outcome is unknown: the database was lost during the commit."
         " Ask again; an order with the same clientOrderId is placed once only",
     )
 
@@ -168,8 +168,8 @@ def _(error: StampAhead) -> Problem:
 @problem.register(InterfaceError)
 @problem.register(InternalError)
 def _(error: Exception) -> Problem:
-    log.warning("PostgreSQL is away", extra={**_request(), "error": str(error).strip()})
-    return Problem(503, "PostgreSQL is away; nothing was changed")
+    log.warning("Database unavailable", extra={**_request(), "error": str(error).strip()})
+    return Problem(503, "Database unavailable; nothing was changed, so try again")
 
 
 def register(app: Flask) -> None:

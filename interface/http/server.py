@@ -26,7 +26,9 @@ from system import build
 # free, as when a thousand requests wait, comes again after 1 s, 3 s, 7 s: that is how TCP is.
 _MAX_CONNECTIONS: Final = 4096
 _MORE_FILES: Final = 1024  # than connections: those to PostgreSQL, the log
-_MAX_CONNECTIONS_TO_POSTGRES: Final = 150
+# To the database, of a worker: a thread uses one at a time, and for milliseconds, and whoever
+# finds none free waits for one.
+_POOL: Final = 8
 # Before whoever stops us loses patience. A request that waits is answered within this, or lost.
 _STOP_SECONDS: Final = 8
 # Its few lines go where ours go.
@@ -70,17 +72,6 @@ def _raise_limit_of_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
-def _connections(settings: Settings) -> int:
-    """How many connections each of a worker's five applications may have.
-
-    A thread uses one at a time, and for milliseconds; who finds none waits for one. All
-    workers together stay well below the 200 that we give PostgreSQL.
-    """
-    return max(
-        min(settings.http_threads, _MAX_CONNECTIONS_TO_POSTGRES // 5 // settings.http_workers), 1
-    )
-
-
 def _published_logs(settings: Settings, env: Mapping[str, str]) -> Sequence[PublishedLog]:
     if settings.kafka_bootstrap_servers is None:
         return ()
@@ -95,7 +86,8 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
     if settings.keep_to_one_cpu:
         # Engines count from the other end. Several workers get different cores, as a rule.
         keep_to_one_cpu(os.getpid() if settings.http_workers > 1 else 0)
-    market = build({**env, "POSTGRES_MAX_OVERFLOW": str(_connections(settings) - 1)})
+    env = {**env, "POSTGRES_MAX_OVERFLOW": str(_POOL - 1)}
+    market = build(env)
     bell = Bell(env, market, _published_logs(settings, env))
     bell.start()
     clock = DatabaseClock.of(market.orders)

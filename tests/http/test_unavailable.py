@@ -76,7 +76,7 @@ def test_while_postgresql_is_away_every_route_says_so_within_two_seconds(
             assert answered.status_code == 503
             assert answered.content_type == "application/problem+json"
             assert answered.headers["Retry-After"] == "1"
-            assert "PostgreSQL is away" in answered.json["detail"]
+            assert "Database unavailable" in answered.json["detail"]
     assert client.get("/health").status_code == 200
     assert client.post("/orders", json={}).status_code == 400
     postgres.start()

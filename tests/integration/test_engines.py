@@ -185,7 +185,7 @@ def test_engines_whose_locks_are_cut_change_places_and_do_nothing_twice(
                 eventually(lambda: connection.execute(CUT_THE_LOCKS).rowcount > 0, 60)
             trade.wait_for(60)
         check_all(venue, trade.placed)
-    assert "PostgreSQL is away" in caplog.text
+    assert "Database unavailable" in caplog.text
 
 
 @pytest.mark.parametrize(

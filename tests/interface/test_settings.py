@@ -61,9 +61,7 @@ def test_every_bad_variable_is_named_with_its_value_and_the_rule(monkeypatch):
     [
         "mysql://ome:hidden@db/ome",
         "postgresql://ome:hidden@db/ome?colour=red",
-        "postgresql://ome:hidden@db/ome?passfile=x",
-        "postgresql://:hidden@db/ome",
-        "postgresql://ome:hidden@db",
+        "host=db password=hidden colour=red",
         "postgresql://ome:hidden@db/ome%zz",
         "postgresql://ome:%zzhidden@db/ome",
         "postgresql://ome:hidden@db/ome?x&y=hidden",

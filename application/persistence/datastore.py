@@ -1,0 +1,147 @@
+"""The library's datastore, whose pool is that of the whole process."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from eventsourcing.persistence import OperationalError
+from eventsourcing.postgres import ConnectionPool, PostgresDatastore, PostgresFactory
+from eventsourcing.utils import Environment, EnvType
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import PoolTimeout
+
+from application.persistence.connection import CONNINFO
+from application.persistence.session import prepare
+
+_RECONNECT_SECONDS: Final = 1.0
+_IDLE_SECONDS: Final = 10.0  # after which a connection that nobody needed is closed
+# How long a statement may take that sends no limit of its own; unset: as long as it takes.
+STATEMENT_SECONDS: Final = "POSTGRES_STATEMENT_SECONDS"
+
+Connection = psycopg.Connection[DictRow]
+
+
+class Factory(PostgresFactory):
+    """Named to the library by PERSISTENCE_MODULE."""
+
+    def __init__(self, env: Environment | EnvType | None) -> None:
+        super().__init__(env)
+        self.datastore = Datastore(self.env, self.datastore)
+
+
+class Datastore(PostgresDatastore):
+    """What one application has of a database: names, and a share of the process's pool.
+
+    A schema is a matter of names in statements, not of the connection, so that all applications
+    of a process can use the same few connections.
+    """
+
+    def __init__(self, env: Environment, parsed: PostgresDatastore) -> None:
+        """``parsed`` is what the library has made of ``env``; its pool was never opened."""
+        super().__init__(
+            *([""] * 5),
+            lock_timeout=parsed.lock_timeout,
+            schema=parsed.schema,
+            single_row_tracking=parsed.single_row_tracking,
+            originator_id_type=parsed.originator_id_type,  # type: ignore[arg-type]
+        )
+        self._shared = _shared_pool(env, parsed)
+        self.pool = self._shared.pool
+        self._is_closed = False
+
+    @contextmanager
+    def get_connection(self) -> Iterator[Connection]:
+        """As the library's; where there is none to be had, the error says why."""
+        try:
+            with super().get_connection() as connection:
+                yield connection
+        except OperationalError as error:
+            if isinstance(error.__cause__, PoolTimeout) and self._shared.pool.failure:
+                raise OperationalError(self._shared.pool.failure) from error.__cause__
+            raise
+
+    def close(self) -> None:
+        """Give the pool back; the last one closes it."""
+        if not getattr(self, "_is_closed", True):
+            self._is_closed = True
+            self._shared.release()
+
+
+class Pool(ConnectionPool[Connection]):
+    """A pool that remembers why it could not connect."""
+
+    failure = ""
+
+    def _connect(self, timeout: float | None = None) -> Connection:
+        try:
+            connection = super()._connect(timeout)
+        except Exception as error:
+            self.failure = str(error).strip()
+            raise
+        self.failure = ""
+        return connection
+
+
+class _Shared:
+    """A pool, and how many datastores have it."""
+
+    def __init__(self, key: tuple[Any, ...], pool: Pool) -> None:
+        self.pool = pool
+        self._key = key
+        self._users = 0
+
+    def take(self) -> "_Shared":
+        self._users += 1
+        return self
+
+    def release(self) -> None:
+        with _mutex:
+            self._users -= 1
+            if self._users:
+                return
+            del _pools[self._key]
+        self.pool.close()
+
+
+_mutex: Final = threading.RLock()  # a datastore may be closed by the garbage collector
+_pools: Final[dict[tuple[Any, ...], _Shared]] = {}
+
+
+def _shared_pool(env: Environment, parsed: PostgresDatastore) -> _Shared:
+    """The pool of this database; of those that want another size or time, another."""
+    asked = parsed.pool
+    seconds = float(env.get(STATEMENT_SECONDS) or 0)
+    key = (env[CONNINFO], asked.min_size, asked.max_size, asked.timeout, seconds)
+    with _mutex:
+        if key not in _pools:
+            _pools[key] = _Shared(key, _pool(env[CONNINFO], parsed, seconds))
+        return _pools[key].take()
+
+
+def _pool(conninfo: str, parsed: PostgresDatastore, statement_seconds: float) -> Pool:
+    idle_in_transaction_seconds = parsed.idle_in_transaction_session_timeout
+
+    def configure(connection: Connection) -> None:
+        prepare(
+            connection,
+            statement_seconds=statement_seconds,
+            idle_in_transaction_seconds=idle_in_transaction_seconds,
+        )
+
+    # A pool whose database is unavailable is quick to look again. Left alone, its attempts to
+    # reconnect come ever more seldom, over five minutes; this way an attempt is given up soon,
+    # and the next request starts a new one.
+    return Pool(
+        conninfo,
+        kwargs={"row_factory": dict_row},
+        connection_class=psycopg.Connection[DictRow],
+        min_size=parsed.pool.min_size,
+        max_size=parsed.pool.max_size,
+        open=False,
+        configure=configure,
+        timeout=parsed.pool.timeout,
+        max_idle=_IDLE_SECONDS,
+        reconnect_timeout=_RECONNECT_SECONDS,
+    )
