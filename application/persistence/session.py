@@ -81,7 +81,7 @@ def prepare(
             [
                 *(_set(name, value) for name, value in timeouts.items()),
                 SQL("SET ROLE NONE"),
-                SQL("SET search_path = pg_catalog, {}").format(Identifier(schema)),
+                SQL("SET search_path = {}").format(Identifier(schema)),
                 *(_set(name, value) for name, value in _SETTINGS.items()),
                 _rest(connection.info.server_version),
             ]
