@@ -13,6 +13,7 @@ from domain.requests import (
     InstrumentRequest,
     MassCancelRequest,
     ReplaceRequest,
+    TimeRequest,
     UserRequest,
 )
 from domain.values import ALL_ASSETS
@@ -26,6 +27,7 @@ Command: TypeAlias = (
     | ExpiryRequest.Created
     | InstrumentRequest.Created
     | UserRequest.Created
+    | TimeRequest.Created
 )
 COMMANDS: Final = (
     Order.Created,
@@ -35,7 +37,12 @@ COMMANDS: Final = (
     ExpiryRequest.Created,
     InstrumentRequest.Created,
     UserRequest.Created,
+    TimeRequest.Created,
 )
+
+
+# A book that is not there has no orders to cancel, and no time to reset.
+NOT_OPENING: Final = (MassCancelRequest.Created, TimeRequest.Created)
 
 
 class Scoped(NamedTuple):
@@ -65,6 +72,8 @@ def decide(book: OrderBook, position: int, command: Command, venue: Venue | None
             book.mass_cancel(position, command)
         case ExpiryRequest.Created():
             book.expire(position, command)
+        case TimeRequest.Created():
+            book.reset_time(position, command)
         case UserRequest.Created():
             book.mass_cancel(position, command, CancelReason.USER_SUSPENDED)
         case InstrumentRequest.Created():

@@ -16,6 +16,7 @@ from eventsourcing.utils import EnvType
 
 from application.deciding import (
     COMMANDS,
+    NOT_OPENING,
     Command,
     Scoped,
     decide,
@@ -32,7 +33,6 @@ from application.persistence.mapper import JSONMapper
 from application.persistence.position import Advance
 from domain.errors import RejectReason
 from domain.order_book import OrderBook
-from domain.requests import MassCancelRequest
 from domain.values import book_id, venue_id
 from domain.venue import Venue
 
@@ -42,8 +42,7 @@ MAX_LIVE_BOOKS: Final = 10_000
 _BOOKS_AT_A_TIME: Final = 500  # that are read only to see whether a command concerns them
 
 
-# A mass cancel is nothing to a book that isn't there.
-_OPENING: Final = tuple(kind for kind in COMMANDS if kind is not MassCancelRequest.Created)
+_OPENING: Final = tuple(kind for kind in COMMANDS if kind not in NOT_OPENING)
 
 
 class Poison(Exception):

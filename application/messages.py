@@ -32,6 +32,7 @@ from domain.requests import (
     InstrumentRequest,
     MassCancelRequest,
     ReplaceRequest,
+    TimeRequest,
     UserRequest,
 )
 from domain.values import format_units
@@ -79,6 +80,7 @@ FORMS: Final[Mapping[type, Form]] = {
     ExpiryRequest.Created: _form("request.expiry", orders.RequestExpiry),
     InstrumentRequest.Created: _form("request.instrument", orders.RequestInstrument),
     UserRequest.Created: _form("request.user", orders.RequestUser),
+    TimeRequest.Created: _form("request.time", orders.RequestTime),
     OrderBook.Created: _form("book.opened", matching.BookOpened),
     OrderBook.Matched: _form("book.matched", v1.BookMatchedV1, matching.BookMatched),
     OrderBook.Cancelled: _form("book.cancelled", v1.BookCancelledV1, matching.BookCancelled),
@@ -88,6 +90,7 @@ FORMS: Final[Mapping[type, Form]] = {
     OrderBook.MassCancelled: _form("book.mass_cancelled", matching.BookMassCancelled),
     OrderBook.Expired: _form("book.expired", matching.BookExpired),
     OrderBook.InstrumentChanged: _form("book.instrument_changed", matching.BookInstrumentChanged),
+    OrderBook.TimeReset: _form("book.time_reset", matching.BookTimeReset),
     Venue.Created: _form("venue.opened", matching.VenueOpened),
     Venue.DefaultChanged: _form("venue.default_changed", matching.VenueDefaultChanged),
     Venue.UserChanged: _form("venue.user_changed", matching.VenueUserChanged),

@@ -19,10 +19,18 @@ from domain.instrument import Refusal
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import outcomes, touched
-from domain.requests import ExpiryRequest, InstrumentRequest, MassCancelRequest, UserRequest
+from domain.requests import (
+    ExpiryRequest,
+    InstrumentRequest,
+    MassCancelRequest,
+    TimeRequest,
+    UserRequest,
+)
 from domain.values import Terms
 
-Request: TypeAlias = MassCancelRequest | ExpiryRequest | InstrumentRequest | UserRequest
+Request: TypeAlias = (
+    MassCancelRequest | ExpiryRequest | InstrumentRequest | UserRequest | TimeRequest
+)
 
 MAX_LIVE_ORDERS: Final = 100_000  # about 150 MB
 

@@ -27,6 +27,7 @@ from domain.requests import (
     InstrumentRequest,
     MassCancelRequest,
     ReplaceRequest,
+    TimeRequest,
     UserRequest,
 )
 from domain.values import (
@@ -144,6 +145,7 @@ _AGGREGATES: Final[Mapping[type, Any]] = {
         MassCancelRequest,
         ExpiryRequest,
         InstrumentRequest,
+        TimeRequest,
         UserRequest,
         OrderBook,
         Venue,

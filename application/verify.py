@@ -12,6 +12,7 @@ from uuid import UUID
 
 from application.deciding import (
     COMMANDS,
+    NOT_OPENING,
     Command,
     is_for_all,
     is_for_books,
@@ -41,7 +42,7 @@ from domain.merging import Outcome
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import outcomes
-from domain.requests import CancelRequest, MassCancelRequest, ReplaceRequest
+from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import ALL_ASSETS, Side
 from domain.venue import Venue
 
@@ -98,7 +99,7 @@ class Verifier:
             if not decided.covers(position, command.asset):
                 continue
             book = books.get(command.asset)
-            if book is None and isinstance(command, MassCancelRequest.Created):
+            if book is None and isinstance(command, NOT_OPENING):
                 continue  # nobody has traded it
             if book is None:
                 book = books[command.asset] = OrderBook.open(command.asset, command.timestamp)

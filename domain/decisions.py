@@ -240,3 +240,13 @@ class InstrumentChanged(Decided):
             aggregate.floor.leave(departure.order_id)
         if delists(self.instrument):
             aggregate.floor.last_price = None
+
+
+class TimeReset(Decided):
+    """The book goes on from ``timestamp``, which may be before its time so far."""
+
+    TOPIC = "book.time_reset"
+    class_version = 1
+
+    user_id: str
+    request_id: UUID

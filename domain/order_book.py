@@ -35,6 +35,7 @@ from domain.requests import (
     InstrumentRequest,
     MassCancelRequest,
     ReplaceRequest,
+    TimeRequest,
     UserRequest,
 )
 from domain.values import PLAIN, book_id
@@ -46,6 +47,7 @@ Request = (
     | ExpiryRequest.Created
     | InstrumentRequest.Created
     | UserRequest.Created
+    | TimeRequest.Created
 )
 
 
@@ -76,6 +78,7 @@ class OrderBook(Aggregate):
     MassCancelled: TypeAlias = decisions.MassCancelled
     Expired: TypeAlias = decisions.Expired
     InstrumentChanged: TypeAlias = decisions.InstrumentChanged
+    TimeReset: TypeAlias = decisions.TimeReset
 
     class Created(Aggregate.Created):
         """The first command for an asset arrived."""
@@ -272,6 +275,20 @@ class OrderBook(Aggregate):
             self._record(
                 self.Expired,
                 moment,
+                user_id=request.user_id,
+                request_id=request.originator_id,
+            )
+
+    def reset_time(self, position: int, request: TimeRequest.Created) -> None:
+        """Go on from the request's time, also where the book's own is later.
+
+        A wrong clock may have moved the book's time ahead. Nothing leaves with this: whatever is
+        due by the new time leaves before the next command is decided.
+        """
+        if position > self.position:
+            self._record(
+                self.TimeReset,
+                Moment(position, request.timestamp, ()),
                 user_id=request.user_id,
                 request_id=request.originator_id,
             )

@@ -143,3 +143,17 @@ class UserRequest(_Request, Aggregate):
         user_id: str
         asset: str
         is_suspended: bool
+
+
+class TimeRequest(_Request, Aggregate):
+    """An operator asks that a book go on from ``timestamp``, which may be before its own time."""
+
+    TOPIC = "time_request"
+    class_version = 1
+
+    class Created(Aggregate.Created):
+        TOPIC = "request.time"
+        class_version = 1
+
+        user_id: str
+        asset: str

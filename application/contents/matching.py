@@ -116,6 +116,10 @@ class BookExpired(BookDecided):
     request_id: UUID
 
 
+class BookTimeReset(BookDecided):
+    request_id: UUID
+
+
 class BookInstrumentChanged(BookDecided):
     request_id: UUID
     instrument: Instrument | None

@@ -141,5 +141,9 @@ class RequestInstrument(Request):
     instrument: Instrument
 
 
+class RequestTime(Request):
+    pass
+
+
 class RequestUser(Request):
     is_suspended: bool = field(name="suspended")

@@ -290,6 +290,8 @@ def _times(day: Day) -> None:
     )
     day.pass_time(START + timedelta(hours=13))
     day.buy("rests for ever", 5, 20, at=START + timedelta(hours=14))
+    day.reset_time(START + timedelta(hours=2))
+    day.buy("in the past again", 5, 20, at=START + timedelta(hours=2))
 
 
 def long_day(seed: int, commands: int = 500) -> Day:

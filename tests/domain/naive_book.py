@@ -227,6 +227,9 @@ class NaiveBook:
     def expire(self, time: datetime) -> None:
         self._begin(time)
 
+    def reset_time(self, time: datetime) -> None:
+        self.time = time
+
     def change_instrument(self, instrument: Instrument | None, time: datetime) -> None:
         """None: the asset has no rules of its own any more."""
         self._begin(time)

@@ -27,6 +27,7 @@ from domain.requests import (
     InstrumentRequest,
     MassCancelRequest,
     ReplaceRequest,
+    TimeRequest,
 )
 from domain.values import OrderType, Side, Terms, TimeInForce
 
@@ -193,6 +194,15 @@ class Market:
             request_id(self.commands), user_id="clock", asset=self.asset, time=time
         )
         return self.send(self.book.expire, request.collect_events()[0])
+
+    def reset_time(self, at: datetime) -> list[Event]:
+        """An operator says that the book is to go on from ``at``."""
+        request = TimeRequest.make(
+            request_id(self.commands + 1), user_id="operator", asset=self.asset, time=at
+        )
+        self._next(at)
+        self.time = at
+        return self.send(self.book.reset_time, request.collect_events()[0])
 
     def set_rules(self, at: datetime | None = None, **rules: Any) -> list[Event]:
         """Gives the asset an instrument of its own."""

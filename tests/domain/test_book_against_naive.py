@@ -31,6 +31,7 @@ from domain.requests import (
     InstrumentRequest,
     MassCancelRequest,
     ReplaceRequest,
+    TimeRequest,
     UserRequest,
 )
 from domain.values import (
@@ -123,6 +124,10 @@ class Expire(NamedTuple):
     time: int
 
 
+class ResetTime(NamedTuple):
+    time: int
+
+
 class Change(NamedTuple):
     """Other rules: of the asset, or of all that have none of their own."""
 
@@ -141,7 +146,7 @@ class Restore(NamedTuple):
     """The book is put down as a snapshot, and goes on from it."""
 
 
-Command = Place | Cancel | Replace | MassCancel | Expire | Change | Repeat | Restore
+Command = Place | Cancel | Replace | MassCancel | Expire | ResetTime | Change | Repeat | Restore
 
 
 def terms_of(place: Place) -> Terms:
@@ -242,6 +247,7 @@ def commands(
         ),
         st.builds(MassCancel, users, st.booleans(), times),
         st.builds(Expire, times),
+        st.builds(ResetTime, times),
         st.builds(Change, instruments, st.booleans(), times),
         st.builds(Repeat, st.integers(0, 50)),
         st.builds(Restore),
@@ -330,11 +336,12 @@ class LongDay:
                 lambda: Cancel(self.pick(), time),
                 lambda: MassCancel(random.randrange(self.users), random.random() < 0.5, time),
                 lambda: Expire(time),
+                lambda: ResetTime(time),
                 lambda: Change(self.instrument(), random.random() < 0.4, time),
                 lambda: Repeat(random.randint(0, number)),
                 Restore,
             ),
-            (62, 26, 4, 1, 2, 100 * self.changes, 2, 2),
+            (62, 26, 4, 1, 2, 0.5, 100 * self.changes, 2, 2),
         )
         command: Command = make()
         return command
@@ -545,6 +552,13 @@ class Comparison:
         self.naive.expire(time)
         request = ExpiryRequest.make(self.request, user_id=VENUE, asset=ASSET, time=time)
         self.decide("expire", created(request))
+
+    @send.register
+    def _(self, command: ResetTime) -> None:
+        time = seconds(command.time)
+        self.naive.reset_time(time)
+        request = TimeRequest.make(self.request, user_id=VENUE, asset=ASSET, time=time)
+        self.decide("reset_time", created(request))
 
     @send.register
     def _(self, command: Change) -> None:

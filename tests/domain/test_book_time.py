@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
+from domain.order_book import OrderBook
 from domain.values import Side
-from tests.domain.support import START, Market, fill, seconds
+from tests.domain.support import START, Market, fill, order_id, seconds
 
 
 def times(market: Market) -> list[float]:
@@ -42,3 +43,45 @@ def test_microseconds_count(market: Market) -> None:
     market.buy("a", 5, 100, at=later)
     market.buy("b", 5, 100, at=seconds(1))
     assert [event.timestamp for event in market.events] == [START, later, later]
+
+
+def test_reset_time_of_a_book_that_is_ahead_sets_it_back(market: Market) -> None:
+    market.sell("a", 5, 100, at=seconds(1))
+    market.buy("from the future", 1, 99, at=seconds(10_000))
+    market.buy("frozen", 1, 98, at=seconds(2))
+    [reset] = market.reset_time(seconds(3))
+    assert reset == market.of_all(OrderBook.TimeReset, "operator")
+    market.buy("moves", 5, 100, at=seconds(4))
+    assert times(market) == [0, 1, 10_000, 10_000, 3, 4]
+    assert market.book.version == 5
+
+
+def test_reset_time_lets_orders_live_to_their_end(market: Market) -> None:
+    market.buy("from the future", 1, 99, at=seconds(10_000))
+    market.buy("at once", 1, 98, at=seconds(2), expires_at=seconds(60))
+    market.reset_time(seconds(3))
+    market.buy("lives", 1, 98, at=seconds(4), expires_at=seconds(60))
+    assert [order.order_id for order in market.book.book.walk(Side.BUY)] == [
+        order_id("from the future"),
+        order_id("lives"),
+    ]
+    market.pass_time(seconds(60))
+    assert [order.order_id for order in market.book.book.walk(Side.BUY)] == [
+        order_id("from the future")
+    ]
+
+
+def test_reset_time_ahead_lets_nobody_leave_before_the_next_command(market: Market) -> None:
+    market.buy("due", 1, 98, at=seconds(2), expires_at=seconds(60))
+    [reset] = market.reset_time(seconds(70))
+    assert (reset.timestamp, reset.expired) == (seconds(70), ())
+    [sale] = market.sell("late", 1, 98, at=seconds(70))
+    assert [each.order_id for each in sale.expired] == [order_id("due")]
+    assert sale.fills == ()
+
+
+def test_reset_time_of_a_restored_book_is_kept(market: Market) -> None:
+    market.buy("from the future", 1, 99, at=seconds(10_000))
+    market.reset_time(seconds(3))
+    restored = OrderBook.Snapshot.take(market.book).mutate(None)
+    assert restored.modified_on == seconds(3)

@@ -9,7 +9,7 @@ import pytest
 from domain.errors import RejectReason
 from domain.instrument import Instrument, TradingStatus
 from domain.order_book import OrderBook
-from domain.requests import ExpiryRequest, InstrumentRequest, MassCancelRequest
+from domain.requests import ExpiryRequest, InstrumentRequest, MassCancelRequest, TimeRequest
 from domain.values import Side, Terms, book_id
 from tests.domain.support import (
     START,
@@ -86,6 +86,9 @@ REPEATS: dict[str, Callable[[Market], Callable[[int], None]]] = {
         market.book.mass_cancel, request=asked(market, MassCancelRequest)
     ),
     "the time": lambda market: partial(market.book.expire, request=asked(market, ExpiryRequest)),
+    "another time": lambda market: partial(
+        market.book.reset_time, request=asked(market, TimeRequest)
+    ),
     "other rules": lambda market: partial(
         market.book.change_instrument,
         request=asked(market, InstrumentRequest, instrument=Instrument(tick_size=10)),

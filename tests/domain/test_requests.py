@@ -12,6 +12,7 @@ from domain.requests import (
     InstrumentRequest,
     MassCancelRequest,
     ReplaceRequest,
+    TimeRequest,
     UserRequest,
 )
 from tests.domain.support import event, order_id, request_id, seconds
@@ -26,6 +27,7 @@ CASES: dict[str, Case] = {
     "other terms": (ReplaceRequest, ReplaceRequest.make, ABOUT | OTHER, "replace_request"),
     "a cancel of all": (MassCancelRequest, MassCancelRequest.make, {}, "mass_cancel_request"),
     "the time": (ExpiryRequest, ExpiryRequest.make, {}, "expiry_request"),
+    "another time": (TimeRequest, TimeRequest.make, {}, "time_request"),
     "other rules": (InstrumentRequest, InstrumentRequest.make, RULES, "instrument_request"),
     "a suspension": (UserRequest, UserRequest.make, {"is_suspended": True}, "user_request"),
     "its end": (UserRequest, UserRequest.make, {"is_suspended": False}, "user_request"),

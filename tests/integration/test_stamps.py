@@ -9,8 +9,8 @@ import pytest
 from application.orders import Placement
 from application.persistence.database_clock import DatabaseClock
 from application.persistence.guards import StampAhead
-from domain.requests import ExpiryRequest, MassCancelRequest
-from domain.values import ALL_ASSETS, Side, Terms
+from domain.requests import ExpiryRequest, MassCancelRequest, TimeRequest
+from domain.values import ALL_ASSETS, Side, Terms, TimeInForce, book_id
 from tests.integration.conftest import Venue
 
 TERMS = Terms("user", "BTC-USD", Side.BUY, 100, 5)
@@ -98,3 +98,27 @@ def test_the_estimate_is_never_refused(venue: Venue) -> None:
     for _ in range(20):
         clock.measure()
         place(venue, 1, clock.agreed_now())
+
+
+def test_a_book_that_is_ahead_and_reset_shows_moving_times(venue: Venue) -> None:
+    venue.market.orders.recorder.max_ahead_seconds = 10**9
+    place(venue, 1, ahead(3 * 3600))
+    venue.settle()
+    venue.market.orders.ask(
+        TimeRequest.make(uuid4(), user_id="operator", asset="BTC-USD", time=ahead(-10))
+    )
+    venue.market.orders.ask(
+        TimeRequest.make(uuid4(), user_id="operator", asset="NOBODY-TRADED", time=ahead(-10))
+    )
+    venue.settle()
+    venue.now = datetime.now(UTC) - timedelta(seconds=8)
+    end = venue.now + timedelta(hours=1)
+    good = {"time_in_force": TimeInForce.GTD, "expires_at": end}
+    lives = venue.buy(90, 1, **good)
+    sold = venue.sell(100, 5)
+    venue.settle()
+    assert venue.market.orders.get(lives).status == "OPEN"
+    assert venue.market.orders.get(sold).modified_on == venue.now
+    venue.market.matching.forget()
+    assert venue.market.matching.load([book_id("NOBODY-TRADED")]) == {}
+    assert venue.difference() is None
