@@ -11,6 +11,7 @@ from domain.requests import (
     CancelRequest,
     ExpiryRequest,
     InstrumentRequest,
+    LimitsRequest,
     MassCancelRequest,
     ReplaceRequest,
     TimeRequest,
@@ -28,6 +29,7 @@ Command: TypeAlias = (
     | InstrumentRequest.Created
     | UserRequest.Created
     | TimeRequest.Created
+    | LimitsRequest.Created
 )
 COMMANDS: Final = (
     Order.Created,
@@ -38,6 +40,7 @@ COMMANDS: Final = (
     InstrumentRequest.Created,
     UserRequest.Created,
     TimeRequest.Created,
+    LimitsRequest.Created,
 )
 
 
@@ -95,6 +98,8 @@ def is_for_books(command: Command) -> bool:
             return command.is_suspended
         case InstrumentRequest.Created():
             return command.instrument.status is TradingStatus.DELISTED
+        case LimitsRequest.Created():
+            return False
     return True
 
 
@@ -115,10 +120,12 @@ def tell(venue: Venue, position: int, command: Command) -> None:
             venue.change_user(position, command)
         case InstrumentRequest.Created():
             venue.change_default(position, command)
+        case LimitsRequest.Created():
+            venue.set_limits(position, command)
 
 
 def is_for_venue(command: Command) -> bool:
-    return isinstance(command, UserRequest.Created) or (
+    return isinstance(command, UserRequest.Created | LimitsRequest.Created) or (
         isinstance(command, InstrumentRequest.Created) and is_for_all(command)
     )
 

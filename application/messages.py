@@ -30,6 +30,7 @@ from domain.requests import (
     CancelRequest,
     ExpiryRequest,
     InstrumentRequest,
+    LimitsRequest,
     MassCancelRequest,
     ReplaceRequest,
     TimeRequest,
@@ -78,9 +79,12 @@ FORMS: Final[Mapping[type, Form]] = {
     ReplaceRequest.Created: _form("request.replace", v1.RequestReplaceV1, orders.RequestReplace),
     MassCancelRequest.Created: _form("request.mass_cancel", orders.RequestMassCancel),
     ExpiryRequest.Created: _form("request.expiry", orders.RequestExpiry),
-    InstrumentRequest.Created: _form("request.instrument", orders.RequestInstrument),
+    InstrumentRequest.Created: _form(
+        "request.instrument", v1.RequestInstrumentV1, orders.RequestInstrument
+    ),
     UserRequest.Created: _form("request.user", orders.RequestUser),
     TimeRequest.Created: _form("request.time", orders.RequestTime),
+    LimitsRequest.Created: _form("request.limits", orders.RequestLimits),
     OrderBook.Created: _form("book.opened", matching.BookOpened),
     OrderBook.Matched: _form("book.matched", v1.BookMatchedV1, matching.BookMatched),
     OrderBook.Cancelled: _form("book.cancelled", v1.BookCancelledV1, matching.BookCancelled),
@@ -89,10 +93,14 @@ FORMS: Final[Mapping[type, Form]] = {
     OrderBook.Refused: _form("book.refused", v1.BookRefusedV1, matching.BookRefused),
     OrderBook.MassCancelled: _form("book.mass_cancelled", matching.BookMassCancelled),
     OrderBook.Expired: _form("book.expired", matching.BookExpired),
-    OrderBook.InstrumentChanged: _form("book.instrument_changed", matching.BookInstrumentChanged),
     OrderBook.TimeReset: _form("book.time_reset", matching.BookTimeReset),
+    OrderBook.InstrumentChanged: _form(
+        "book.instrument_changed", v1.BookInstrumentChangedV1, matching.BookInstrumentChanged
+    ),
     Venue.Created: _form("venue.opened", matching.VenueOpened),
-    Venue.DefaultChanged: _form("venue.default_changed", matching.VenueDefaultChanged),
+    Venue.DefaultChanged: _form(
+        "venue.default_changed", v1.VenueDefaultChangedV1, matching.VenueDefaultChanged
+    ),
     Venue.UserChanged: _form("venue.user_changed", matching.VenueUserChanged),
 }
 

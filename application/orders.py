@@ -22,6 +22,7 @@ from domain.outcomes import outcomes, touched
 from domain.requests import (
     ExpiryRequest,
     InstrumentRequest,
+    LimitsRequest,
     MassCancelRequest,
     TimeRequest,
     UserRequest,
@@ -29,7 +30,12 @@ from domain.requests import (
 from domain.values import Terms
 
 Request: TypeAlias = (
-    MassCancelRequest | ExpiryRequest | InstrumentRequest | UserRequest | TimeRequest
+    MassCancelRequest
+    | ExpiryRequest
+    | InstrumentRequest
+    | LimitsRequest
+    | TimeRequest
+    | UserRequest
 )
 
 MAX_LIVE_ORDERS: Final = 100_000  # about 150 MB

@@ -18,13 +18,14 @@ from application.messages import FORMS, part_of
 from application.persistence.mapper import upcast
 from domain.aggregate import Aggregate, build
 from domain.facts import Departure, Execution, Fill, Prevented
-from domain.instrument import Instrument
+from domain.instrument import Instrument, Limits
 from domain.order import Order, OrderFill
 from domain.order_book import OrderBook
 from domain.requests import (
     CancelRequest,
     ExpiryRequest,
     InstrumentRequest,
+    LimitsRequest,
     MassCancelRequest,
     ReplaceRequest,
     TimeRequest,
@@ -147,6 +148,7 @@ _AGGREGATES: Final[Mapping[type, Any]] = {
         InstrumentRequest,
         TimeRequest,
         UserRequest,
+        LimitsRequest,
         OrderBook,
         Venue,
     )
@@ -179,6 +181,8 @@ _PARTS: Final[Mapping[type[Content], Any]] = {
     parts.Execution: Execution,
     parts.Conditions: Conditions,
     parts.Instrument: Instrument,
+    parts.InstrumentV1: Instrument,
+    parts.Limits: Limits,
 }
 
 

@@ -8,12 +8,14 @@ from domain.errors import RejectReason
 from domain.floor import Floor
 from domain.instrument import (
     Instrument,
+    Limits,
     Refusal,
     Rules,
     TradingStatus,
     refusal_of_amounts,
     refusal_of_price,
 )
+from domain.limits import refusal_of_limits
 from domain.order import Order
 from domain.values import PLAIN, Conditions, OrderType, SelfTradePrevention, TimeInForce
 
@@ -83,7 +85,12 @@ def refusal_of_status(instrument: Instrument, rules: Rules, *, post_only: bool) 
 
 
 def refusal(
-    floor: Floor, instrument: Instrument, order: RestingOrder, *, has_quantity: bool
+    floor: Floor,
+    instrument: Instrument,
+    limits: Limits,
+    order: RestingOrder,
+    *,
+    has_quantity: bool,
 ) -> Refusal | None:
     """The rule of the market that a new order breaks, if any.
 
@@ -95,6 +102,7 @@ def refusal(
     broken = refusal_of_amounts(
         instrument, order.price, quantity, conditions.stop_price, conditions.display_quantity
     )
+    broken = broken or refusal_of_limits(floor, limits, order)
     if broken is not None:
         return broken
     if waits:

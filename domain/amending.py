@@ -16,6 +16,7 @@ from domain.instrument import (
     refusal_of_size,
     refusal_of_tick,
 )
+from domain.limits import refusal_of_slices
 from domain.requests import ReplaceRequest
 from domain.stops import is_through
 from domain.values import MAX_SLICES, PLAIN, Conditions
@@ -44,8 +45,12 @@ def refusal_to_amend(
     ):
         if given is not None and not has:
             return Refusal(reason)
-    broken = _refusal_of_sizes(order, conditions, request)
-    return broken or _refusal_of_changes(floor, instrument, order, amended(floor, order, request))
+    new = amended(floor, order, request)
+    return (
+        _refusal_of_sizes(order, conditions, request)
+        or refusal_of_slices(rules.limits_of(instrument), new, before=order)
+        or _refusal_of_changes(floor, instrument, order, new)
+    )
 
 
 def _refusal_of_sizes(

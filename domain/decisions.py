@@ -226,7 +226,7 @@ class InstrumentChanged(Decided):
     """The asset has other rules, or is delisted as all assets without rules are (None)."""
 
     TOPIC = "book.instrument_changed"
-    class_version = 2
+    class_version = 3
 
     user_id: str
     request_id: UUID
@@ -240,6 +240,10 @@ class InstrumentChanged(Decided):
             aggregate.floor.leave(departure.order_id)
         if delists(self.instrument):
             aggregate.floor.last_price = None
+
+    @staticmethod
+    def upcast_v2_v3(state: dict[str, Any]) -> None:
+        del state  # the limits of an instrument that has none are read as None
 
 
 class TimeReset(Decided):

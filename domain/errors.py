@@ -74,6 +74,19 @@ class RejectReason(Reason):
     MIN_NOTIONAL = "MIN_NOTIONAL", "The price times the quantity must be at least {limit}"
     PRICE_TOO_LOW = "PRICE_TOO_LOW", "The price must be at least {limit}, the band's lower end"
     PRICE_TOO_HIGH = "PRICE_TOO_HIGH", "The price must be at most {limit}, the band's upper end"
+    OPEN_ORDERS_LIMIT = (
+        "OPEN_ORDERS_LIMIT",
+        "The user has {limit} open orders for this asset, which is the limit",
+    )
+    USER_STOPS_LIMIT = (
+        "USER_STOPS_LIMIT",
+        "The user has {limit} waiting stops for this asset, which is the limit",
+    )
+    STOPS_LIMIT = "STOPS_LIMIT", "The asset has {limit} waiting stops, which is the limit"
+    SLICES_LIMIT = (
+        "SLICES_LIMIT",
+        "An iceberg must have at most {limit} slices: display a larger quantity",
+    )
     INTERNAL_ERROR = "INTERNAL_ERROR", "The engine failed on this command; nothing changed"
 
 

@@ -42,6 +42,10 @@ class Floor:
         """Whether anything rests or waits here, or anything of a user."""
         return bool(self._of_users) if user_id is None else user_id in self._of_users
 
+    def count_of(self, user_id: str) -> int:
+        """How many orders of a user rest or wait here."""
+        return len(self._of_users.get(user_id, ()))
+
     def orders_of(self, user_id: str) -> list[RestingOrder]:
         """All of a user's orders, in the order of their ids, which any copy of the book has."""
         orders = self._of_users.get(user_id, {})

@@ -1,6 +1,6 @@
 """The rules that an order for an asset is checked against, and when its orders' days end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -27,10 +27,41 @@ class TradingStatus(StrEnum):
 
 
 class Refusal(NamedTuple):
-    """The rule that forbids something, and what it allows, in units, where it has a number."""
+    """The rule that forbids something, and what it allows, in units, where it has a number.
+
+    Counts are in units as well: 200 orders are 200.00000000.
+    """
 
     reason: RejectReason
     limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a user, or an asset, may hold in a book; counts. None: as by default, or any.
+
+    ``max_open_orders`` and ``max_user_stops`` are a user's in an asset, ``max_stops`` an asset's,
+    ``max_slices`` an iceberg's. ``max_parts`` bounds an event of the book: what it holds of trades,
+    prevented trades, triggered orders and departures.
+    """
+
+    max_open_orders: int | None = None
+    max_user_stops: int | None = None
+    max_stops: int | None = None
+    max_slices: int | None = None
+    max_parts: int | None = None
+
+    def over(self, others: "Limits") -> "Limits":
+        """These limits, and the others' where these are open."""
+        if self is others or self == others:
+            return others
+        return Limits(
+            others.max_open_orders if self.max_open_orders is None else self.max_open_orders,
+            others.max_user_stops if self.max_user_stops is None else self.max_user_stops,
+            others.max_stops if self.max_stops is None else self.max_stops,
+            others.max_slices if self.max_slices is None else self.max_slices,
+            others.max_parts if self.max_parts is None else self.max_parts,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +82,18 @@ class Instrument:
     band_percent: int | None = None
     session_end: int = 0
     status: TradingStatus = TradingStatus.TRADING
+    limits: Limits = Limits()
+
+    @property
+    def takes_any_amount(self) -> bool:
+        """Whether no rule of amounts is stricter than that of all orders."""
+        return (
+            self.tick_size == 1
+            and self.lot_size == 1
+            and self.min_quantity is None
+            and self.max_quantity is None
+            and self.min_notional is None
+        )
 
     @property
     def most(self) -> int:
@@ -95,6 +138,15 @@ class Rules(NamedTuple):
     default: Instrument = DEFAULT
     is_suspended: bool = False
 
+    def limits_of(self, instrument: Instrument) -> Limits:
+        """The limits that hold where ``instrument`` has the other rules."""
+        limits = self.default.limits
+        return limits if instrument is self.default else instrument.limits.over(limits)
+
+    def limited(self, asked: Instrument) -> Instrument:
+        """A new default instrument: what it leaves open of the limits is as before."""
+        return replace(asked, limits=asked.limits.over(self.default.limits))
+
 
 NO_RULES: Final = Rules()
 
@@ -110,7 +162,7 @@ def refusal_of_amounts(
 
     Binance, "Filters" (PRICE_FILTER, LOT_SIZE, MIN_NOTIONAL), where the step sizes start from 0.
     """
-    if instrument is DEFAULT and (quantity is None or quantity <= MAX_QUANTITY):
+    if instrument.takes_any_amount and (quantity is None or quantity <= MAX_QUANTITY):
         return None  # at once: most orders are such
     return (
         refusal_of_tick(instrument, price, stop_price)

@@ -33,6 +33,7 @@ from domain.requests import (
     CancelRequest,
     ExpiryRequest,
     InstrumentRequest,
+    LimitsRequest,
     MassCancelRequest,
     ReplaceRequest,
     TimeRequest,
@@ -48,6 +49,7 @@ Request = (
     | InstrumentRequest.Created
     | UserRequest.Created
     | TimeRequest.Created
+    | LimitsRequest.Created
 )
 
 
@@ -92,9 +94,13 @@ class OrderBook(Aggregate):
         """The library's, with a state that has types, and the book's own time."""
 
         TOPIC = "book.state"  # "book.snapshot" was without the last price: see SnapshotRecorder
-        class_version = 1
+        class_version = 2
 
         state: BookState  # type: ignore[assignment]  # the library's is any dictionary
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            del state  # the limits of an instrument that has none are read as None
 
         @classmethod
         def take(cls, aggregate: Any) -> Self:
@@ -155,7 +161,8 @@ class OrderBook(Aggregate):
         broken = refusal_of_status(instrument, rules, post_only=order.post_only)
         if broken is None:
             has_quantity = order.quantity is not None
-            broken = refusal(floor, instrument, new, has_quantity=has_quantity)
+            limits = rules.limits_of(instrument)
+            broken = refusal(floor, instrument, limits, new, has_quantity=has_quantity)
         if broken is not None:
             return self._refuse(moment, order, broken)
         conditions = new.conditions or PLAIN

@@ -10,7 +10,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from domain.aggregate import Aggregate
-from domain.instrument import Instrument
+from domain.instrument import Instrument, Limits
 
 
 class _Request:
@@ -120,11 +120,30 @@ class InstrumentRequest(_Request, Aggregate):
 
     class Created(Aggregate.Created):
         TOPIC = "request.instrument"
-        class_version = 1
+        class_version = 2
 
         user_id: str
         asset: str
         instrument: Instrument
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            del state  # the limits of an instrument that has none are read as None
+
+
+class LimitsRequest(_Request, Aggregate):
+    """The engine asks for limits, where the default instrument leaves them open."""
+
+    TOPIC = "limits_request"
+    class_version = 1
+
+    class Created(Aggregate.Created):
+        TOPIC = "request.limits"
+        class_version = 1
+
+        user_id: str
+        asset: str
+        limits: Limits
 
 
 class UserRequest(_Request, Aggregate):

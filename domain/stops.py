@@ -6,6 +6,7 @@ and TAKE_PROFIT"). Each direction is a ladder by trigger, the nearest first; at 
 earliest comes first.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from operator import neg, pos
 from typing import Final
@@ -23,6 +24,7 @@ class Stops:
 
     def __init__(self) -> None:
         self._orders: dict[int, RestingOrder] = {}
+        self._counts: Counter[str] = Counter()  # by user
         self._rising: Ladder[RestingOrder] = Ladder(neg)  # the lowest trigger first
         self._falling: Ladder[RestingOrder] = Ladder(pos)
         self.orders: Mapping[UUID, RestingOrder] = OrdersById(self._orders)
@@ -32,14 +34,22 @@ class Stops:
         yield from self._rising
         yield from self._falling
 
+    def count_of(self, user_id: str) -> int:
+        """How many of a user's orders wait."""
+        return self._counts[user_id]
+
     def wait(self, order: RestingOrder) -> None:
         """Puts an order at the back of the queue at its trigger."""
         self._orders[order.order_id.int] = order
+        self._counts[order.user_id] += 1
         self._ladder(order).append(_trigger(order), order)
 
     def remove(self, order_id: UUID) -> RestingOrder:
         order = self._orders.pop(order_id.int)
         self._ladder(order).remove(order)
+        self._counts[order.user_id] -= 1
+        if self._counts[order.user_id] == 0:
+            del self._counts[order.user_id]
         return order
 
     def amend(

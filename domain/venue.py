@@ -6,6 +6,7 @@ who decide come past that request, and the first of them records the change.
 """
 
 from bisect import bisect_right
+from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, Self
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from domain.aggregate import Aggregate
 from domain.instrument import DEFAULT, Instrument, Rules
-from domain.requests import InstrumentRequest, UserRequest
+from domain.requests import InstrumentRequest, LimitsRequest, UserRequest
 from domain.values import ALL_ASSETS, venue_id
 
 _position: Final = itemgetter(0)
@@ -41,7 +42,7 @@ class Venue(Aggregate):
         """Assets without rules of their own have these from now on."""
 
         TOPIC = "venue.default_changed"
-        class_version = 1
+        class_version = 2
 
         asset: str
         position: int
@@ -52,6 +53,10 @@ class Venue(Aggregate):
         def apply(self, aggregate: Any) -> None:
             aggregate.position = self.position
             aggregate.defaults.append((self.position, self.instrument))
+
+        @staticmethod
+        def upcast_v1_v2(state: dict[str, Any]) -> None:
+            del state  # the limits of an instrument that has none are read as None
 
     class UserChanged(Event):
         """A user is suspended, or is so no longer."""
@@ -88,8 +93,17 @@ class Venue(Aggregate):
         return Rules(default, bool(_at(self.users.get(user_id, ()), position)))
 
     def change_default(self, position: int, request: InstrumentRequest.Created) -> None:
-        """Gives all assets without rules of their own others."""
-        self._record(self.DefaultChanged, position, request, instrument=request.instrument)
+        """Gives all assets without rules of their own others; open limits stay as they were."""
+        instrument = self.rules_at(position, request.user_id).limited(request.instrument)
+        self._record(self.DefaultChanged, position, request, instrument=instrument)
+
+    def set_limits(self, position: int, request: LimitsRequest.Created) -> None:
+        """Sets the limits that the default instrument leaves open; where none is, does nothing."""
+        default = self.rules_at(position, request.user_id).default
+        limits = default.limits.over(request.limits)
+        if limits != default.limits:
+            instrument = replace(default, limits=limits)
+            self._record(self.DefaultChanged, position, request, instrument=instrument)
 
     def change_user(self, position: int, request: UserRequest.Created) -> None:
         """Suspends a user, or lets them in again."""
@@ -99,7 +113,7 @@ class Venue(Aggregate):
         self,
         change: type[Event],
         position: int,
-        request: InstrumentRequest.Created | UserRequest.Created,
+        request: InstrumentRequest.Created | LimitsRequest.Created | UserRequest.Created,
         **facts: Any,
     ) -> None:
         if position > self.position:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
+from application.default_limits import record_default_limits
 from application.orders import Orders
 from application.persistence.database_clock import (
     MEASURE_SECONDS,
@@ -58,6 +59,7 @@ class Clock(threading.Thread):
         self._stopping = stopping
         self._is_our_turn = is_our_turn
         self._asked: dict[str, _Asked] = {}
+        self._has_limits = False  # whether the default limits are known to be on record
         # What it carries on outlives the pool that it asks through: a database that comes back
         # with another time is not believed.
         self._recorder: Any = None
@@ -95,6 +97,9 @@ class Clock(threading.Thread):
             now = self._time.agreed_now()
         except (ClocksDisagree, TimeUnknown):
             return
+        if not self._has_limits:
+            record_default_limits(orders, now)
+            self._has_limits = True
         due = self._new(books.recorder.due_assets(now))
         if due:
             orders.ask_all(

@@ -8,6 +8,7 @@ from application.contents.parts import (
     Amount,
     Content,
     Instrument,
+    Limits,
     OptionalAmount,
     OrderTrade,
     Ordinal,
@@ -147,3 +148,7 @@ class RequestTime(Request):
 
 class RequestUser(Request):
     is_suspended: bool = field(name="suspended")
+
+
+class RequestLimits(Request):
+    limits: Limits

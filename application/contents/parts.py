@@ -22,6 +22,7 @@ OptionalAmount = NewType("OptionalAmount", Amount)  # or null, which msgspec giv
 Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 TimeOfDay = NewType("TimeOfDay", str)  # "HH:MM", UTC
 Ordinal: TypeAlias = Annotated[int, Meta(ge=1)]  # counted from 1
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
 
 
 class Content(Struct, rename="camel", forbid_unknown_fields=True):
@@ -111,7 +112,17 @@ class Conditions(Content):
     take_profit: bool
 
 
-class Instrument(Content):
+class Limits(Content):
+    """How much a user, or an asset, may hold in a book; what one event of it may hold."""
+
+    max_open_orders: Count | None
+    max_user_stops: Count | None = field(name="maxOpenStopsPerUser")
+    max_stops: Count | None = field(name="maxOpenStops")
+    max_slices: Count | None
+    max_parts: Count | None = field(name="maxEventParts")
+
+
+class InstrumentV1(Content):
     """The rules of an asset."""
 
     tick_size: Amount
@@ -124,3 +135,9 @@ class Instrument(Content):
     band_percent: OptionalAmount
     session_end: TimeOfDay
     status: TradingStatus
+
+
+class Instrument(InstrumentV1):
+    """The rules of an asset, with its limits."""
+
+    limits: Limits

@@ -8,10 +8,12 @@ from msgspec import field
 
 from application.contents.matching import (
     BookCancelled,
+    BookInstrumentChanged,
     BookMatched,
     BookReduced,
     BookRefused,
     BookReplaced,
+    VenueDefaultChanged,
 )
 from application.contents.orders import (
     OrderCancelled,
@@ -21,9 +23,10 @@ from application.contents.orders import (
     OrderRejected,
     OrderReplaced,
     OrderRequestRefused,
+    RequestInstrument,
     RequestReplace,
 )
-from application.contents.parts import Amount, BookTradeV1, Content
+from application.contents.parts import Amount, BookTradeV1, Content, InstrumentV1
 
 
 def _first(content: type[Content], *lacks: str, **otherwise: Any) -> type[Content]:
@@ -82,3 +85,6 @@ BookReplacedV1 = _first(
     fills=list[BookTradeV1],
 )
 BookRefusedV1 = _first(BookRefused, "expired", "limit", order_id=UUID)
+RequestInstrumentV1 = _first(RequestInstrument, instrument=InstrumentV1)
+BookInstrumentChangedV1 = _first(BookInstrumentChanged, instrument=InstrumentV1 | None)
+VenueDefaultChangedV1 = _first(VenueDefaultChanged, instrument=InstrumentV1)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from application.persistence.log import Entry
 from application.views.view import Rows, ViewRecorder
-from domain.instrument import Instrument, TradingStatus
+from domain.instrument import Instrument, Limits, TradingStatus
 from domain.order_book import OrderBook
 from domain.values import ALL_ASSETS
 from domain.venue import Venue
@@ -47,6 +47,7 @@ class InstrumentRow(NamedTuple):
         """The row that its table has so."""
         rules = {name: row[name] for name in _RULES}
         rules["status"] = TradingStatus(rules["status"])
+        rules["limits"] = Limits(**{name: row[name] for name in _LIMITS})
         return cls(
             row["asset"], Instrument(**rules), row["version"], row["updated_at"], row["user_id"]
         )
@@ -54,12 +55,29 @@ class InstrumentRow(NamedTuple):
     def columns(self) -> dict[str, Any]:
         """The row as its table has it."""
         row = self._asdict()
-        return {**asdict(row.pop("instrument")), **row}
+        rules = asdict(row.pop("instrument"))
+        return {**rules.pop("limits"), **rules, **row}
 
 
 _CHANGES = (OrderBook.InstrumentChanged, Venue.DefaultChanged)
 
-_RULES = [field.name for field in fields(Instrument)]
+_RULES = [field.name for field in fields(Instrument) if field.name != "limits"]
+_LIMITS = [field.name for field in fields(Limits)]
+
+# What an earlier release has made has no limits.
+_ADD_LIMITS = """DO $$ BEGIN
+    IF NOT EXISTS (
+        SELECT FROM information_schema.columns
+        WHERE table_schema = {name} AND table_name = 'instruments' AND column_name = 'max_slices'
+    ) THEN
+        ALTER TABLE {schema}.instruments
+            ADD COLUMN max_open_orders bigint,
+            ADD COLUMN max_user_stops bigint,
+            ADD COLUMN max_stops bigint,
+            ADD COLUMN max_slices bigint,
+            ADD COLUMN max_parts bigint;
+    END IF;
+END $$"""
 
 _DELETE = """DELETE FROM {schema}.instruments i
     USING json_to_recordset({rows}) AS c(asset text) WHERE i.asset = c.asset"""
@@ -85,6 +103,7 @@ class InstrumentRecorder(ViewRecorder):
             updated_at timestamptz NOT NULL,
             user_id text NOT NULL
         )""",
+        _ADD_LIMITS,
     )
 
     # What changes is deleted first, then inserted: it has many columns, and seldom changes.
@@ -105,6 +124,7 @@ class InstrumentRecorder(ViewRecorder):
             "version": "int8",
             "updated_at": "timestamptz",
             "user_id": "text",
+            **dict.fromkeys(_LIMITS, "int8"),
         },
     }
 

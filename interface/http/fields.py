@@ -6,7 +6,7 @@ from uuid import UUID
 
 from flask import Request
 
-from domain.instrument import DEFAULT, MAX_PRICE, MAX_QUANTITY, Instrument, TradingStatus
+from domain.instrument import DEFAULT, MAX_PRICE, MAX_QUANTITY, Instrument, Limits, TradingStatus
 from domain.values import ALL_ASSETS
 from interface.http.parsing import printable
 from interface.http.problems import ORDER_NOT_FOUND, BadInput, Fault, Problem
@@ -14,6 +14,7 @@ from interface.http.rules import (
     amount,
     asset_identifier,
     boolean,
+    count,
     one_of,
     time_of_day,
     user_identifier,
@@ -126,6 +127,12 @@ def instrument_rules(given: Mapping[str, Any]) -> Instrument:
         band_percent=fields.optional("bandPercent", amount),
         session_end=fields.optional("sessionEnd", time_of_day) or DEFAULT.session_end,
         status=fields.optional("status", _trading_status) or DEFAULT.status,
+        limits=Limits(
+            max_open_orders=fields.optional("maxOpenOrders", count),
+            max_user_stops=fields.optional("maxOpenStopsPerUser", count),
+            max_stops=fields.optional("maxOpenStops", count),
+            max_slices=fields.optional("maxSlices", count),
+        ),
     )
     # A bound with a fault of its own is None here, which contradicts nothing.
     quantities = rules.min_quantity or 1, rules.max_quantity or MAX_QUANTITY

@@ -109,6 +109,10 @@ def rules(
         "bandPercent": _amount(instrument.band_percent),
         "sessionEnd": f"{hour:02}:{minute:02}",
         "status": instrument.status,
+        "maxOpenOrders": instrument.limits.max_open_orders,
+        "maxOpenStopsPerUser": instrument.limits.max_user_stops,
+        "maxOpenStops": instrument.limits.max_stops,
+        "maxSlices": instrument.limits.max_slices,
         "updatedAt": _time(updated_at),
         "userId": user_id,
     }

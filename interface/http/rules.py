@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from domain.errors import InvalidAmount
-from domain.values import to_units
+from domain.values import UNITS_PER_ONE, to_units
 from interface.http.parsing import number
 
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -39,6 +39,14 @@ def amount(value: object) -> int:
     if not isinstance(value, Decimal):
         raise InvalidAmount("must be a number")
     return to_units(value)
+
+
+def count(value: object) -> int:
+    """A whole number above 0, given as an amount may be."""
+    units = amount(value)
+    if units % UNITS_PER_ONE:
+        raise InvalidAmount("must be a whole number")
+    return units // UNITS_PER_ONE
 
 
 def uuid(value: str) -> UUID:

@@ -12,7 +12,7 @@ from application.persistence.connection import AWAY
 from application.persistence.database_clock import DatabaseClock
 from application.waiting import until_decided
 from domain.errors import RejectReason
-from domain.instrument import Refusal
+from domain.instrument import Instrument, Refusal, Rules
 from domain.requests import InstrumentRequest, MassCancelRequest, UserRequest
 from domain.values import ALL_ASSETS
 from interface.http import presenting
@@ -49,6 +49,7 @@ class VenueCommands:
     ) -> None:
         self._orders = market.orders
         self._matching = market.matching
+        self._books = market.book_view
         self._waiting = waiting
         self._clock = clock
         self._new_id = new_id
@@ -90,14 +91,20 @@ class VenueCommands:
         asset = asset_or_default(asset)
         check_no_query(request)
         instrument = instrument_rules(json_object(request))
+        shown = self._with_limits(instrument) if asset == ALL_ASSETS else instrument
         request_id = self._new_id()
         return self._ask(
             lambda time: InstrumentRequest.make(
                 request_id, user_id=_OPERATOR, asset=asset, instrument=instrument, time=time
             ),
             asset,
-            lambda time: presenting.rules(asset, instrument, time, _OPERATOR),
+            lambda time: presenting.rules(asset, shown, time, _OPERATOR),
         )
+
+    def _with_limits(self, default: Instrument) -> Instrument:
+        """Return a new default instrument with the limits that it leaves as they are."""
+        row = self._books.recorder.instrument(ALL_ASSETS)
+        return default if row is None else Rules(row.instrument).limited(default)
 
     def _ask(
         self,

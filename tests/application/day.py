@@ -8,9 +8,9 @@ from typing import Any
 from application.deciding import COMMANDS
 from application.persistence.log import Entry
 from domain.errors import CancelReason, RejectReason
-from domain.instrument import Instrument, Rules, TradingStatus
+from domain.instrument import Instrument, Limits, Rules, TradingStatus
 from domain.order_book import OrderBook
-from domain.requests import CancelRequest, InstrumentRequest, UserRequest
+from domain.requests import CancelRequest, InstrumentRequest, LimitsRequest, UserRequest
 from domain.values import (
     ALL_ASSETS,
     MAX_AMOUNT,
@@ -82,6 +82,20 @@ class Day(Exchange):
             self.book.delist_by_default(self.position, request)
         return self._new()
 
+    def limit(self, **limits: int) -> list[Event]:
+        """Sets the limits that the default instrument leaves open."""
+        request = LimitsRequest.make(
+            request_id(self.commands + 1),
+            user_id="engine",
+            asset=ALL_ASSETS,
+            limits=Limits(**limits),
+            time=self._next(None),
+        ).collect_events()[0]
+        self._asked(request)
+        self.venue.set_limits(self.position, request)
+        self._note(self.venue.collect_events())
+        return self._new()
+
     def send(self, decide: Callable[[int, Command], None], command: Command) -> list[Event]:
         return super().send(decide, self._asked(command))
 
@@ -135,6 +149,7 @@ def eventful_day() -> Day:
     _amounts_of_money(day)
     _rules(day)
     _times(day)
+    _limits(day)
     return day
 
 
@@ -294,9 +309,25 @@ def _times(day: Day) -> None:
     day.buy("in the past again", 5, 20, at=START + timedelta(hours=2))
 
 
+def _limits(day: Day) -> None:
+    stop = {"order_type": OrderType.STOP, "stop_price": 10**9}
+    day.limit(max_open_orders=3, max_user_stops=1, max_stops=2, max_slices=2)
+    day.buy("two slices", 4, 20, display_quantity=2, user="limited")
+    day.buy("three slices", 5, 20, display_quantity=2, user="limited")
+    day.amend("two slices", display_quantity=1)
+    day.buy("stop", 1, None, user="limited", **stop)
+    day.buy("second stop", 1, None, user="limited", **stop)
+    day.buy("stop of another", 1, None, user="another", **stop)
+    day.buy("third stop of all", 1, None, user="third", **stop)
+    day.buy("third order", 1, 20, user="limited")
+    day.buy("fourth order", 1, 20, user="limited")
+    day.set_default(tick_size=1)
+
+
 def long_day(seed: int, commands: int = 500) -> Day:
     """A day of chance, without a failure of the engine."""
     day = Day()
+    day.limit(max_open_orders=1_000, max_user_stops=500, max_stops=800, max_slices=999)
     chance = _Chance(Random(seed), day)
     for number in range(commands):
         chance.act(number)

@@ -183,6 +183,13 @@ def test_what_other_things_look_like() -> None:
         "bandPercent": Decimal("10.5"),
         "sessionEnd": "01:05",
         "status": "TRADING",
+        "limits": {
+            "maxOpenOrders": None,
+            "maxOpenStopsPerUser": None,
+            "maxOpenStops": None,
+            "maxSlices": None,
+            "maxEventParts": None,
+        },
     }
     gtd = {"time_in_force": TimeInForce.GTD, "expires_at": seconds(3)}
     [matched] = day.buy("a", 10 * UNITS_PER_ONE, 2 * UNITS_PER_ONE, **gtd)
@@ -224,7 +231,7 @@ def test_what_is_asked_of_all_assets_is_in_every_partition() -> None:
     ] == [
         [("book.events", "*", "venue.opened.v1")],
         [("book.events", "*", "venue.user_changed.v1")],
-        [("book.events", "*", "venue.default_changed.v1")],
+        [("book.events", "*", "venue.default_changed.v2")],
     ]
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from eventsourcing.persistence import JSONTranscoder
+from eventsourcing.utils import resolve_topic
 
 from application.deciding import decide, is_for_all, is_for_books, is_for_venue, tell
 from application.messages import FORMS, TYPES, content
@@ -314,8 +315,10 @@ def test_there_is_an_example_of_each_first_version() -> None:
 
 @pytest.mark.parametrize("message_type", EARLIER)
 def test_what_earlier_releases_published_is_what_they_stored(message_type: str) -> None:
-    topic = message_type.removesuffix(".v1")
-    released = STORED[topic, 1]
+    topic, _, version = message_type.rpartition(".v")
+    event_type = resolve_topic(topic)
+    behind = len(FORMS[event_type].versions) - int(version)
+    released = STORED[topic, event_type.class_version - behind]
     event = JSONMapper(JSONTranscoder()).read(
         UUID(released["originator_id"]),
         released["originator_version"],
@@ -336,6 +339,6 @@ def test_a_first_version_has_its_fields_and_no_others(message_type: str) -> None
         lacking = {name: fact for name, fact in value.items() if name != field}
         with pytest.raises(NotAMessage, match=f"missing required field `{field}`"):
             event_of(message_type, msgspec.json.encode(lacking))
-    for field in ("expired", "postOnly", "limit", "shown", "surprise"):
+    for field in {"expired", "postOnly", "limit", "shown", "surprise"} - value.keys():
         with pytest.raises(NotAMessage, match=f"unknown field `{field}`"):
             event_of(message_type, msgspec.json.encode({**value, field: None}))

@@ -5,7 +5,7 @@ is answered by scanning and sorting them. Reasons are plain strings, statuses as
 """
 
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -87,6 +87,12 @@ class NaiveOrder:
         return self.terms.quote_quantity * UNITS_PER_ONE - self.notional
 
     @property
+    def slices(self) -> int:
+        if self.quantity is None or self.display_quantity is None:
+            return 1
+        return (self.quantity + self.display_quantity - 1) // self.display_quantity
+
+    @property
     def has_nothing_left(self) -> bool:
         if self.terms.quote_quantity is not None:
             return self.money == 0
@@ -156,6 +162,7 @@ class NaiveBook:
             or _broken_by_amounts(
                 instrument, new.price, new.quantity, new.stop_price, new.display_quantity
             )
+            or self._broken_by_limits(new, self._limits(rules))
             or _broken_by_price(instrument, new.stop_price, None)
             or _broken_by_price(instrument, new.price, None if new.is_stop else self.last_price)
             or (None if new.is_stop else self._broken_by_taking(terms, new.price))
@@ -208,7 +215,7 @@ class NaiveBook:
                 new.display_quantity = display_quantity
             self.broken = self._broken_by_asking(
                 found, price, stop_price, display_quantity
-            ) or self._broken_by_changing(found, new, instrument, display_quantity)
+            ) or self._broken_by_changing(found, new, instrument, display_quantity, rules)
             if self.broken is None:
                 self._change(found, new)
                 self._settle(instrument)
@@ -269,6 +276,34 @@ class NaiveBook:
     def _instrument(self, rules: Rules) -> Instrument:
         return rules.default if self.own is None else self.own
 
+    def _limits(self, rules: Rules) -> dict[str, int | None]:
+        """The limits of the asset, and where it has none, those of all assets."""
+        limits = asdict(rules.default.limits)
+        if self.own is not None:
+            own = asdict(self.own.limits)
+            limits |= {name: limit for name, limit in own.items() if limit is not None}
+        return limits
+
+    def _broken_by_limits(self, new: NaiveOrder, limits: dict[str, int | None]) -> Broken | None:
+        def is_users(order: NaiveOrder) -> bool:
+            return order.terms.user_id == new.terms.user_id
+
+        may_rest = new.is_stop or not new.is_immediate
+        counts = [
+            ("OPEN_ORDERS_LIMIT", "max_open_orders", [*self.resting, *self.stops], may_rest, True),
+            ("USER_STOPS_LIMIT", "max_user_stops", self.stops, new.is_stop, True),
+            ("STOPS_LIMIT", "max_stops", self.stops, new.is_stop, False),
+        ]
+        for reason, name, orders, is_counted, is_of_user in counts:
+            most = limits[name]
+            count = sum(is_users(order) or not is_of_user for order in orders)
+            if is_counted and most is not None and count >= most:
+                return Broken(reason, most * UNITS_PER_ONE)
+        most = limits["max_slices"]
+        if most is not None and new.slices > most:
+            return Broken("SLICES_LIMIT", most * UNITS_PER_ONE)
+        return None
+
     def _broken_by_taking(self, terms: Terms, price: int | None) -> Broken | None:
         """Whether a post-only order would take, at this price."""
         assert price is not None or not terms.post_only
@@ -299,6 +334,7 @@ class NaiveBook:
         new: NaiveOrder,
         instrument: Instrument,
         display_quantity: int | None,
+        rules: Rules,
     ) -> Broken | None:
         """Whether what the order would be breaks a rule; ``display_quantity``: what is asked."""
         assert new.quantity is not None
@@ -308,6 +344,9 @@ class NaiveBook:
             return Broken("DISPLAY_QUANTITY", new.quantity)
         if new.display_quantity is not None and new.quantity > MAX_SLICES * new.display_quantity:
             return Broken("TOO_MANY_SLICES", (new.quantity + MAX_SLICES - 1) // MAX_SLICES)
+        most = self._limits(rules)["max_slices"]
+        if most is not None and new.slices > most and new.slices > found.slices:
+            return Broken("SLICES_LIMIT", most * UNITS_PER_ONE)
         return self._broken_by_what_changes(found, new, instrument)
 
     def _broken_by_what_changes(

@@ -21,7 +21,7 @@ from domain.book import RestingOrder
 from domain.decisions import Cancelled, Reduced, Refused, Replaced
 from domain.errors import CancelReason
 from domain.facts import Arrival
-from domain.instrument import DEFAULT, Instrument, Rules, TradingStatus
+from domain.instrument import DEFAULT, Instrument, Limits, Rules, TradingStatus
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import arrivals, departures, outcomes, touched
@@ -228,6 +228,13 @@ def commands(
         band_percent=sometimes_some(st.integers(0, 4 * UNITS_PER_ONE)),
         session_end=st.sampled_from([0, 360, 720, 1_080]) | st.integers(0, 1_439),
         status=st.sampled_from([TradingStatus.TRADING] * 4 + list(TradingStatus)),
+        limits=st.builds(
+            Limits,
+            max_open_orders=sometimes_some(st.integers(1, 6)),
+            max_user_stops=sometimes_some(st.integers(1, 2)),
+            max_stops=sometimes_some(st.integers(1, 4)),
+            max_slices=sometimes_some(st.integers(1, 4)),
+        ),
     )
     command = st.one_of(
         place(OrderType.LIMIT),
@@ -402,6 +409,12 @@ class LongDay:
             ),
             session_end=random.choice([0, 360, 720, 1_080, random.randint(0, 1_439)]),
             status=random.choice([TradingStatus.TRADING] * 36 + list(TradingStatus)),
+            limits=Limits(
+                max_open_orders=sometimes(random.randint(5, 40)),
+                max_user_stops=sometimes(random.randint(1, 9)),
+                max_stops=sometimes(random.randint(3, 20)),
+                max_slices=sometimes(random.randint(1, 9)),
+            ),
         )
 
     def pick(self) -> Pick:
@@ -570,7 +583,7 @@ class Comparison:
             self.naive.change_instrument(instrument, time)
             self.decide("change_instrument", created(request))
             return
-        self.default = instrument
+        self.default = Rules(self.default).limited(instrument)
         if instrument.status is TradingStatus.DELISTED:
             is_known = any(self.open_orders()) or self.naive.last_price is not None
             is_heard = self.naive.own is None and is_known

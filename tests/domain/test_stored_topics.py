@@ -73,6 +73,8 @@ TOPICS = {
     "request.instrument": "domain.requests:InstrumentRequest.Created",
     "time_request": "domain.requests:TimeRequest",
     "request.time": "domain.requests:TimeRequest.Created",
+    "limits_request": "domain.requests:LimitsRequest",
+    "request.limits": "domain.requests:LimitsRequest.Created",
     "user_request": "domain.requests:UserRequest",
     "request.user": "domain.requests:UserRequest.Created",
     "venue": "domain.venue:Venue",

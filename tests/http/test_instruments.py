@@ -30,6 +30,10 @@ DEFAULT = {
     "bandPercent": None,
     "sessionEnd": "00:00",
     "status": "TRADING",
+    "maxOpenOrders": None,
+    "maxOpenStopsPerUser": None,
+    "maxOpenStops": None,
+    "maxSlices": None,
 }
 RULES = {
     "tickSize": "0.5",
@@ -417,3 +421,38 @@ def test_what_is_listed_again_has_no_last_trade(service: Service) -> None:
     trading.rule(status="DELISTED")
     trading.rule(bandPercent="10")
     assert outcome(trading.sell(500)) == ("OPEN", 0, None)
+
+
+# Limits.
+
+
+def test_a_limit_is_a_count_wherever_it_is_told(service: Service) -> None:
+    trading = Trading(service)
+    trading.rule(maxOpenOrders=2, maxOpenStops="1e3")
+    shown_rules = trading.read(f"/instruments/{trading.asset}")
+    assert (shown_rules["maxOpenOrders"], shown_rules["maxOpenStops"]) == (2, 1000)
+    trading.buy(10)
+    trading.buy(10)
+    refused = trading.buy(10)
+    assert outcome(refused) == ("REJECTED", 0, "OPEN_ORDERS_LIMIT")
+    assert refused["reasonText"] == (
+        "The user has 2 open orders for this asset, which is the limit"
+    )
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "x", "10000000001", True])
+def test_a_limit_is_a_whole_number_above_0(service: Service, wrong: object) -> None:
+    asked = service.client.put(f"/instruments/{new_asset()}", json={"maxSlices": wrong})
+    assert asked.status_code == 400
+    assert [fault["field"] for fault in asked.json["errors"]] == ["maxSlices"]
+
+
+def test_limits_of_all_assets_stay_unless_others_are_given(stalled: Service) -> None:
+    client = stalled.client
+    client.put("/instruments/*", json={"maxOpenOrders": 7, "maxSlices": 9})
+    stalled.follow()
+    asked = client.put("/instruments/*", json={"tickSize": 2, "maxSlices": 1_000_000_000})
+    stalled.follow()
+    read = client.get("/instruments/*", headers=shown(asked)).json
+    assert (read["tickSize"], read["maxOpenOrders"], read["maxSlices"]) == (2, 7, 1_000_000_000)
+    assert {name: value for name, value in asked.json.items() if name != "requestId"} == read
