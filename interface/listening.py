@@ -1,6 +1,7 @@
 """Being woken by PostgreSQL: LISTEN first, then look, so that nothing is missed."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -71,9 +72,17 @@ class Bell:
     """
 
     def __init__(
-        self, env: Mapping[str, str], market: Market, published: Sequence[PublishedLog] = ()
+        self,
+        env: Mapping[str, str],
+        market: Market,
+        published: Sequence[PublishedLog] = (),
+        *,
+        silence_seconds: float = math.inf,
     ) -> None:
-        """``published``: what is published of the logs, where followers are fed from that."""
+        """``published``: what is published of the logs, where followers are fed from that.
+
+        Nobody waits once the database has been silent for ``silence_seconds``.
+        """
         self._env = env
         self._market = market
         self._published_logs = published
@@ -88,6 +97,8 @@ class Bell:
         self._waiting: list[_Waiter] = []
         self._mutex = threading.Lock()
         self._stopping = False
+        self._silence_seconds = silence_seconds
+        self._looked = 0.0  # when it did so last, as time.monotonic() has it
         self.is_informed = False  # whether what is known is as new as can be
         self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
 
@@ -115,18 +126,31 @@ class Bell:
         """Takes the steps of a wait to their result.
 
         The bell's thread takes all but the first, so that who waits is woken only once.
-        Raises TimeoutError when ``seconds`` are over.
+        Raises TimeoutError when ``seconds`` are over, or the database is silent.
         """
         waiter = _Waiter(steps)
         with self._mutex:
             self._step(waiter)
-        if not waiter.lock.acquire(timeout=max(seconds, 0)):
+        if not self._wait(waiter, seconds):
             with self._mutex:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
                     raise TimeoutError
         result: T = waiter.result
         return result
+
+    def _wait(self, waiter: "_Waiter", seconds: float) -> bool:
+        begun = time.monotonic()
+        end = begun + max(seconds, 0)
+        while True:
+            # While somebody waits the bell looks every second, if it can.
+            silent = max(begun, self._looked) + self._silence_seconds
+            now = time.monotonic()
+            if waiter.lock.acquire(timeout=max(min(end, silent) - now, 0)):
+                return True
+            now = time.monotonic()
+            if now >= end or now >= max(begun, self._looked) + self._silence_seconds:
+                return False
 
     def _step(self, waiter: "_Waiter") -> None:
         """Has one wait for what comes next, or go on. Under the mutex."""
@@ -189,6 +213,7 @@ class Bell:
             published = each.published()
             with self._mutex:
                 self._publish(each.leader, published)
+        self._looked = time.monotonic()
         with self._mutex:
             self._go_on()
 

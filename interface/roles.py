@@ -13,7 +13,7 @@ import click
 
 from application.matching import Matching
 from application.orders import Orders
-from application.persistence.datastore import STATEMENT_SECONDS
+from application.persistence.datastore import SILENCE_SECONDS, STATEMENT_SECONDS
 from interface.child import has_supervisor, tell_supervisor
 from interface.clock import Clock
 from interface.database import telling_why, usable_database
@@ -55,7 +55,9 @@ _CONSUMING: Final[Mapping[str, Collection[str]]] = {
     "matching": (Matching.name,),
 }
 
-_REQUEST_SECONDS = "5"
+# A request that waits in the database for longer is answered with 503: the database ends a
+# statement that takes so long, and one that is silent is cut off.
+_REQUEST_LIMITS: Final = {STATEMENT_SECONDS: "2.5", SILENCE_SECONDS: "3"}
 _NICE = 10
 
 
@@ -92,8 +94,7 @@ def _run_part(settings: Settings, role: str) -> int:
         _run_snapshots(settings, env)
     from interface.http.server import serve  # noqa: PLC0415 - the engine needs no HTTP server
 
-    # A request that waits in the database for longer is answered with 503.
-    serve(settings, {**env, STATEMENT_SECONDS: _REQUEST_SECONDS})
+    serve(settings, {**env, **_REQUEST_LIMITS})
     return 0
 
 

@@ -14,11 +14,14 @@ from psycopg_pool import PoolTimeout
 
 from application.persistence.connection import CONNINFO
 from application.persistence.session import prepare
+from application.persistence.watchdog import Watchdog
 
 _RECONNECT_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 10.0  # after which a connection that nobody needed is closed
 # How long a statement may take that sends no limit of its own; unset: as long as it takes.
 STATEMENT_SECONDS: Final = "POSTGRES_STATEMENT_SECONDS"
+# How long a connection may be in use before the database counts as silent; unset: for ever.
+SILENCE_SECONDS: Final = "POSTGRES_SILENCE_SECONDS"
 
 Connection = psycopg.Connection[DictRow]
 
@@ -55,7 +58,7 @@ class Datastore(PostgresDatastore):
     def get_connection(self) -> Iterator[Connection]:
         """As the library's; where there is none to be had, the error says why."""
         try:
-            with super().get_connection() as connection:
+            with super().get_connection() as connection, self._shared.watchdog.watch(connection):
                 yield connection
         except OperationalError as error:
             if isinstance(error.__cause__, PoolTimeout) and self._shared.pool.failure:
@@ -85,10 +88,11 @@ class Pool(ConnectionPool[Connection]):
 
 
 class _Shared:
-    """A pool, and how many datastores have it."""
+    """A pool, who watches its connections, and how many datastores have it."""
 
-    def __init__(self, key: tuple[Any, ...], pool: Pool) -> None:
+    def __init__(self, key: tuple[Any, ...], pool: Pool, watchdog: Watchdog) -> None:
         self.pool = pool
+        self.watchdog = watchdog
         self._key = key
         self._users = 0
 
@@ -103,6 +107,7 @@ class _Shared:
                 return
             del _pools[self._key]
         self.pool.close()
+        self.watchdog.close()
 
 
 _mutex: Final = threading.RLock()  # a datastore may be closed by the garbage collector
@@ -113,22 +118,28 @@ def _shared_pool(env: Environment, parsed: PostgresDatastore) -> _Shared:
     """The pool of this database; of those that want another size or time, another."""
     asked = parsed.pool
     seconds = float(env.get(STATEMENT_SECONDS) or 0)
-    key = (env[CONNINFO], asked.min_size, asked.max_size, asked.timeout, seconds)
+    silence = float(env.get(SILENCE_SECONDS) or 0)
+    key = (env[CONNINFO], asked.min_size, asked.max_size, asked.timeout, seconds, silence)
     with _mutex:
         if key not in _pools:
-            _pools[key] = _Shared(key, _pool(env[CONNINFO], parsed, seconds))
+            watchdog = Watchdog(silence)
+            pool = _pool(env[CONNINFO], parsed, seconds, watchdog)
+            _pools[key] = _Shared(key, pool, watchdog)
         return _pools[key].take()
 
 
-def _pool(conninfo: str, parsed: PostgresDatastore, statement_seconds: float) -> Pool:
+def _pool(
+    conninfo: str, parsed: PostgresDatastore, statement_seconds: float, watchdog: Watchdog
+) -> Pool:
     idle_in_transaction_seconds = parsed.idle_in_transaction_session_timeout
 
     def configure(connection: Connection) -> None:
-        prepare(
-            connection,
-            statement_seconds=statement_seconds,
-            idle_in_transaction_seconds=idle_in_transaction_seconds,
-        )
+        with watchdog.watch(connection):
+            prepare(
+                connection,
+                statement_seconds=statement_seconds,
+                idle_in_transaction_seconds=idle_in_transaction_seconds,
+            )
 
     # A pool whose database is unavailable is quick to look again. Left alone, its attempts to
     # reconnect come ever more seldom, over five minutes; this way an attempt is given up soon,

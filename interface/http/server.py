@@ -29,6 +29,8 @@ _MORE_FILES: Final = 1024  # than connections: those to PostgreSQL, the log
 # To the database, of a worker: a thread uses one at a time, and for milliseconds, and whoever
 # finds none free waits for one.
 _POOL: Final = 8
+# A request that waits for the market is answered without it, once the database is silent.
+_SILENCE_SECONDS: Final = 4
 # Before whoever stops us loses patience. A request that waits is answered within this, or lost.
 _STOP_SECONDS: Final = 8
 # Its few lines go where ours go.
@@ -88,7 +90,7 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
         keep_to_one_cpu(os.getpid() if settings.http_workers > 1 else 0)
     env = {**env, "POSTGRES_MAX_OVERFLOW": str(_POOL - 1)}
     market = build(env)
-    bell = Bell(env, market, _published_logs(settings, env))
+    bell = Bell(env, market, _published_logs(settings, env), silence_seconds=_SILENCE_SECONDS)
     bell.start()
     clock = DatabaseClock.of(market.orders)
     Timekeeper(clock).start()
