@@ -147,6 +147,25 @@ def book(settings: Settings, asset: str, depth: int, url: str | None, *, as_json
         click.echo(f"{name:4} {level['price']:>22} {level['quantity']:>22} {level['orders']:>8}")
 
 
+@main.command("reset-time")
+@click.argument("assets", nargs=-1)
+@service_url
+@click.pass_obj
+def reset_time(settings: Settings, assets: tuple[str, ...], url: str | None) -> None:
+    """Have books go on from the present time; without ASSETS, those that are ahead of it.
+
+    A wrong clock may have set a book's time ahead, so that orders with an end expire early.
+    """
+    from interface.resetting import reset_times  # noqa: PLC0415
+
+    with _service(settings, url) as client:
+        try:
+            for asset, time_ in reset_times(client, assets):
+                click.echo(f"{asset}: goes on from {time_}")
+        except httpx.HTTPStatusError as error:
+            raise UserError(error.response.text) from None
+
+
 @main.command()
 @click.argument("order_or_asset")
 @as_json

@@ -5,6 +5,7 @@ import threading
 
 import psycopg
 
+from application.books_ahead import BooksAhead
 from application.persistence.connection import AWAY
 from application.persistence.database_clock import MEASURE_SECONDS, DatabaseClock
 
@@ -12,11 +13,15 @@ log = logging.getLogger(__name__)
 
 
 class Timekeeper(threading.Thread):
-    """Has a clock measure, whatever fails, until it is stopped or the process ends."""
+    """Has a clock measure, whatever fails, until it is stopped or the process ends.
 
-    def __init__(self, clock: DatabaseClock) -> None:
+    In between it finds out which books are ahead of that time.
+    """
+
+    def __init__(self, clock: DatabaseClock, ahead: BooksAhead) -> None:
         super().__init__(name="timekeeper", daemon=True)
         self._clock = clock
+        self._ahead = ahead
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -27,6 +32,7 @@ class Timekeeper(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._clock.measure()
+                self._ahead.look()
             except (psycopg.Error, *AWAY) as error:
                 # Requests say that the database is unavailable; the time is carried on.
                 log.debug("time not measured", extra={"error": str(error).strip()})

@@ -33,6 +33,7 @@ from domain.aggregate import build
 _FEW: Final = 100
 _PAGE: Final = 5_000  # events
 _MAX_VERSION: Final = 2**63 - 1
+_MAX_ID: Final = UUID(int=2**128 - 1)
 
 
 class CommitUnknown(OperationalError):
@@ -199,6 +200,10 @@ class EventRecorder(PostgresProcessRecorder):
     def select_heads(self) -> dict[UUID, int]:
         """Every aggregate, and its last version. One look into an index for each."""
         return dict(self._rows("heads"))
+
+    def select_head_times(self, below: UUID | None, limit: int) -> list[tuple[UUID, datetime]]:
+        """The time of the last event of each aggregate, the largest ids below ``below`` first."""
+        return self._rows("head times", below=below or _MAX_ID, limit=limit)
 
     def _taken(self, stored_events: Sequence[StoredEvent]) -> set[tuple[Any, int]]:
         """The places of these events, as (aggregate's id, version), that are taken already."""

@@ -81,6 +81,22 @@ STATEMENTS: Final = {
             ) AS next
         )
         SELECT * FROM heads""",
+    "head times": """WITH RECURSIVE heads AS (
+            (SELECT originator_id, originator_version FROM {events}
+            WHERE originator_id < %(below)s
+            ORDER BY originator_id DESC, originator_version DESC LIMIT 1)
+            UNION ALL
+            SELECT next.* FROM heads, LATERAL (
+                SELECT originator_id, originator_version FROM {events}
+                WHERE originator_id < heads.originator_id
+                ORDER BY originator_id DESC, originator_version DESC LIMIT 1
+            ) AS next
+        )
+        SELECT originator_id, (
+            SELECT (convert_from(state, 'UTF8')::json->>'timestamp')::timestamptz FROM {events} e
+            WHERE e.originator_id = heads.originator_id
+            AND e.originator_version = heads.originator_version
+        ) FROM heads LIMIT %(limit)s""",
     "by ids": """SELECT originator_id, originator_version, topic, state, notification_id
         FROM {events} WHERE notification_id = ANY(%(ids)s) ORDER BY notification_id""",
     "taken": """SELECT originator_id, originator_version FROM {events}

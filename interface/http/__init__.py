@@ -1,7 +1,7 @@
 """The HTTP API: see docs/api.md."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from flask import Flask
@@ -28,11 +28,13 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
     max_lag_seconds: float,
     read_wait_seconds: float,
     new_id: Callable[[], UUID] = uuid4,
+    books_ahead: Callable[[], Mapping[str, datetime]] = dict,
 ) -> Flask:
     """The application that serves a market.
 
     ``http_threads`` is how many requests the server handles at a time. The market, the bell
     and the clock belong to the caller, who has started the bell and has the clock measure.
+    ``books_ahead`` returns the times of books that are ahead of the database's clock.
     """
     waiting = Waiting(bell, http_threads, read_wait_seconds)
     max_lag = timedelta(seconds=max_lag_seconds)
@@ -40,7 +42,7 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
     commands = Commands(market, waiting, lag, clock, new_id)
     venue = VenueCommands(market, waiting, clock, new_id)
     queries = Queries(market, waiting)
-    health = Health(market, clock, max_lag)
+    health = Health(market, clock, max_lag, books_ahead)
 
     app = Api(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or unknown; nothing is redirected
@@ -53,6 +55,7 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
         ("DELETE", "/orders", venue.mass_cancel),
         ("PUT", "/instruments/<asset>", venue.change_instrument),
         ("PUT", "/users/<user_id>", venue.change_user),
+        ("POST", "/books/<asset>/reset-time", venue.reset_time),
         ("GET", "/orders", queries.orders),
         ("GET", "/orders/<order_id>", queries.order),
         ("GET", "/orders/<order_id>/events", queries.events),

@@ -1,7 +1,9 @@
 """Whether the process lives, and whether the market works."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Final
 
 from flask import Response
 
@@ -11,14 +13,23 @@ from interface.http import presenting
 from interface.http.problems import Problem
 from system import Market, followings
 
+_BOOKS_SHOWN: Final = 100  # of those that are ahead
+
 
 class Health:
     """``limit`` is how far a follower may be behind before the market counts as not working."""
 
-    def __init__(self, market: Market, clock: DatabaseClock, limit: timedelta) -> None:
+    def __init__(
+        self,
+        market: Market,
+        clock: DatabaseClock,
+        limit: timedelta,
+        books_ahead: Callable[[], Mapping[str, datetime]],
+    ) -> None:
         self._market = market
         self._clock = clock
         self._limit = limit
+        self._books_ahead = books_ahead
 
     def alive(self) -> Response:
         """200 whatever else is down: starting this process again would not help it."""
@@ -27,8 +38,14 @@ class Health:
     def ready(self) -> Response:
         """200 where orders are taken, matched and shown; else 503 with the reasons."""
         reasons = list(self._reasons())
+        ahead = self._books_ahead()
+        if ahead:
+            reasons.append(_books_ahead(ahead))
         if reasons:
-            raise Problem(503, "; ".join(reasons), reasons=reasons)
+            more: dict[str, Any] = {}
+            if ahead:
+                more["booksAhead"] = dict(islice(ahead.items(), _BOOKS_SHOWN))
+            raise Problem(503, "; ".join(reasons), reasons=reasons, **more)
         return presenting.answer(200, {"status": "ready"})
 
     def _reasons(self) -> Iterator[str]:
@@ -48,3 +65,15 @@ class Health:
             yield str(error)
         except AWAY:
             yield "Database unavailable"
+
+
+def _books_ahead(times: Mapping[str, datetime]) -> str:
+    """The sentence about books whose time is ahead: which, until when, and what to do."""
+    shown = [f"{asset} until {until.isoformat()}" for asset, until in islice(times.items(), 3)]
+    if len(times) > len(shown):
+        shown.append(f"{len(times) - len(shown)} more")
+    return (
+        "A wrong clock has set the time of these books ahead, so that orders with an end expire"
+        f" early there: {', '.join(shown)}. Reset it with ome reset-time, see Time in"
+        " docs/operations.md"
+    )

@@ -14,6 +14,7 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
+from application.books_ahead import BooksAhead
 from application.persistence.database_clock import DatabaseClock
 from interface.http import create_app
 from interface.listening import Bell, PublishedLog
@@ -93,11 +94,13 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
     bell = Bell(env, market, _published_logs(settings, env), silence_seconds=_SILENCE_SECONDS)
     bell.start()
     clock = DatabaseClock.of(market.orders)
-    Timekeeper(clock).start()
+    ahead = BooksAhead(market.matching, clock)
+    Timekeeper(clock, ahead).start()
     return create_app(
         market,
         bell,
         clock,
+        books_ahead=ahead.times,
         http_threads=settings.http_threads,
         max_lag_seconds=settings.max_lag_seconds,
         read_wait_seconds=settings.read_wait_seconds,

@@ -13,7 +13,7 @@ from application.persistence.database_clock import DatabaseClock
 from application.waiting import until_decided
 from domain.errors import RejectReason
 from domain.instrument import Instrument, Refusal, Rules
-from domain.requests import InstrumentRequest, MassCancelRequest, UserRequest
+from domain.requests import InstrumentRequest, MassCancelRequest, TimeRequest, UserRequest
 from domain.values import ALL_ASSETS
 from interface.http import presenting
 from interface.http.fields import (
@@ -26,7 +26,7 @@ from interface.http.fields import (
 )
 from interface.http.parsing import json_object
 from interface.http.problems import refused
-from interface.http.rules import user_identifier
+from interface.http.rules import asset_identifier, user_identifier
 from interface.http.tokens import Token, encode
 from interface.http.waiting import Waiting, preferred_wait
 from system import Market
@@ -34,7 +34,7 @@ from system import Market
 # Who asks, where nobody says so: there are no accounts of operators yet.
 _OPERATOR = "operator"
 
-_Asked: TypeAlias = MassCancelRequest | UserRequest | InstrumentRequest
+_Asked: TypeAlias = MassCancelRequest | UserRequest | InstrumentRequest | TimeRequest
 
 
 class VenueCommands:
@@ -106,11 +106,27 @@ class VenueCommands:
         row = self._books.recorder.instrument(ALL_ASSETS)
         return default if row is None else Rules(row.instrument).limited(default)
 
+    def reset_time(self, asset: str) -> Response:
+        """202 with the time that a book will go on from, 200 where the client waits for it."""
+        fields = Fields({})
+        asset = fields.ruled("asset", asset_identifier, asset)
+        fields.check()
+        check_no_query(request)
+        request_id = self._new_id()
+        return self._ask(
+            lambda time: TimeRequest.make(request_id, user_id=_OPERATOR, asset=asset, time=time),
+            asset,
+            lambda time: {"asset": asset, "time": time},
+            must_agree=True,
+        )
+
     def _ask(
         self,
         make: Callable[[datetime], _Asked],
         asset: str,
         body_at: Callable[[datetime], presenting.Json],
+        *,
+        must_agree: bool = False,
     ) -> Response:
         """Record a request; answer with what came of it where the client waits for that.
 
@@ -123,7 +139,7 @@ class VenueCommands:
             asked = make(time)
             return asked, self._orders.ask(asked)
 
-        asked, position = self._clock.stamp(record)
+        asked, position = self._clock.stamp(record, must_agree=must_agree)
         body = body_at(asked.created_on)
         headers = {"Position": encode(Token.POSITION, position)}
         outcome = self._outcome(asked.id, position, asset, since)
@@ -137,7 +153,7 @@ class VenueCommands:
                 cancelled=outcome.cancelled,
                 failed=outcome.failed,
             )
-        if not isinstance(asked, InstrumentRequest):
+        if isinstance(asked, MassCancelRequest | UserRequest):
             body = {**body, "cancelled": outcome.cancelled}
         return presenting.answer(200, body, headers)
 

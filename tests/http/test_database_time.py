@@ -1,12 +1,12 @@
 """Commands carry the database's time, whatever the clock of the host says and wherever it steps."""
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from application.persistence.database_clock import DatabaseClock, ask_time
-from tests.http.support import Client, Service, Trading, new_asset, order, outcome, path
+from tests.http.support import WAIT, Client, Service, Trading, new_asset, order, outcome, path
 
 HOURS = 3600
 
@@ -106,3 +106,53 @@ def test_writes_without_any_measurement_are_refused(service: Service) -> None:
     ):
         assert refused.status_code == 503
         assert refused.json["detail"].startswith("The database's time is not known yet")
+
+
+def test_ready_names_books_that_are_ahead_and_until_when(service: Service) -> None:
+    until = datetime(2031, 3, 1, 12, 30, 15, tzinfo=UTC)
+    client = service.client_with(books_ahead=lambda: {f"A{n}": until for n in range(200)})
+    answered = client.get("/ready")
+    assert answered.status_code == 503
+    [reason] = answered.json["reasons"]
+    assert "ahead" in reason
+    assert "A0 until 2031-03-01T12:30:15+00:00, A1 until" in reason
+    assert "197 more. Reset it with ome reset-time" in reason
+    assert len(answered.json["booksAhead"]) == 100
+    assert answered.json["booksAhead"]["A7"] == "2031-03-01T12:30:15Z"
+
+
+def test_reset_time_of_a_book_that_is_ahead_lets_it_go_on(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trading = Trading(service)
+    with monkeypatch.context() as earlier:  # releases that let in what a wrong clock had stamped
+        earlier.setattr(service.market.orders.recorder, "max_ahead_seconds", 10**9)
+        ahead = datetime.now(UTC) + timedelta(hours=3)
+        Trading.buy(trading, 1)
+        hurt = service.client_with(clock=lambda: ahead, max_lag_seconds=10**9)
+        placed = hurt.post("/orders", json=order(asset=trading.asset), headers=WAIT)
+        assert placed.status_code == 201
+    expired = trading.buy(2, timeInForce="GTD", expiresAt=in_hours(1))
+    assert outcome(expired) == ("EXPIRED", 0, "TIME_EXPIRED")
+    path_ = f"/books/{trading.asset}/reset-time"
+    answered = service.client.post(path_, headers=WAIT)
+    assert answered.status_code == 200
+    assert answered.json["asset"] == trading.asset
+    assert abs(datetime.fromisoformat(answered.json["time"]).timestamp() - time.time()) < 60
+    lives = trading.buy(2, timeInForce="GTD", expiresAt=in_hours(1))
+    assert outcome(lives) == ("OPEN", 0, None)
+    again = service.client.post(path_)
+    assert (again.status_code, sorted(again.json)) == (202, ["asset", "requestId", "time"])
+
+
+def test_reset_time_of_a_book_that_nobody_has_traded_changes_nothing(service: Service) -> None:
+    asset = new_asset()
+    assert service.client.post(f"/books/{asset}/reset-time", headers=WAIT).status_code == 200
+    assert service.client.get(f"/books/{asset}").json["version"] == 0
+    assert service.client.post("/books/a b/reset-time").status_code == 400
+    assert service.client.post("/books/*/reset-time").status_code == 400
+
+
+def test_reset_time_while_the_clocks_disagree_is_refused(clocks: Clocks, client: Client) -> None:
+    clocks.step_database(3 * HOURS)
+    assert client.post(f"/books/{new_asset()}/reset-time").status_code == 503

@@ -1,12 +1,16 @@
 """The database refuses commands whose stamp is ahead of its clock, by every way into the log."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
+from application import books_ahead
+from application.books_ahead import BooksAhead
 from application.orders import Placement
+from application.persistence import database_clock
 from application.persistence.database_clock import DatabaseClock
 from application.persistence.guards import StampAhead
 from domain.requests import ExpiryRequest, MassCancelRequest, TimeRequest
@@ -122,3 +126,86 @@ def test_a_book_that_is_ahead_and_reset_shows_moving_times(venue: Venue) -> None
     venue.market.matching.forget()
     assert venue.market.matching.load([book_id("NOBODY-TRADED")]) == {}
     assert venue.difference() is None
+
+
+class Ahead:
+    """Two books that are hours ahead, one that is not, and how they are found out."""
+
+    def __init__(self, venue: Venue) -> None:
+        self.venue = venue
+        self.queries = 0
+        venue.market.orders.recorder.max_ahead_seconds = 10**9
+        self.until = ahead(3 * 3600)
+        for asset, stamp in (("A", self.until), ("B", ahead(-9)), ("C", self.until)):
+            terms = TERMS._replace(asset=asset)
+            venue.market.orders.place(Placement(uuid4(), terms), stamp)
+        venue.suspend("nobody", is_suspended=False)
+        venue.settle()
+        self.off = 0.0
+        self.clock = DatabaseClock(
+            lambda: time.time() + self.off, 1, wall=lambda: time.time() + self.off
+        )
+        self.clock.measure()
+        self.books = BooksAhead(venue.market.matching, self.clock)
+
+    def reset(self, asset: str) -> None:
+        request = TimeRequest.make(uuid4(), user_id="operator", asset=asset, time=ahead(-5))
+        self.venue.market.orders.ask(request)
+        self.venue.settle()
+
+
+@pytest.fixture
+def of_two(venue: Venue) -> Ahead:
+    return Ahead(venue)
+
+
+def test_books_ahead_are_known_until_they_are_reset(of_two: Ahead) -> None:
+    assert of_two.books.times() == {}
+    of_two.books.look()
+    assert of_two.books.times() == {"A": of_two.until, "C": of_two.until}
+    of_two.reset("A")
+    of_two.books.look()
+    assert of_two.books.times() == {"C": of_two.until}
+    of_two.reset("C")
+    of_two.books.look()
+    assert of_two.books.times() == {}
+
+
+def test_books_ahead_are_so_no_more_once_time_has_passed(of_two: Ahead) -> None:
+    of_two.books.look()
+    of_two.clock._offset = (of_two.clock._offset or 0) + 3 * 3600
+    assert of_two.books.times() == {}
+
+
+def test_books_ahead_are_looked_at_once(of_two: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_two.books.look()
+    monkeypatch.delattr(type(of_two.venue.market.matching.recorder), "select_head_times")
+    of_two.books.look()
+    assert list(of_two.books.times()) == ["A", "C"]
+
+
+def test_books_ahead_after_the_databases_clock_went_back_are_looked_for_again(
+    of_two: Ahead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_clock, "BELIEVE_AFTER_SECONDS", 0)
+    of_two.books.look()
+    of_two.off = -60
+    of_two.clock.measure()
+    assert of_two.clock.jumps_believed == 1
+    of_two.books.look()
+    assert list(of_two.books.times()) == ["A", "B", "C"]
+
+
+def test_books_ahead_are_unknown_while_the_clocks_disagree(of_two: Ahead) -> None:
+    of_two.books.look()
+    of_two.off = 60
+    of_two.clock.measure()
+    assert of_two.clock.fault()
+    of_two.books.look()
+    assert of_two.books.times() == {}
+
+
+def test_books_ahead_are_found_page_by_page(of_two: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books_ahead, "_PAGE", 1)
+    of_two.books.look()
+    assert list(of_two.books.times()) == ["A", "C"]
