@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 from eventsourcing.system import System
+from eventsourcing.utils import get_topic
 
 from application.matching import Matching
 from application.orders import Orders
@@ -11,6 +12,7 @@ from application.persistence.datastore import Factory
 from application.persistence.following import BatchFollower
 from application.persistence.locks import alone
 from application.persistence.recorder import EventRecorder
+from application.persistence.user_assets import MatchingRecorder
 from application.views.books import BookView
 from application.views.orders import OrderView
 from application.views.trades import TradeView
@@ -28,7 +30,8 @@ FOLLOWERS: Final = (Matching.name, Orders.name, *(view.name for view in VIEWS.va
 
 ENV: Final = {
     "PERSISTENCE_MODULE": f"{Factory.__module__}:{Factory.__qualname__}",
-    "PROCESS_RECORDER_TOPIC": f"{EventRecorder.__module__}:{EventRecorder.__qualname__}",
+    "PROCESS_RECORDER_TOPIC": get_topic(EventRecorder),
+    "MATCHING_PROCESS_RECORDER_TOPIC": get_topic(MatchingRecorder),
     # Seconds that anybody waits for a connection from the pool, and for the lock of a log.
     "POSTGRES_CONNECT_TIMEOUT": "1",
     "POSTGRES_LOCK_TIMEOUT": "1",

@@ -103,6 +103,12 @@ def is_for_books(command: Command) -> bool:
     return True
 
 
+def users_of(command: Command) -> tuple[str, ...]:
+    """The user whose orders a command for all assets is about; nobody: it is about the assets."""
+    is_about_orders = isinstance(command, MassCancelRequest.Created | UserRequest.Created)
+    return (command.user_id,) if is_about_orders else ()
+
+
 def touches(book: OrderBook, command: Command) -> bool:
     """Whether a command changes this book; of many, if it doesn't, nothing is recorded."""
     match command:

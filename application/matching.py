@@ -24,6 +24,7 @@ from application.deciding import (
     is_for_books,
     is_for_venue,
     tell,
+    users_of,
 )
 from application.persistence.book_snapshots import BookSnapshots, SnapshotRecorder
 from application.persistence.connection import AWAY
@@ -31,6 +32,7 @@ from application.persistence.following import BatchProcess
 from application.persistence.log import Entry
 from application.persistence.mapper import JSONMapper
 from application.persistence.position import Advance
+from application.user_assets import UserAssets
 from domain.errors import RejectReason
 from domain.order_book import OrderBook
 from domain.values import book_id, venue_id
@@ -74,8 +76,8 @@ class Matching(BatchProcess):
         self._venue: Venue | None = None  # None: nothing was asked of it, or it is not read yet
         self._venue_is_read = False
         self._venue_is_changed = False  # in this batch
-        self._assets: set[str] = set()  # those that have books, up to this place in our log
-        self._assets_upto = 0
+        self._changed: dict[str, OrderBook] = {}  # in this batch, by asset
+        self._user_assets = UserAssets(self.recorder, self.notification_log, self.mapper)
 
     def construct_snapshot_store(self) -> BookSnapshots:
         recorder: Any
@@ -98,6 +100,7 @@ class Matching(BatchProcess):
         self._refused.clear()
         while True:
             self._venue_is_changed = False
+            self._changed.clear()
             self._revive([_command(event) for _, event in entries])
             try:
                 super().process_entries(entries, move)
@@ -113,6 +116,17 @@ class Matching(BatchProcess):
             while len(self._live) > MAX_LIVE_BOOKS - MAX_LIVE_BOOKS // 10:
                 self._live.popitem(last=False)
             gc.collect()  # the orders of a book refer to each other
+
+    def commit(
+        self,
+        events: Sequence[DomainEventProtocol[UUID]],
+        move: Advance | None = None,
+        beside: Sequence[object] | None = None,
+    ) -> Sequence[int]:
+        """Records decisions, and which users came to have orders in which assets by them."""
+        del beside
+        changes = self._user_assets.changes(events, self._changed, self.fence(move))
+        return super().commit(events, move, changes.arguments)
 
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
@@ -132,6 +146,8 @@ class Matching(BatchProcess):
             for book in self._all_books(domain_event):
                 self._decide(book, position, command, processing_event)
                 self._keep_if_changed(book, position)
+                for user in users_of(command):
+                    self._user_assets.note(user, book)
 
     def _tell_venue(self, position: int, asked: object) -> None:
         """Has the venue record a change, unless another has who decides for other partitions.
@@ -153,6 +169,7 @@ class Matching(BatchProcess):
 
     def forget(self) -> None:
         super().forget()
+        self._user_assets.forget()
         self._drop_books()
 
     def _drop_books(self) -> None:
@@ -174,22 +191,34 @@ class Matching(BatchProcess):
                 decide(book, position, command, self._venue)
             except Exception as error:
                 raise Poison(position, book.asset) from error
-        processing_event.events.extend(book.collect_events())
+        events = book.collect_events()
+        if events:
+            processing_event.events.extend(events)
+            self._changed[book.asset] = book
 
     def _all_books(self, command: object) -> Iterator[OrderBook]:
         """The books that a command for all assets is decided for, which are all or a part.
 
         Those that are not alive are read some at a time, and forgotten unless they change.
         """
-        assets = sorted(self._assets_with_books() | self._live.keys())
+        found: set[str] | None = None
+        for user in users_of(_command(command)):
+            found = self._user_assets.of(user, self._changed)
+        if found is None:
+            found = self.assets_with_books() | self._live.keys()
+        assets = sorted(found)
         if isinstance(command, Scoped):
             assets = [asset for asset in assets if command.covers(asset)]
         for section in range(0, len(assets), _BOOKS_AT_A_TIME):
             part = assets[section : section + _BOOKS_AT_A_TIME]
             missing = [book_id(asset) for asset in part if asset not in self._live]
-            read = {book.asset: book for book in self.load(missing).values()}
+            read = {book.asset: _watched(book) for book in self.load(missing).values()}
             for asset in part:
-                yield self._live.get(asset) or read[asset]
+                book = self._live.get(asset) or read.get(asset)
+                if book is not None:
+                    yield book
+        if len(assets) > MAX_LIVE_BOOKS:
+            gc.collect()  # of what was read, the orders refer to each other
 
     def _keep_if_changed(self, book: OrderBook, position: int) -> None:
         """Who changed in this batch is needed until it is recorded; then it is the first to go."""
@@ -197,23 +226,9 @@ class Matching(BatchProcess):
             self._live[book.asset] = book
             self._live.move_to_end(book.asset, last=False)
 
-    def _assets_with_books(self) -> set[str]:
-        """Those whose books are recorded; it reads on from where it was last time."""
-        end = self.recorder.max_notification_id() or 0
-        while self._assets_upto < end:
-            opened = self.notification_log.select(
-                self._assets_upto,
-                self.pull_section_size,
-                topics=(OrderBook.Created.TOPIC,),
-                inclusive_of_start=False,
-            )
-            for notification in opened:
-                event: Any = self.mapper.to_domain_event(notification)
-                self._assets.add(event.asset)
-                self._assets_upto = notification.id
-            if len(opened) < self.pull_section_size:
-                self._assets_upto = end
-        return self._assets
+    def assets_with_books(self) -> set[str]:
+        """Those whose books are recorded."""
+        return self._user_assets.all()
 
     def book_at(self, asset: str, version: int) -> OrderBook:
         """The book as it was after ``version`` commands.
@@ -264,23 +279,33 @@ class Matching(BatchProcess):
         missing: dict[UUID, Command] = {}
         if not self._venue_is_read:
             self._venue, self._venue_is_read = self.venue(), True
+        users: set[str] = set()
         for command in commands:
             if is_for_all(command):
+                users.update(users_of(command))
                 continue
             if command.asset in self._live:
                 self._live.move_to_end(command.asset)
             elif not isinstance(missing.setdefault(book_id(command.asset), command), _OPENING):
                 missing[book_id(command.asset)] = command
+        self._user_assets.begin(users)
         books = self.load(list(missing))
         for identifier, command in missing.items():
             if identifier in books:
-                self._live[command.asset] = books[identifier]
+                self._live[command.asset] = _watched(books[identifier])
             elif isinstance(command, _OPENING):
-                self._live[command.asset] = OrderBook.open(command.asset, command.timestamp)
+                opened = OrderBook.open(command.asset, command.timestamp)
+                self._live[command.asset] = _watched(opened)
 
     def venue(self) -> Venue | None:
         """The venue as it is recorded; None: nothing was ever asked of it."""
         return BatchProcess.load(self, [venue_id()]).get(venue_id())
+
+
+def _watched(book: OrderBook) -> OrderBook:
+    """A book that notes from now on which users come to have orders there, or cease to."""
+    book.floor.take_turnover()
+    return book
 
 
 def _command(event: object) -> Command:

@@ -7,7 +7,7 @@ orders and the read models.
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from application.deciding import (
@@ -32,7 +32,9 @@ from application.matching import Matching
 from application.orders import Orders
 from application.persistence.partitions import Reach
 from application.persistence.snapshot import Snapshot
+from application.persistence.user_assets import MatchingRecorder, Pair
 from application.verify_snapshots import KeptSnapshots
+from application.verify_user_assets import verify_user_assets
 from application.views.books import BookView, levels_of, resting_of
 from application.views.instruments import InstrumentRow
 from application.views.order_rows import OPEN_STATUSES, STRETCH, OrderRow
@@ -85,6 +87,7 @@ class Verifier:
         decided = self._snapshot.reach(self._matching.recorder, Orders.name)
         stored = _ByBook(self._decisions())
         books: dict[str, OrderBook] = {}
+        ordered: set[Pair] = set()
         venue: Venue | None = None
         for position, event in self._log(self._orders):
             if not isinstance(event, COMMANDS):
@@ -98,6 +101,8 @@ class Verifier:
                 continue
             if not decided.covers(position, command.asset):
                 continue
+            if isinstance(command, Order.Created):
+                ordered.add((command.user_id, command.asset))
             book = books.get(command.asset)
             if book is None and isinstance(command, NOT_OPENING):
                 continue  # nobody has traded it
@@ -107,6 +112,8 @@ class Verifier:
                 self._kept.compare(book)
             self._decide_again(book, position, command, stored, venue)
         compare("Matching", stored.next_of(None))
+        recorder = cast("MatchingRecorder", self._matching.recorder)
+        verify_user_assets(self._snapshot, recorder, books.values(), ordered)
         self._kept.check_that_all_were_compared()
 
     def _decide_again(

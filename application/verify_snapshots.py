@@ -6,7 +6,7 @@ is decided again in minutes; that takes the snapshots for true, and proves no re
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from application.differences import (
@@ -19,6 +19,8 @@ from application.differences import (
 from application.matching import Matching
 from application.orders import Orders
 from application.persistence.snapshot import Snapshot
+from application.persistence.user_assets import MatchingRecorder
+from application.verify_user_assets import verify_open_orders
 from domain.order_book import OrderBook
 
 _AT_A_TIME: Final = 1_000  # decisions whose commands are read together
@@ -82,6 +84,8 @@ class RecentVerifier:
                     raise Inconsistent(f"Matching log: nothing was asked that led to {decision}")
                 book = self._book_before(decision, command)
                 decide_again(book, decision.position, command, decision, venue)
+            recorder = cast("MatchingRecorder", self._matching.recorder)
+            verify_open_orders(self._moment, recorder, self._books.values())
 
     def _decisions(self) -> Iterator[tuple[Any, Any]]:
         """Each decision with the command that stands where it says."""

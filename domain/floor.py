@@ -25,6 +25,9 @@ class Floor:
         self.stops = Stops()
         self.expiries = Expiries()
         self._of_users: dict[str, dict[int, RestingOrder]] = {}  # by the ids' integers
+        # The users who came to have orders here, or ceased to, each with whether they had any
+        # before; None: nobody asks for it.
+        self.turnover: dict[str, bool] | None = None
         self.instrument: Instrument | None = None
         self.last_trade_id = 0
         self.last_price: int | None = None
@@ -46,10 +49,27 @@ class Floor:
         """How many orders of a user rest or wait here."""
         return len(self._of_users.get(user_id, ()))
 
+    def users(self) -> Iterable[str]:
+        """The users of whom anything rests or waits here."""
+        return self._of_users.keys()
+
     def orders_of(self, user_id: str) -> list[RestingOrder]:
         """All of a user's orders, in the order of their ids, which any copy of the book has."""
         orders = self._of_users.get(user_id, {})
         return [orders[key] for key in sorted(orders)]
+
+    def take_turnover(self) -> list[tuple[str, bool]]:
+        """Users with or without orders here now (True, False), who were not so at the last call.
+
+        The first call begins it.
+        """
+        turnover = self.turnover or {}
+        self.turnover = {}
+        return [
+            (user_id, not had_orders)
+            for user_id, had_orders in turnover.items()
+            if had_orders is not self.has_orders(user_id)
+        ]
 
     def all_orders(self) -> Iterable[RestingOrder]:
         """All bids, then all asks, in priority; then those that wait."""
@@ -149,7 +169,12 @@ class Floor:
             self.stops.wait(order)
         else:
             self.book.rest(order)
-        self._of_users.setdefault(order.user_id, {})[order.order_id.int] = order
+        orders = self._of_users.get(order.user_id)
+        if orders is None:
+            orders = self._of_users[order.user_id] = {}
+            if self.turnover is not None:
+                self.turnover.setdefault(order.user_id, False)
+        orders[order.order_id.int] = order
 
     def note_expiry(self, order: RestingOrder) -> None:
         """Remembers when the time of an order is over, if it ever is."""
@@ -162,5 +187,7 @@ class Floor:
         del orders[order.order_id.int]
         if not orders:
             del self._of_users[order.user_id]
+            if self.turnover is not None:
+                self.turnover.setdefault(order.user_id, True)
         if order.conditions is not None and order.conditions.expires_at is not None:
             self.expiries.remove(order.conditions.expires_at, order.order_id)

@@ -12,6 +12,7 @@ from application.matching import Matching
 from application.persistence.connection import AWAY
 from application.persistence.locks import Busy, alone
 from application.snapshots import SnapshotTaker
+from application.user_assets_backfill import UserAssetsBackfill
 from system import build_alone
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ def take_snapshots(env: Mapping[str, str], every: int) -> NoReturn:
         while True:
             try:
                 with alone(env, "take snapshots", wait=False):
+                    UserAssetsBackfill(matching).fill()
                     log.info("taking snapshots")
                     while True:
                         taker.take_due()

@@ -6,7 +6,7 @@ With nothing waiting, a batch is one event.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -30,6 +30,7 @@ from application.persistence.partitions import (
     concerns,
     merge,
     part,
+    partition_of,
     split,
 )
 from application.persistence.position import Advance, Move
@@ -151,9 +152,11 @@ class BatchFollower(Follower[UUID]):
             if len(reach.positions) != partitions:
                 self._unite(leader_name)
             reach = split(self.recorder, leader_name, partitions)
+            found = {part(leader_name, each): at for each, at in enumerate(reach.positions)}
+            if any(self._positions.get(name, at) != at for name, at in found.items()):
+                self.forget()  # others have been at work since
             self._partitions[leader_name] = partitions
-            for number, position in enumerate(reach.positions):
-                self._positions[part(leader_name, number)] = position
+            self._positions.update(found)
             return reach.positions
 
     def _unite(self, leader_name: str) -> None:
@@ -170,7 +173,21 @@ class BatchFollower(Follower[UUID]):
             self.forget()
             raise
 
+    def fence(self, move: Advance | None) -> Callable[[str], bool]:
+        """Return the test for assets that nobody else decides for until ``move`` is recorded."""
+        names = {each.name for each in move.moves} if move else ()
+
+        def is_fenced(asset: str) -> bool:
+            leader = move.application_name if move else ""
+            count = self._partitions.get(leader)
+            return leader in names or (
+                count is not None and part(leader, partition_of(asset, count)) in names
+            )
+
+        return is_fenced
+
     def _catch_up(self, leader_name: str, positions: list[int]) -> None:
+        self._partitions[leader_name] = len(positions)
         last = max(positions)
         log = cast("SharedLog", self.readers[leader_name].notification_log)
         while (since := min(positions)) < last:
@@ -286,9 +303,14 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
         return self.commit([event for each in aggregates for event in each.collect_events()])
 
     def commit(
-        self, events: Sequence[DomainEventProtocol[UUID]], move: Advance | None = None
+        self,
+        events: Sequence[DomainEventProtocol[UUID]],
+        move: Advance | None = None,
+        beside: Sequence[object] | None = None,
     ) -> Sequence[int]:
         """Records events, and a position; gives their notification ids.
+
+        ``beside``: what the recorder writes in the same transaction, see EventRecorder.
 
         What the library's ``save`` does, without its objects for each event, which cost as
         much as the recording itself: followers find the events in the log, at hand.
@@ -296,7 +318,7 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
         stored = [self.mapper.to_stored_event(event) for event in events]
         # What a follower records has the time of a book, which may be what it was given once.
         stamp = _newest_stamp(events) if move is None else None
-        ids = self.recorder.insert_events(stored, tracking=move, stamp=stamp)
+        ids = self.recorder.insert_events(stored, tracking=move, stamp=stamp, beside=beside)
         if events and self.followers:
             self.notification_log.append(ids, events)
             prompt: RecordingEvent[UUID] = RecordingEvent(self.name, [], None)

@@ -76,11 +76,13 @@ class EventRecorder(PostgresProcessRecorder):
         *,
         tracking: Tracking | None = None,
         stamp: datetime | None = None,
+        beside: Sequence[object] | None = None,
         **_: Any,
     ) -> Sequence[int]:
         """Records events and, for a follower, its position.
 
         ``stamp`` is the newest time of commands; what a follower decides has that of its book.
+        ``beside``: the arguments of what a log of a kind of its own writes in the same transaction.
 
         Overridden whole: what many threads record at the same time shares a commit; many
         events go by COPY; the position moves by compare-and-set; and a lost commit is told
@@ -95,10 +97,10 @@ class EventRecorder(PostgresProcessRecorder):
             return self._group.record(stored_events, stamp)
         if not isinstance(tracking, Advance):
             raise TypeError("a position is moved from where it was seen: see Advance")
-        if not stored_events:
+        if not stored_events and beside is None:
             self._pass_over(tracking)
             return []
-        return self._record(stored_events, tracking)
+        return self._record(stored_events, tracking, beside=beside)
 
     def wake(self, *, recorded: int | None = None, leader: str = "") -> None:
         """Tells who listens how far the log goes and, of a follower, how far it has followed.
@@ -229,13 +231,14 @@ class EventRecorder(PostgresProcessRecorder):
         stored_events: Sequence[StoredEvent],
         move: Advance | None = None,
         stamp: datetime | None = None,
+        beside: Sequence[object] | None = None,
     ) -> Recorded:
         record = self._record_few if len(stored_events) <= _FEW else self._record_many
         moves = move.arguments if move else (None, None, None)
         arguments = (*moves, stamp, self.max_ahead_seconds)
         with living_connection(self.datastore) as connection:
             return recording(
-                connection, lambda: record(connection, stored_events, arguments), self._lock
+                connection, lambda: record(connection, stored_events, arguments, beside), self._lock
             )
 
     def _pass_over(self, move: Advance) -> None:
@@ -253,6 +256,7 @@ class EventRecorder(PostgresProcessRecorder):
         connection: psycopg.Connection[Any],
         stored_events: Sequence[StoredEvent],
         arguments: Sequence[object],
+        beside: Sequence[object] | None,
     ) -> Recorded:
         """In one round trip: the function is the whole transaction."""
         events = msgspec.json.encode(
@@ -262,8 +266,9 @@ class EventRecorder(PostgresProcessRecorder):
             ]
         )
         cursor = connection.cursor(row_factory=tuple_row)
+        statement = self._statements["record" if beside is None else "record beside"]
         with _committing(connection):
-            cursor.execute(self._statements["record"], [*arguments, events.decode()], prepare=True)
+            cursor.execute(statement, [*arguments, events.decode(), *(beside or ())], prepare=True)
         [(previous,), *ids] = cursor.fetchall()
         return Recorded(previous, [notification_id for (notification_id,) in ids])
 
@@ -272,6 +277,7 @@ class EventRecorder(PostgresProcessRecorder):
         connection: psycopg.Connection[Any],
         stored_events: Sequence[StoredEvent],
         arguments: Sequence[object],
+        beside: Sequence[object] | None,
     ) -> Recorded:
         """In four round trips: up to the lock, two for COPY, and the commit."""
         cursor = connection.cursor(row_factory=tuple_row)
@@ -287,6 +293,8 @@ class EventRecorder(PostgresProcessRecorder):
                     copy.write_row(
                         (event.originator_id, event.originator_version, event.topic, event.state)
                     )
+            if beside is not None:
+                cursor.execute(self._statements["beside"], beside, prepare=True)
             with _committing(connection):
                 # Under the lock nobody else has taken numbers from the sequence.
                 cursor.execute("SELECT lastval(); COMMIT")
@@ -297,7 +305,7 @@ class EventRecorder(PostgresProcessRecorder):
         [(last,)] = cursor.fetchall()
         return Recorded(previous or 0, range(last - len(stored_events) + 1, last + 1))
 
-    def _in_schema(self, statement: str) -> Composed:
+    def _in_schema(self, statement: str, **names: Identifier) -> Composed:
         schema, events = self.datastore.schema, self.events_table_name
         return SQL(statement).format(
             events=Identifier(schema, events),
@@ -309,6 +317,7 @@ class EventRecorder(PostgresProcessRecorder):
             record=Identifier(schema, f"{events}_record"),
             pass_over=Identifier(schema, f"{events}_pass_over"),
             lock_timeout=Literal(f"{self.datastore.lock_timeout}s"),
+            **names,
         )
 
 

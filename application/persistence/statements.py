@@ -106,6 +106,7 @@ STATEMENTS: Final = {
 }
 
 _PARAMETERS: Final = f"{VERSION_PARAMETER}, {ADVANCE_PARAMETERS}"
+RECORD_PARAMETERS: Final = f"{_PARAMETERS}, {STAMP_PARAMETERS}, events json"
 
 FUNCTIONS: Final = (
     *LOG_LOCK,
@@ -121,7 +122,7 @@ FUNCTIONS: Final = (
     # json, not jsonb: a state is stored as it was written, to the byte. First comes the last
     # id before these events, see Recorded: in a statement after the lock, which therefore sees
     # whatever was committed under it.
-    """CREATE OR REPLACE FUNCTION {record}({parameters}, events json)
+    """CREATE OR REPLACE FUNCTION {record}({parameters})
         RETURNS SETOF bigint LANGUAGE plpgsql AS $$
     BEGIN
         PERFORM {begin}(version, names, since, upto, stamp, max_ahead);
@@ -131,7 +132,7 @@ FUNCTIONS: Final = (
             SELECT (e->>0)::uuid, (e->>1)::bigint, e->>2, convert_to((e->3)::text, 'UTF8')
             FROM json_array_elements(events) AS e
             RETURNING notification_id;
-    END $$""".replace("{parameters}", f"{_PARAMETERS}, {STAMP_PARAMETERS}"),
+    END $$""".replace("{parameters}", RECORD_PARAMETERS),
     # Over what led to no event. The commit does not wait for the disk: what a crash takes is
     # passed over again.
     f"""CREATE OR REPLACE FUNCTION {{pass_over}}({_PARAMETERS})

@@ -147,10 +147,10 @@ def test_a_catch_up_that_fails_in_the_middle_decides_all_of_it_again(
     record = venue.market.matching.recorder._record
     failures = iter([OperationalError("the lock is held"), PositionMoved("by another")])
 
-    def fail_at_times(*arguments: Any) -> Any:
+    def fail_at_times(*arguments: Any, **named: Any) -> Any:
         if failure := next(failures, None):
             raise failure
-        return record(*arguments)
+        return record(*arguments, **named)
 
     monkeypatch.setattr(venue.market.matching.recorder, "_record", fail_at_times)
     for failure in (OperationalError, PositionMoved):

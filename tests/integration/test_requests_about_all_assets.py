@@ -130,49 +130,49 @@ def test_parts_that_are_behind_catch_up_with_what_is_for_all(venue: Venue) -> No
     assert venue.difference() is None
 
 
+def ask_anything(venue: Venue, chance: random.Random) -> None:
+    """An order of any kind, and sometimes a request about all of them."""
+    users = ["ann", "bob", "cy"]
+    asset, user = chance.choice(ASSETS), chance.choice(users)
+    place = chance.choice((venue.buy, venue.sell))
+    price, quantity = chance.randint(95, 105), chance.randint(1, 9)
+    kinds: tuple[dict[str, Any], ...] = (
+        {},
+        {"time_in_force": chance.choice((TimeInForce.IOC, TimeInForce.FOK))},
+        {"post_only": True},
+        {"display_quantity": max(1, quantity // 3)},
+        {
+            "time_in_force": TimeInForce.GTD,
+            "expires_at": venue.now + timedelta(seconds=chance.randint(1, 60)),
+        },
+        {"order_type": OrderType.STOP_LIMIT, "stop_price": chance.randint(95, 105)},
+    )
+    placed = place(price, quantity, asset=asset, user_id=user, **chance.choice(kinds))
+    if chance.random() < 0.1:
+        stop: dict[str, Any] = {"order_type": OrderType.STOP, "stop_price": price}
+        place(None, quantity, asset=asset, user_id=user, **stop)
+    match chance.randint(0, 40):
+        case 0:
+            venue.cancel_all(user, chance.choice(("*", asset)))
+        case 1:
+            venue.suspend(user)
+        case 2:
+            venue.suspend(user, is_suspended=False)
+        case 3:
+            venue.set_rules(chance.choice(("*", asset)), lot_size=chance.randint(1, 3))
+        case 4:
+            venue.pass_time(asset, venue.now)
+        case 5:
+            venue.cancel(placed)
+        case 6:
+            venue.replace(placed, chance.randint(95, 105), quantity + 1)
+
+
 def test_a_day_of_everything_is_consistent_and_rebuilt_from_its_events(venue: Venue) -> None:
     """Orders of all kinds, requests about all assets, in batches of any size."""
     chance = random.Random(7)
-    users = ["ann", "bob", "cy"]
-    ids: list[UUID] = []
     for _ in range(300):
-        asset, user = chance.choice(ASSETS), chance.choice(users)
-        place = chance.choice((venue.buy, venue.sell))
-        price, quantity = chance.randint(95, 105), chance.randint(1, 9)
-        kinds: tuple[dict[str, Any], ...] = (
-            {},
-            {"time_in_force": chance.choice((TimeInForce.IOC, TimeInForce.FOK))},
-            {"post_only": True},
-            {"display_quantity": max(1, quantity // 3)},
-            {
-                "time_in_force": TimeInForce.GTD,
-                "expires_at": venue.now + timedelta(seconds=chance.randint(1, 60)),
-            },
-            {"order_type": OrderType.STOP_LIMIT, "stop_price": chance.randint(95, 105)},
-        )
-        ids.append(place(price, quantity, asset=asset, user_id=user, **chance.choice(kinds)))
-        if chance.random() < 0.1:
-            ids.append(
-                place(
-                    None,
-                    quantity,
-                    asset=asset,
-                    user_id=user,
-                    order_type=OrderType.STOP,
-                    stop_price=price,
-                )
-            )
-        match chance.randint(0, 40):
-            case 0:
-                venue.cancel_all(user, chance.choice(("*", asset)))
-            case 1:
-                venue.suspend(user)
-            case 2:
-                venue.suspend(user, is_suspended=False)
-            case 3:
-                venue.set_rules(chance.choice(("*", asset)), lot_size=chance.randint(1, 3))
-            case 4:
-                venue.pass_time(asset, venue.now)
+        ask_anything(venue, chance)
         if chance.random() < 0.1:
             venue.settle()
     venue.settle()
