@@ -12,6 +12,7 @@ from application.persistence.datastore import Factory
 from application.persistence.following import BatchFollower
 from application.persistence.locks import alone
 from application.persistence.recorder import EventRecorder
+from application.persistence.standstills import Standstills
 from application.persistence.user_assets import MatchingRecorder
 from application.views.books import BookView
 from application.views.orders import OrderView
@@ -70,7 +71,9 @@ def create_tables(env: Mapping[str, str]) -> None:
     concurrently updated"), so it is done by one after the other, and by nobody else.
     """
     with alone(env, "create tables"):
-        build({**env, "CREATE_TABLE": "y"}).close()
+        market = build({**env, "CREATE_TABLE": "y"})
+        Standstills(market.orders.recorder.datastore).create_table()
+        market.close()
 
 
 def build(env: Mapping[str, str]) -> Market:

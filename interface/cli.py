@@ -234,17 +234,27 @@ def _rebuild_from_kafka(settings: Settings, env: dict[str, str], view: str) -> N
 @as_json
 @click.pass_obj
 def verify(settings: Settings, *, recent: bool, as_json: bool) -> None:
-    """Decide every command again, and compare with all that is stored."""
+    """Decide every command again, and compare with all that is stored.
+
+    Says as well what can't go on: a parked view, a publisher that Kafka refuses. Exits with 0
+    where everything is consistent and goes on, else with 1.
+    """
+    from application.publishing import FEEDS  # noqa: PLC0415
     from interface import maintenance  # noqa: PLC0415
 
+    publishers = (
+        [f"{leader}Publisher" for leader in FEEDS] if settings.kafka_bootstrap_servers else []
+    )
     with _database(settings) as env:
         prove = maintenance.verify_recent if recent else maintenance.verify_all
         difference = prove(env, _progress)
+        standing = maintenance.standing_still(env, publishers)
     if as_json:
-        click.echo(json.dumps({"consistent": difference is None, "difference": difference}))
+        found: dict[str, Any] = {"consistent": difference is None, "difference": difference}
+        click.echo(json.dumps(found | ({"standingStill": standing} if standing else {})))
     else:
-        click.echo(difference or "consistent")
-    sys.exit(0 if difference is None else 1)
+        click.echo("\n".join([difference or "consistent", *standing]))
+    sys.exit(1 if difference is not None or standing else 0)
 
 
 @main.group()

@@ -23,6 +23,8 @@ from application.persistence.database_clock import (
     ask_time,
     max_ahead_seconds,
 )
+from application.persistence.error_words import in_words
+from application.persistence.standstills import WorkerState
 from application.views.books import BookView
 from domain.requests import ExpiryRequest
 from system import build_alone
@@ -52,12 +54,14 @@ class Clock(threading.Thread):
         stopping: threading.Event,
         is_our_turn: Callable[[], bool],
         ask: Callable[[Any], float] = ask_time,
+        state: WorkerState | None = None,
     ) -> None:
         """``ask`` returns the database's time, through a recorder."""
         super().__init__(name="clock", daemon=True)
         self._env = env
         self._stopping = stopping
         self._is_our_turn = is_our_turn
+        self._state = state
         self._asked: dict[str, _Asked] = {}
         self._has_limits = False  # whether the default limits are known to be on record
         # What it carries on outlives the pool that it asks through: a database that comes back
@@ -71,6 +75,8 @@ class Clock(threading.Thread):
                 self._work()
             except Exception as error:  # noqa: BLE001 - whatever it is, time goes on
                 log.warning("the clock waits", extra={"error": str(error).strip()})
+                if self._state is not None and self._is_our_turn():
+                    self._state.fails(f"orders past their time stay: {in_words(error)}")
                 self._stopping.wait(_AFTER_FAULT_SECONDS)
 
     def _work(self) -> None:
@@ -87,6 +93,8 @@ class Clock(threading.Thread):
                     measured = time.monotonic()
                 if self._is_our_turn():
                     self._ask_for_what_is_due(orders, books)
+                    if self._state is not None:
+                        self._state.works()
 
     def _ask_for_what_is_due(self, orders: Orders, books: BookView) -> None:
         """Record a request for each asset in which orders are past their time.

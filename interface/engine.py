@@ -24,6 +24,7 @@ from application.persistence.connection import connect
 from application.persistence.following import LOOK_ANYWAY_SECONDS, BatchFollower, BatchProcess
 from application.persistence.locks import try_lock
 from application.persistence.migrations import SCHEMA_VERSION
+from application.persistence.standstills import Standstills, WorkerState
 from interface.following import Following
 from interface.listening import News
 from system import FOLLOWERS, Market, build, followings
@@ -77,6 +78,9 @@ class Engine:
             make(follower, leader, batch_size, self._stopping)
             for follower, leader in pairs + self._others
         ]
+        self.standstills = Standstills(self._market.orders.recorder.datastore)
+        for following in self._followings:
+            following.state = WorkerState(self.standstills, following.follower.name)
         self._leaders = {
             following: self._leader_of(following)
             for following in self._followings

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from eventsourcing.persistence import IntegrityError
 from eventsourcing.system import RecordingEvent, RecordingEventReceiver
 
 from application.persistence.connection import AWAY
+from application.persistence.error_words import in_words
 from application.persistence.following import (
     LOOK_ANYWAY_SECONDS,
     BatchFollower,
@@ -18,6 +20,7 @@ from application.persistence.following import (
 from application.persistence.guards import LockTimeout
 from application.persistence.migrations import SchemaOutdated
 from application.persistence.position import PositionMoved
+from application.persistence.standstills import WorkerState
 from application.views.view import View
 
 log = logging.getLogger(__name__)
@@ -45,6 +48,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         self._prompted = threading.Event()
         self._begins = threading.Event()
         self._told = ""  # why it can't follow, once it has been told
+        self.state: WorkerState | None = None  # where others can see it, if they can
 
     @property
     def channel(self) -> str:
@@ -59,6 +63,8 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         Others may have been at work, or PostgreSQL may have lost what a view had not flushed.
         """
         self._begins.set()
+        if self.state is not None:
+            self.state.begins()
         self.is_our_turn = True
         self.prompt()
 
@@ -90,6 +96,8 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         except BaseException as error:
             log.exception("follower failed", extra={"follower": self.follower.name})
             self.failure = error
+            if self.state is not None and not isinstance(error, SchemaOutdated):
+                self.state.fails(f"it failed: {in_words(error)}", is_lasting=True)
             self._stopping.set()
 
     def _catch_up(self) -> None:
@@ -113,8 +121,16 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
             if str(error) != self._told and not self._stopping.is_set():
                 self._told = str(error)
                 self._warn(self._told, error.__cause__ or error)
+            self._show(error)
             self._stopping.wait(LOOK_ANYWAY_SECONDS)
             self.prompt()
+
+    def _show(self, error: CannotFollow) -> None:
+        if self.state is not None and not self._stopping.is_set():
+            position = None
+            with suppress(*AWAY):
+                position = self.follower.recorder.max_tracking_id(self.leader)
+            self.state.fails(str(error), position=position, is_lasting=error.is_lasting)
 
     def work(self) -> None:
         """Processes what waits, batch by batch."""
@@ -130,6 +146,8 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         if self._told:
             log.info("following again", extra={"follower": self.follower.name})
             self._told = ""
+        if self.state is not None:
+            self.state.works()
 
     def _warn(self, event: str, error: BaseException) -> None:
         log.warning(event, extra={"follower": self.follower.name, "error": str(error).strip()})
@@ -162,7 +180,7 @@ def _process_up_to_the_fault(view: View, leader: str, limit: int) -> int:
         fault = next(iter(view.pending(leader, limit=1)), None)
         if fault is None:  # the view was rebuilt meanwhile
             return limit
-        reason = f"{leader} {fault.id}, {fault.topic}: {type(error).__name__}: {error}"
+        reason = f"{leader} {fault.id}, {fault.topic}: {in_words(error)}"
         if view.recorder.park(reason):  # it is tried again and again, and told once
             log.exception("view parked", extra={"view": view.name, "position": fault.id})
         return 0

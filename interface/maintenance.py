@@ -1,6 +1,6 @@
 """What the command line does with the database itself, beside a running service or without."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, Final
 from uuid import UUID
@@ -11,6 +11,7 @@ from eventsourcing.application import AggregateNotFoundError
 from application.differences import Inconsistent
 from application.messages import message
 from application.persistence.snapshot import Snapshot
+from application.persistence.standstills import Standstills, current
 from application.verify import Verifier
 from application.verify_snapshots import RecentVerifier
 from application.views.rebuild import Fill, nothing, rebuild
@@ -84,6 +85,18 @@ def verify_recent(env: Mapping[str, str], bar: Bar) -> str | None:
             except Inconsistent as difference:
                 return str(difference)
     return None
+
+
+def standing_still(env: Mapping[str, str], publishers: Collection[str]) -> list[str]:
+    """What can't go on, a sentence each: parked views, and workers that have said so."""
+    with closing(build(env)) as market:
+        views = (market.order_view, market.book_view, market.trade_view)
+        parked = {view.name: view.recorder.parked() for view in views}
+        workers = current(Standstills(market.orders.recorder.datastore).all(), publishers)
+    return [
+        *(f"{name} is parked: {reason}" for name, reason in parked.items() if reason),
+        *map(str, workers),
+    ]
 
 
 def _readable(event: Any) -> str:

@@ -14,6 +14,7 @@ import click
 from application.matching import Matching
 from application.orders import Orders
 from application.persistence.datastore import SILENCE_SECONDS, STATEMENT_SECONDS
+from application.persistence.standstills import WorkerState
 from interface.child import has_supervisor, tell_supervisor
 from interface.clock import Clock
 from interface.database import telling_why, usable_database
@@ -114,7 +115,8 @@ def _run_engine(settings: Settings, env: dict[str, str], role: str) -> int:
     engine.start()
     stopping = threading.Event()
     if Orders.name in ENGINES[role]:
-        Clock(env, stopping, partial(engine.is_at_work, Orders.name)).start()
+        state = WorkerState(engine.standstills, "clock")
+        Clock(env, stopping, partial(engine.is_at_work, Orders.name), state=state).start()
     log.info("engine started")
     engine.join()
     stopping.set()

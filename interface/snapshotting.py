@@ -10,7 +10,10 @@ import psycopg
 
 from application.matching import Matching
 from application.persistence.connection import AWAY
+from application.persistence.error_words import in_words
 from application.persistence.locks import Busy, alone
+from application.persistence.migrations import SchemaOutdated
+from application.persistence.standstills import Standstills, WorkerState
 from application.snapshots import SnapshotTaker
 from application.user_assets_backfill import UserAssetsBackfill
 from system import build_alone
@@ -28,6 +31,7 @@ def take_snapshots(env: Mapping[str, str], every: int) -> NoReturn:
     """
     with closing(build_alone(env, Matching)) as matching:
         taker = SnapshotTaker(matching, every)
+        state = WorkerState(Standstills(matching.recorder.datastore), "snapshots")
         while True:
             try:
                 with alone(env, "take snapshots", wait=False):
@@ -35,6 +39,7 @@ def take_snapshots(env: Mapping[str, str], every: int) -> NoReturn:
                     log.info("taking snapshots")
                     while True:
                         taker.take_due()
+                        state.works()
                         time.sleep(LOOK_SECONDS)
             except Busy:
                 log.debug("another process takes the snapshots")
@@ -42,4 +47,9 @@ def take_snapshots(env: Mapping[str, str], every: int) -> NoReturn:
                 log.warning(
                     "Database unavailable, retrying in 5 s", extra={"error": str(error).strip()}
                 )
+            except SchemaOutdated:
+                raise
+            except Exception as error:  # the process is started again
+                state.fails(f"no snapshots are taken: {in_words(error)}", is_lasting=True)
+                raise
             time.sleep(LOOK_SECONDS)

@@ -8,7 +8,7 @@ With nothing waiting, a batch is one event.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, Self, cast
 from uuid import UUID
 
 from eventsourcing.application import ProcessingEvent
@@ -44,8 +44,16 @@ class CannotFollow(Exception):
     """Something that a follower needs is away, or not as it must be: it is tried again.
 
     The text is the same for as long as the reason is, so that it is told once; the cause has
-    the details.
+    the details. ``is_lasting``: it does not pass by itself.
     """
+
+    is_lasting = False
+
+    @classmethod
+    def lasting(cls, reason: str) -> Self:
+        error = cls(reason)
+        error.is_lasting = True
+        return error
 
 
 class BatchFollower(Follower[UUID]):

@@ -1,6 +1,6 @@
 """The HTTP API: see docs/api.md."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -15,7 +15,7 @@ from interface.http.queries import Queries
 from interface.http.venue import VenueCommands
 from interface.http.waiting import Waiting
 from interface.http.wsgi import Api
-from interface.listening import Bell
+from interface.listening import Bell, PublishedLog
 from system import Market
 
 
@@ -27,6 +27,7 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
     http_threads: int,
     max_lag_seconds: float,
     read_wait_seconds: float,
+    published: Sequence[PublishedLog] = (),
     new_id: Callable[[], UUID] = uuid4,
     books_ahead: Callable[[], Mapping[str, datetime]] = dict,
 ) -> Flask:
@@ -42,7 +43,7 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
     commands = Commands(market, waiting, lag, clock, new_id)
     venue = VenueCommands(market, waiting, clock, new_id)
     queries = Queries(market, waiting)
-    health = Health(market, clock, max_lag, books_ahead)
+    health = Health(market, clock, max_lag, books_ahead, published)
 
     app = Api(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or unknown; nothing is redirected

@@ -1,6 +1,6 @@
 """Whether the process lives, and whether the market works."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
@@ -9,15 +9,21 @@ from flask import Response
 
 from application.persistence.connection import AWAY
 from application.persistence.database_clock import DatabaseClock, TimeUnknown
+from application.persistence.standstills import Standstills, current
 from interface.http import presenting
 from interface.http.problems import Problem
+from interface.listening import PublishedLog
+from interface.published_progress import PublishedProgress
 from system import Market, followings
 
 _BOOKS_SHOWN: Final = 100  # of those that are ahead
 
 
 class Health:
-    """``limit`` is how far a follower may be behind before the market counts as not working."""
+    """``limit`` is how far a follower may be behind before the market counts as not working.
+
+    ``published`` are the logs that are published, if there is a Kafka to publish to.
+    """
 
     def __init__(
         self,
@@ -25,11 +31,19 @@ class Health:
         clock: DatabaseClock,
         limit: timedelta,
         books_ahead: Callable[[], Mapping[str, datetime]],
+        published: Sequence[PublishedLog] = (),
     ) -> None:
         self._market = market
         self._clock = clock
         self._limit = limit
         self._books_ahead = books_ahead
+        self._published = [
+            PublishedProgress(log, leader.recorder)
+            for log in published
+            for leader in (market.orders, market.matching)
+            if leader.name == log.leader
+        ]
+        self._standstills = Standstills(market.orders.recorder.datastore)
 
     def alive(self) -> Response:
         """200 whatever else is down: starting this process again would not help it."""
@@ -54,6 +68,13 @@ class Health:
             for view in (market.order_view, market.book_view, market.trade_view):
                 if parked := view.recorder.parked():
                     yield f"{view.name} is parked: {parked}"
+            publishers = [each.publisher for each in self._published]
+            shown = current(self._standstills.all(), publishers)
+            yield from map(str, shown)
+            standing = {standstill.worker for standstill in shown}
+            for each in self._published:
+                if each.publisher not in standing and (reason := each.standstill()):
+                    yield reason
             now = self._clock.now()
             if fault := self._clock.fault():
                 yield fault

@@ -91,7 +91,8 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
         keep_to_one_cpu(os.getpid() if settings.http_workers > 1 else 0)
     env = {**env, "POSTGRES_MAX_OVERFLOW": str(_POOL - 1)}
     market = build(env)
-    bell = Bell(env, market, _published_logs(settings, env), silence_seconds=_SILENCE_SECONDS)
+    published = _published_logs(settings, env)
+    bell = Bell(env, market, published, silence_seconds=_SILENCE_SECONDS)
     bell.start()
     clock = DatabaseClock.of(market.orders)
     ahead = BooksAhead(market.matching, clock)
@@ -104,4 +105,5 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
         http_threads=settings.http_threads,
         max_lag_seconds=settings.max_lag_seconds,
         read_wait_seconds=settings.read_wait_seconds,
+        published=published,
     )

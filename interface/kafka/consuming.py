@@ -17,14 +17,16 @@ from typing import Final, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from application.persistence.connection import AWAY
+from application.persistence.error_words import in_words
 from application.persistence.following import BatchFollower, CannotFollow
 from application.persistence.partitions import part
 from application.persistence.position import PositionMoved
 from application.views.view import View
 from interface.following import Following
 from interface.kafka.dead_letters import DeadLetters
-from interface.kafka.reading import Extent, Gap, Source, Taken, take
+from interface.kafka.reading import Extent, Fault, Gap, Source, Taken, take
 from interface.kafka.topics import Found, KafkaAway
+from system import VIEWS
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +36,16 @@ _ASK_SECONDS: Final = 2
 _LOOK_SECONDS: Final = 5.0  # from look to look whether the topic is still the same
 _HANGING_MS: Final = 60_000  # after which others get the partitions of a worker that hangs
 _PARKED_SECONDS: Final = 5.0
+_QUIET_SECONDS: Final = 10.0
 _BACK: Final = 10_000  # messages, at first
 _ON: Final = 100_000  # messages: more than a publisher sends until it looks at its topics
 
 # What has nothing to do with the message at hand.
 _ELSEWHERE: Final = (*AWAY, PositionMoved, CannotFollow, KafkaException)
+
+
+class Unpublished(CannotFollow):
+    """Messages are on the topic that the publisher will send again, with those before them."""
 
 
 class Standstill(Exception):
@@ -57,7 +64,7 @@ class Consuming(Following):
         self._source = source
         self._dead_letters = DeadLetters(source.servers, source.dead_letters, source.group)
         self._topic = Found("", 0)
-        self._looked = 0.0
+        self._looked = self._joined_at = 0.0
         self._mine: dict[int, int] = {}  # partition -> position
         self._begun: dict[int, tuple[int, int]] = {}  # -> offsets: gone back from, and to
         self._gaps: dict[int, int] = {}  # partition -> offset from which on it reads past a gap
@@ -70,16 +77,21 @@ class Consuming(Following):
                     self._take(consumer)
         except KafkaException as error:
             raise KafkaAway.by(error.args[0]) from error
+        except Unpublished:
+            # Out of the group: who leaves and joins each second keeps the others from working.
+            self._stopping.wait(_PARKED_SECONDS)
+            raise
         except _ELSEWHERE:
             raise
         except Standstill as error:
             if not isinstance(self.follower, View):
-                raise CannotFollow(str(error)) from error
+                self._stopping.wait(_PARKED_SECONDS)
+                raise CannotFollow.lasting(str(error)) from error
             self._park(self.follower, str(error), error)
         except Exception as error:
             if not isinstance(self.follower, View):
                 raise
-            self._park(self.follower, f"{self.leader} {type(error).__name__}: {error}", error)
+            self._park(self.follower, f"{self.leader} {in_words(error)}", error)
 
     def _park(self, view: View, reason: str, error: Exception) -> None:
         """Says that the view stands still, and why, until it is made anew or comes past it."""
@@ -91,7 +103,7 @@ class Consuming(Following):
     def _joined(self) -> Iterator[Consumer]:
         self._topic = self._source.find()
         self._source.check(self.follower, self._topic)
-        self._looked = time.monotonic()
+        self._looked = self._joined_at = time.monotonic()
         session_ms = self._source.session_ms
         consumer = Consumer(
             {
@@ -129,6 +141,8 @@ class Consuming(Following):
         self._look_at_topic()
         first = consumer.poll(_POLL_SECONDS)
         if first is None:
+            if consumer.assignment() and time.monotonic() - self._joined_at > _QUIET_SECONDS:
+                self.works_again()  # whatever it could not take would have come by now
             return
         received: dict[int, list[Message]] = defaultdict(list)
         for message in (first, *consumer.consume(self._batch_size - 1, _GATHER_SECONDS)):
@@ -165,8 +179,32 @@ class Consuming(Following):
             offsets=[TopicPartition(self._source.topic, number, last) for number, last in lasts]
         )
         for number, each in faults.items():
-            raise Standstill(f"{self._part(number)} {each.fault}") from each.fault
+            raise self._standstill(number, cast("Fault", each.fault)) from each.fault
         self.works_again()
+
+    def _standstill(self, partition: int, fault: Fault) -> Exception:
+        """What to say of what can't be taken, with what mends it."""
+        where = self._part(partition)
+        if not isinstance(fault, Gap) or fault.upto is None:
+            return Standstill(f"{where} {fault}")
+        published = self._source.published_upto(self.follower)
+        if published < fault.upto:
+            # It was sent and not confirmed, as where a message is too large: it will come.
+            return Unpublished(
+                f"{where}: {self.leader} is published up to {published} only, and what is on the"
+                " topic beyond that is passed over. It goes on by itself when the publisher does"
+            )
+        return Standstill(f"{where} {fault} on the topic any more: {self._advice}")
+
+    @property
+    def _advice(self) -> str:
+        for name, view in VIEWS.items():
+            if isinstance(self.follower, view):
+                return f"`ome rebuild {name}` makes the view anew from the event store"
+        return (
+            "run this role without KAFKA_BOOTSTRAP_SERVERS until it has caught up from the event"
+            " store"
+        )
 
     def _look_at_topic(self) -> None:
         """Of a topic that is made anew a consumer notices nothing, or reads some partitions only.
@@ -264,7 +302,7 @@ class Consuming(Following):
             except Exception as error:  # noqa: BLE001 - it is told
                 # The follower has dropped what it knew.
                 self.follower.take_parts(self.leader, self._topic.partitions)
-                reason = f"{position}, {event.TOPIC}: {type(error).__name__}: {error}"
+                reason = f"{position}, {event.TOPIC}: {in_words(error)}"
                 fault = Standstill(f"{self._part(partition)} {reason}")
                 fault.__cause__ = error
                 return fault

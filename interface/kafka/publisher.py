@@ -127,6 +127,7 @@ class Publisher(BatchFollower):
         reason = explain(self.leader, error, faults(servers, self._wanted, found), found, servers)
         if isinstance(error, Refused):
             self._standstill = Standstill(reason, servers, self._names, found)
+            return CannotFollow.lasting(reason)
         return CannotFollow(reason)
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
@@ -199,7 +200,7 @@ class Publisher(BatchFollower):
                 reason = str(fault)
                 self._standstill = Standstill(reason, self._kafka.servers, self._names, found)
                 self.forget()
-                raise CannotFollow(reason)
+                raise CannotFollow.lasting(reason)
             if str(fault) not in self._faults:
                 log.warning(
                     "topic is not as it must be",

@@ -8,7 +8,7 @@ from confluent_kafka import Message
 from application.persistence.following import BatchFollower, CannotFollow
 from application.persistence.log import Entry
 from interface.kafka.envelope import NotOurs, Opener
-from interface.kafka.recorder import destination
+from interface.kafka.recorder import destination, published_upto
 from interface.kafka.sender import PROGRESS
 from interface.kafka.topics import QUIET, Found, describe
 
@@ -44,6 +44,11 @@ class Source(NamedTuple):
         if destination(recorder.datastore, self.leader).get(self.topic) != found:
             raise CannotFollow(f"the topic {self.topic} is not yet published to from here")
 
+    def published_upto(self, follower: BatchFollower) -> int:
+        """Up to where Kafka has confirmed the log."""
+        recorder: Any = follower.recorder
+        return published_upto(recorder.datastore, self.leader)
+
     @property
     def config(self) -> dict[str, Any]:
         """What every consumer of it is made with."""
@@ -63,7 +68,12 @@ class Fault(Exception):
 
 
 class Gap(Fault):
-    """Messages are missing, and nobody knows what they said."""
+    """Messages are missing, and nobody knows what they said.
+
+    ``upto`` is the last of them; None: how the log is divided has changed.
+    """
+
+    upto: int | None = None
 
 
 class Unreadable(Fault):
@@ -140,7 +150,6 @@ def _other_partitions(found: int, partitions: int) -> Gap:
 
 
 def _gap(position: int, predecessor: int) -> Gap:
-    return Gap(
-        f"nothing is there after {position} and up to {predecessor}: the rest can be had from"
-        " the store, by `ome rebuild`"
-    )
+    gap = Gap(f"nothing is there after {position} and up to {predecessor}")
+    gap.upto = predecessor
+    return gap

@@ -80,6 +80,18 @@ def destination(datastore: Any, leader: str) -> dict[str, Found]:
     return msgspec.convert(rows[0]["topics"] if rows else {}, dict[str, Found])
 
 
+def published_upto(datastore: Any, leader: str) -> int:
+    """Up to where a leader's log is published from this database, as Kafka has confirmed."""
+    table = Identifier(SCHEMA, f"{leader.lower()}publisher_tracking")
+    statement = SQL("SELECT max(notification_id) FROM {} WHERE application_name = %s")
+    with living_connection(datastore) as connection:
+        try:
+            [row] = connection.execute(statement.format(table), [leader]).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return 0
+    return row["max"] or 0
+
+
 class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
     """A position, and what belongs to it."""
 

@@ -35,7 +35,7 @@ class Standstill:
             self._looked = now
             if read_settings(self._servers, self._names) != self._found:
                 return
-        raise CannotFollow(self._reason)
+        raise CannotFollow.lasting(self._reason)
 
 
 def explain(

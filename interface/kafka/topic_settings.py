@@ -11,8 +11,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ConfigResource,
 )
 
-from interface.kafka import topics as requests
-from interface.kafka.topics import QUIET, KafkaAway
+from interface.kafka.topics import QUIET, KafkaAway, request_seconds
 
 # What a topic takes unless told: assumed where its settings can't be read.
 DEFAULT_MESSAGE_BYTES: Final = 1_048_588
@@ -49,7 +48,7 @@ def read_settings(servers: str, names: Sequence[str]) -> Settings:
     futures = client.describe_topics(
         TopicCollection(list(names)),
         include_authorized_operations=True,
-        request_timeout=requests.REQUEST_SECONDS,
+        request_timeout=request_seconds(),
     )
     described = {name: topic for name in names if (topic := _known(futures[name])) is not None}
     nodes = {
@@ -75,7 +74,7 @@ def _configs(
         return found
     futures = client.describe_configs(
         [ConfigResource(*resource) for resource in resources],
-        request_timeout=requests.REQUEST_SECONDS,
+        request_timeout=request_seconds(),
     )
     for resource, future in futures.items():
         if (entries := _known(future)) is not None:

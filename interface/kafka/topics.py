@@ -29,7 +29,7 @@ NOBODY_ANSWERS: Final = (
     KafkaError._TRANSPORT,  # noqa: SLF001
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
 )
-REQUEST_SECONDS: Final = 2  # to wait for a broker that doesn't answer
+_SECONDS: Final = 2  # to wait for a broker that doesn't answer
 _MAKING_SECONDS: Final = 30
 _LOOK_SECONDS: Final = 0.1
 MS_AN_HOUR: Final = 3_600_000
@@ -76,6 +76,11 @@ class Found(NamedTuple):
     partitions: int
 
 
+def request_seconds() -> int:
+    """How long whoever asks waits for a broker that doesn't answer."""
+    return _SECONDS
+
+
 def topics_of(settings: Settings) -> list[Topic]:
     """The topics of all feeds, and where consumers put what is not for them."""
     partitions = {
@@ -95,7 +100,7 @@ def topics_of(settings: Settings) -> list[Topic]:
 def describe(servers: str, names: Sequence[str]) -> dict[str, Found]:
     """Those of the topics that are there. Raises KafkaAway."""
     client = AdminClient({"bootstrap.servers": servers, **QUIET})
-    futures = client.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_SECONDS)
+    futures = client.describe_topics(TopicCollection(list(names)), request_timeout=_SECONDS)
     found = {}
     for name, future in futures.items():
         if (topic := _result(future, KafkaError.UNKNOWN_TOPIC_OR_PART)) is not None:
@@ -113,7 +118,7 @@ def _ends(servers: str, topics: Mapping[str, Found]) -> list[int]:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "none", **QUIET})
     try:
         return [
-            consumer.get_watermark_offsets(TopicPartition(name, number), timeout=REQUEST_SECONDS)[1]
+            consumer.get_watermark_offsets(TopicPartition(name, number), timeout=_SECONDS)[1]
             for name, topic in topics.items()
             for number in range(topic.partitions)
         ]

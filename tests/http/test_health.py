@@ -6,8 +6,11 @@ from itertools import pairwise
 
 import pytest
 
+from application.persistence.partitions import Published
+from application.persistence.standstills import Standstills
+from interface import published_progress
 from system import followings
-from tests.http.support import Client, Service, order
+from tests.http.support import WAIT, Client, Service, order
 
 
 def client_at(service: Service, now: datetime) -> Client:
@@ -108,3 +111,66 @@ def test_a_market_whose_follower_stands_still_is_not_ready(stalled: Service, nam
             follower.pull_and_process(leader)
     late = client_at(stalled, start + timedelta(seconds=6))
     assert f"{name} is more than 5 s behind" in late.get("/ready").json["reasons"]
+
+
+@pytest.mark.parametrize("worker", ["Matching", "clock", "snapshots"])
+def test_a_worker_that_can_t_go_on_makes_the_market_not_ready_until_it_does(
+    service: Service, worker: str
+) -> None:
+    standstills = Standstills(service.market.orders.recorder.datastore)
+    standstills.note(worker, "the messages are gone", 17, 60)
+    answered = service.client.get("/ready")
+    assert answered.status_code == 503
+    [reason] = answered.json["reasons"]
+    assert reason.startswith(f"{worker} has stood still at position 17 since 20")
+    assert reason.endswith("Z: the messages are gone")
+    standstills.clear(worker)
+    assert service.client.get("/ready").json == {"status": "ready"}
+
+
+class Log:
+    """A log that is published up to a position."""
+
+    leader = "Orders"
+    channel = "publisher.orderspublisher_tracking"
+
+    def __init__(self) -> None:
+        self.upto = 0
+
+    def published(self) -> Published:
+        return Published(self.upto, ())
+
+
+def test_a_publisher_that_has_stood_still_counts_only_where_there_is_kafka(
+    service: Service,
+) -> None:
+    standstills = Standstills(service.market.orders.recorder.datastore)
+    standstills.note("OrdersPublisher", "too large", 17, 60)
+    assert service.client.get("/ready").status_code == 200
+    client = service.client_with(published=[Log()])
+    [reason] = client.get("/ready").json["reasons"]
+    assert reason.startswith("OrdersPublisher has stood still at position 17 since 20")
+    standstills.clear("OrdersPublisher")
+
+
+def test_a_log_that_nobody_publishes_makes_the_market_not_ready(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    client = service.client_with(published=[log])
+    client.post("/orders", json=order(), headers=WAIT)
+    assert of_publishers(client) == []  # it waits since now
+    monkeypatch.setattr(published_progress, "_SECONDS", -1)
+    assert of_publishers(client) == [
+        (
+            "OrdersPublisher has published nothing after position 0 for 0 s: does a process with"
+            " the role engine or publisher run?"
+        )
+    ]
+    log.upto = service.count_events()
+    assert of_publishers(client) == []
+
+
+def of_publishers(client: Client) -> list[str]:
+    reasons = client.get("/ready").json.get("reasons", [])
+    return [reason for reason in reasons if reason.startswith("OrdersPublisher")]

@@ -179,7 +179,7 @@ def patience_with_kafka(request: pytest.FixtureRequest) -> Iterator[None]:
     from interface.kafka import topics  # noqa: PLC0415 - most tests have no Kafka
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(topics, "REQUEST_SECONDS", 60)
+        patch.setattr(topics, "_SECONDS", 60)
         yield
 
 

@@ -61,7 +61,7 @@ def test_what_kafka_refuses_is_said_in_its_words(variables: dict[str, str]) -> N
 def test_a_broker_that_is_away_is_named(
     variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(topics, "REQUEST_SECONDS", 2)
+    monkeypatch.setattr(topics, "_SECONDS", 2)
     nowhere = f"127.0.0.1:{free_port()}"
     done = init(**{**variables, "KAFKA_BOOTSTRAP_SERVERS": nowhere})
     assert done.exit_code == 1

@@ -32,10 +32,10 @@ LARGE = 3_000_000
 SECONDS = 60
 
 
-def alter(settings: Settings, **config: str) -> None:
-    """Change settings of orders.events, and wait until the broker has."""
+def alter(settings: Settings, topic: str = "orders.events", **config: str) -> None:
+    """Change a topic's settings, and wait until the broker has."""
     admin = AdminClient({"bootstrap.servers": servers_of(settings)})
-    name = settings.kafka_topic_prefix + "orders.events"
+    name = settings.kafka_topic_prefix + topic
     entries = [
         ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
         for key, value in config.items()
