@@ -179,7 +179,7 @@ def test_books_ahead_are_so_no_more_once_time_has_passed(of_two: Ahead) -> None:
 
 def test_books_ahead_are_looked_at_once(of_two: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
     of_two.books.look()
-    monkeypatch.delattr(type(of_two.venue.market.matching.recorder), "select_head_times")
+    monkeypatch.setattr(of_two.venue.market.matching.recorder, "select_head_times", None)
     of_two.books.look()
     assert list(of_two.books.times()) == ["A", "C"]
 
