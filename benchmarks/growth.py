@@ -31,7 +31,10 @@ _BATCH = 4_000
 _POLL_SECONDS = 0.01
 _PATIENCE_SECONDS = 600
 
-_DECIDED = "SELECT notification_id FROM matching_tracking WHERE application_name = 'Orders'"
+_DECIDED = (
+    "SELECT coalesce(max(notification_id), 0) FROM matching_tracking"
+    " WHERE application_name = 'Orders'"
+)
 
 
 def in_memory(count: int, assets: int, matches: int) -> dict[str, float]:

@@ -42,10 +42,10 @@ from system import create_tables
 _WORKERS: Final = (1, 2, 4)
 _PLACED_AT_ONCE: Final = 1_000
 
-_ALL_DECIDED: Final = """SELECT min(notification_id) >= (
+_ALL_DECIDED: Final = """SELECT min(reached) >= (
         SELECT max(notification_id) FROM orders_events WHERE topic = 'order.placed')
-    FROM matching_tracking WHERE split_part(application_name, '#', 1) = 'Orders'"""
-_ALL_RECORDED: Final = """SELECT min(notification_id) >= (
+    FROM matching_tracking_positions() WHERE split_part(name, '#', 1) = 'Orders'"""
+_ALL_RECORDED: Final = """SELECT max(notification_id) >= (
         SELECT max(notification_id) FROM matching_events)
     FROM orders_tracking WHERE application_name = 'Matching'"""
 

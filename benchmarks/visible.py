@@ -18,19 +18,26 @@ _VISIBLE: Final = """
             ('order_view', 'Orders', recorded), ('book_view', 'Matching', decided),
             ('trade_view', 'Matching', decided)) AS mark),
     position (follower, part, reached) AS (
-        SELECT 'matching', * FROM matching_tracking
-        UNION ALL SELECT 'orders', * FROM orders_tracking
-        UNION ALL SELECT 'order_view', * FROM order_view.orderview_tracking
-        UNION ALL SELECT 'book_view', * FROM book_view.bookview_tracking
-        UNION ALL SELECT 'trade_view', * FROM trade_view.tradeview_tracking)
+        SELECT 'matching', application_name, max(notification_id)
+            FROM matching_tracking GROUP BY 2
+        UNION ALL SELECT 'orders', application_name, max(notification_id)
+            FROM orders_tracking GROUP BY 2
+        UNION ALL SELECT 'order_view', application_name, max(notification_id)
+            FROM order_view.orderview_tracking GROUP BY 2
+        UNION ALL SELECT 'book_view', application_name, max(notification_id)
+            FROM book_view.bookview_tracking GROUP BY 2
+        UNION ALL SELECT 'trade_view', application_name, max(notification_id)
+            FROM trade_view.tradeview_tracking GROUP BY 2)
     SELECT bool_and(coalesce(reached >= needed, false))
     FROM mark LEFT JOIN position
     ON mark.follower = position.follower AND split_part(part, '#', 1) = leader"""
 
 # The first of these to happen, and the cheapest to ask for: who waits takes little meanwhile.
 _DECIDED: Final = """
-    SELECT min(notification_id) >= %(position)s
-    FROM matching_tracking WHERE split_part(application_name, '#', 1) = 'Orders'"""
+    SELECT min(reached) >= %(position)s FROM (
+        SELECT max(notification_id) AS reached FROM matching_tracking
+        WHERE split_part(application_name, '#', 1) = 'Orders' GROUP BY application_name
+    ) AS parts"""
 
 _LAST_COMMAND: Final = """
     SELECT max(notification_id) FROM orders_events

@@ -13,18 +13,18 @@ from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import living_connection
-from application.persistence.position import PositionMoved
+from application.persistence.position import PositionMoved, lock_positions, position_names
 from domain.values import ALL_ASSETS
 
 _MARK: Final = "#"
 
-_WHERE: Final = """FROM {tracking} WHERE split_part(application_name, '#', 1) = {leader}"""
-# How far a follower has come as a whole; {tracking} is its table, {leader} whom it follows.
-FLOOR: Final = f"SELECT min(notification_id) {_WHERE}"
+_WHERE: Final = """FROM {positions}() WHERE split_part(name, '#', 1) = {leader}"""
+# How far a follower has come as a whole; {positions} gives its positions, {leader} whom it follows.
+FLOOR: Final = f"SELECT min(reached) {_WHERE}"
 # How far it has come in each partition, "120,117,123"; the floor alone where there are more of
 # them than fit into a NOTIFY, which has 8 000 bytes. A longer name has a larger number.
-REACH: Final = f"""SELECT CASE WHEN count(*) > 380 THEN min(notification_id)::text ELSE string_agg(
-    notification_id::text, ',' ORDER BY length(application_name), application_name) END {_WHERE}"""
+REACH: Final = f"""SELECT CASE WHEN count(*) > 380 THEN min(reached)::text ELSE string_agg(
+    reached::text, ',' ORDER BY length(name), name) END {_WHERE}"""
 
 
 def partition_of(key: str, partitions: int) -> int:
@@ -97,7 +97,7 @@ class Reach(NamedTuple):
     def read(cls, recorder: Any, leader: str) -> Self:
         with living_connection(recorder.datastore) as connection:
             cursor = connection.cursor(row_factory=tuple_row)
-            return cls.of(leader, _rows(cursor, _table(recorder), leader))
+            return cls.of(leader, _rows(cursor, recorder))
 
 
 def split(recorder: Any, leader: str, partitions: int) -> Reach:
@@ -105,16 +105,15 @@ def split(recorder: Any, leader: str, partitions: int) -> Reach:
 
     Raises PositionMoved where it is at another number of partitions.
     """
-    table = _table(recorder)
     with living_connection(recorder.datastore) as connection, connection.transaction():
+        # Followers, and whoever else is about to do this, wait or have been before.
+        lock_positions(connection, recorder.datastore.schema, recorder.tracking_table_name)
         cursor = connection.cursor(row_factory=tuple_row)
-        # Who follows, and whoever else is about to do this, waits or has been before.
-        cursor.execute(SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(table))
-        reach = Reach.of(leader, _rows(cursor, table, leader))
+        reach = Reach.of(leader, _rows(cursor, recorder))
         if not reach.is_by_partition:
             [position] = reach.positions
             rows = {part(leader, each): position for each in range(partitions)}
-            _replace(cursor, table, leader, rows)
+            _replace(cursor, recorder, leader, rows)
             return Reach.of(leader, rows)
     if len(reach.positions) != partitions:
         raise PositionMoved(
@@ -125,30 +124,24 @@ def split(recorder: Any, leader: str, partitions: int) -> Reach:
 
 def merge(recorder: Any, leader: str) -> None:
     """Has a follower go on with one position. Raises PositionMoved where its parts differ."""
-    table = _table(recorder)
     with living_connection(recorder.datastore) as connection, connection.transaction():
+        lock_positions(connection, recorder.datastore.schema, recorder.tracking_table_name)
         cursor = connection.cursor(row_factory=tuple_row)
-        cursor.execute(SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(table))
-        reach = Reach.of(leader, _rows(cursor, table, leader))
+        reach = Reach.of(leader, _rows(cursor, recorder))
         if len(set(reach.positions)) != 1:
             raise PositionMoved(f"{leader} is still being followed by partition")
-        _replace(cursor, table, leader, {leader: reach.positions[0]})
+        _replace(cursor, recorder, leader, {leader: reach.positions[0]})
 
 
-def _table(recorder: Any) -> Identifier:
-    return Identifier(recorder.datastore.schema, recorder.tracking_table_name)
-
-
-def _rows(cursor: Any, table: Identifier, leader: str) -> dict[str, int]:
-    statement = SQL(
-        "SELECT application_name, notification_id FROM {}"
-        " WHERE application_name = %(leader)s OR starts_with(application_name, %(parts)s)"
-    ).format(table)
-    cursor.execute(statement, {"leader": leader, "parts": leader + _MARK})
+def _rows(cursor: Any, recorder: Any) -> dict[str, int]:
+    """The positions of a follower by their names."""
+    names = position_names(recorder.datastore.schema, recorder.tracking_table_name)
+    cursor.execute(SQL("SELECT name, reached FROM {positions}()").format(**names))
     return dict(cursor.fetchall())
 
 
-def _replace(cursor: Any, table: Identifier, leader: str, rows: Mapping[str, int]) -> None:
+def _replace(cursor: Any, recorder: Any, leader: str, rows: Mapping[str, int]) -> None:
+    table = Identifier(recorder.datastore.schema, recorder.tracking_table_name)
     cursor.execute(
         SQL(
             "DELETE FROM {} WHERE application_name = %s OR starts_with(application_name, %s)"

@@ -21,7 +21,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from application.persistence.connection import AWAY, living_connection
 from application.persistence.group_commit import GroupCommit
 from application.persistence.guards import recording
-from application.persistence.position import Advance
+from application.persistence.position import Advance, keep_positions, position_names
 from application.persistence.retired import retired_log
 from application.persistence.statements import FUNCTIONS, STATEMENTS
 from domain.aggregate import build
@@ -62,6 +62,7 @@ class EventRecorder(PostgresProcessRecorder):
         }
         # What the library's own way to record does first.
         self.lock_table_statements = [self._statements["lock"].encode()]
+        keep_positions(self)
         self.sql_create_statements += [
             *map(self._in_schema, FUNCTIONS),
             *retired_log(self.datastore.schema, self.events_table_name),
@@ -309,7 +310,7 @@ class EventRecorder(PostgresProcessRecorder):
         schema, events = self.datastore.schema, self.events_table_name
         return SQL(statement).format(
             events=Identifier(schema, events),
-            tracking=Identifier(schema, self.tracking_table_name),
+            **position_names(schema, self.tracking_table_name),
             log=Literal(Identifier(schema, events).as_string()),
             lock=Identifier(schema, f"{events}_lock"),
             lock_trigger=Identifier(schema, f"{events}_lock_trigger"),

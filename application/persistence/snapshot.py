@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from application.persistence.book_snapshots import SnapshotRecorder
 from application.persistence.connection import connect
 from application.persistence.partitions import Reach
+from application.persistence.position import position_names
 from application.persistence.recorder import EventRecorder
 
 _ROWS_AT_A_TIME = 2_000
@@ -41,9 +42,9 @@ class Snapshot:
 
     def reach(self, recorder: Any, leader: str) -> Reach:
         """How far a follower has come in its leader's log. It follows no other log."""
-        table = Identifier(recorder.datastore.schema, recorder.tracking_table_name)
-        rows = self.rows(SQL("SELECT * FROM {}").format(table))
-        return Reach.of(leader, {row["application_name"]: row["notification_id"] for row in rows})
+        names = position_names(recorder.datastore.schema, recorder.tracking_table_name)
+        rows = self.rows(SQL("SELECT name, reached FROM {positions}()").format(**names))
+        return Reach.of(leader, {row["name"]: row["reached"] for row in rows})
 
     def log(
         self, recorder: EventRecorder, mapper: Mapper[UUID], topics: tuple[str, ...] = ()

@@ -12,10 +12,11 @@ from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import connect
 from application.persistence.locks import alone
+from application.persistence.position import lock_positions
 from application.views.view import View
 
 _NEW, _OLD = "_new", "_old"
-_LOCK_MILLISECONDS = 100  # who reads waits behind us for no longer than this
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '100ms'"  # nobody waits behind us for longer
 _PAUSE_SECONDS = 0.5
 _BATCH = 4_000  # events: more are hardly quicker, and who serves has to share the disk
 
@@ -46,9 +47,9 @@ def rebuild(
     env = leader.env
     schema = view_class.env["POSTGRES_SCHEMA"]
     with alone(env, f"rebuild {schema}", wait=False), connect(env) as connection:
-        connection.execute(
-            SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema + _NEW))
-        )
+        for left_over in (schema + _NEW, schema + _OLD):
+            while not _drop(connection, left_over):
+                time.sleep(_PAUSE_SECONDS)
         own_env = {**env, "POSTGRES_SCHEMA": schema + _NEW, "CREATE_TABLE": "y"}
         with closing(view_class(own_env)) as view:
             view.follow(leader.name, leader.notification_log)
@@ -58,6 +59,8 @@ def rebuild(
             while not _swap(connection, view, leader.name, progress):
                 time.sleep(_PAUSE_SECONDS)  # let those through who waited behind us
                 _catch_up(view, leader.name, progress)
+        while not _drop(connection, schema + _OLD):
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _swap(
@@ -66,15 +69,14 @@ def _swap(
     leader_name: str,
     progress: Progress,
 ) -> bool:
-    """Puts the new schema in the old one's place; False where a long reader is in the way."""
+    """Puts the new schema in the old one's place; False where a long batch is in the way."""
     schema = view.env["POSTGRES_SCHEMA"].removesuffix(_NEW)
-    tracking = Identifier(schema, view.recorder.tracking_table_name)
     try:
         with connection.transaction():
-            connection.execute(SQL("SET LOCAL lock_timeout = {}").format(_LOCK_MILLISECONDS))
-            # The position comes first in a view's transactions: who holds this lock has the
-            # living view between two batches. Reading the position is not hindered.
-            connection.execute(SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(tracking))
+            connection.execute(_LOCK_TIMEOUT)
+            # The position comes first in a view's transactions: this lock keeps the living view
+            # between two batches. Readers are not hindered, nor is maintenance.
+            lock_positions(connection, schema, view.recorder.tracking_table_name)
             _catch_up(view, leader_name, progress)
             for before, after in ((schema, schema + _OLD), (schema + _NEW, schema)):
                 connection.execute(
@@ -82,8 +84,19 @@ def _swap(
                         Identifier(before), Identifier(after)
                     )
                 )
-            connection.execute(view.recorder.write_function(schema))  # it names the schema
-            connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema + _OLD)))
+            for function in view.recorder.functions(schema):  # they name the schema
+                connection.execute(function)
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
+
+
+def _drop(connection: psycopg.Connection[Any], schema: str) -> bool:
+    """Drops a schema; False where somebody still reads its tables, or vacuums them."""
+    try:
+        with connection.transaction():
+            connection.execute(_LOCK_TIMEOUT)
+            connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))
     except psycopg.errors.LockNotAvailable:
         return False
     return True

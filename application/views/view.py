@@ -23,7 +23,10 @@ from application.persistence.partitions import FLOOR, REACH
 from application.persistence.position import (
     ADVANCE,
     ADVANCE_PARAMETERS,
+    POSITION_FUNCTIONS,
     Advance,
+    keep_positions,
+    position_names,
 )
 from application.persistence.retired import retired_write
 
@@ -53,6 +56,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         super().__init__(datastore, **names)
         self._statements: dict[str, bytes] = {}  # composed once
         schema = self.datastore.schema
+        keep_positions(self)
         self.sql_create_statements.extend(
             SQL(statement).format(schema=Identifier(schema), name=Literal(schema))
             for statement in (*self.tables, _PARKED_TABLE)
@@ -80,7 +84,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         if statement not in self._statements:
             composed = SQL(statement).format(
                 schema=Identifier(self.datastore.schema),
-                tracking=Identifier(self.datastore.schema, self.tracking_table_name),
+                **position_names(self.datastore.schema, self.tracking_table_name),
             )
             self._statements[statement] = composed.as_bytes()
         return self._statements[statement]
@@ -138,7 +142,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         """
         named = {
             "schema": Identifier(schema),
-            "tracking": Identifier(schema, self.tracking_table_name),
+            **position_names(schema, self.tracking_table_name),
         }
         steps = [
             *self.steps.values(),
@@ -159,6 +163,12 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
                 for place, step in enumerate(steps, start=len(_PARAMETERS) + 1)
             ),
         )
+
+    def functions(self, schema: str) -> list[Composed]:
+        """What makes all functions of this view for a schema."""
+        names = position_names(schema, self.tracking_table_name)
+        positions = [SQL(function).format(**names) for function in POSITION_FUNCTIONS]
+        return [*positions, self.write_function(schema)]
 
     def _copy(self, cursor: Cursor[Any], table: str, rows: Rows) -> None:
         types = self.inserts[table]

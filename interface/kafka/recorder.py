@@ -13,7 +13,15 @@ from application.persistence.connection import living_connection
 from application.persistence.guards import GUARD, VERSION_PARAMETER, recording
 from application.persistence.migrations import SCHEMA_VERSION
 from application.persistence.partitions import NOTHING, Published
-from application.persistence.position import ADVANCE, ADVANCE_PARAMETERS, Advance
+from application.persistence.position import (
+    ADVANCE,
+    ADVANCE_PARAMETERS,
+    ALL_POSITIONS,
+    BLOCK,
+    Advance,
+    keep_positions,
+    position_names,
+)
 from application.persistence.retired import retired_advance
 from interface.kafka.topics import Found, OtherPartitions
 
@@ -24,37 +32,70 @@ Ends = Mapping[str, list[int]]  # by topic: the position of the last event in ea
 
 # A position belongs to topics, told apart by their ids: another topic of the same name, made
 # anew or on another cluster, has nothing of what was sent.
-_TABLE: Final = """CREATE TABLE IF NOT EXISTS {schema}.destinations (
+_TABLES: Final = (
+    # ``ends`` is what an earlier release has sent; later ones have it in ``sent``.
+    """CREATE TABLE IF NOT EXISTS {schema}.destinations (
         leader text PRIMARY KEY,
         topics jsonb NOT NULL,
         ends jsonb NOT NULL
-    )"""
-_DESTINATION: Final = """SELECT topics, notification_id AS position,
-    CASE WHEN notification_id IS NOT NULL THEN ends ELSE '{{}}' END AS ends
-    FROM {schema}.destinations LEFT JOIN {tracking} ON application_name = leader
-    WHERE leader = %s"""
-_ADOPT: Final = """WITH adopted AS (
-        INSERT INTO {schema}.destinations VALUES (%s, %s, '{{}}')
-        ON CONFLICT (leader) DO UPDATE SET topics = excluded.topics, ends = excluded.ends
-        WHERE destinations.topics <> excluded.topics RETURNING leader
-    )
-    DELETE FROM {tracking} WHERE application_name IN (SELECT leader FROM adopted)"""
-# The commit does not wait for the disk: what a crash takes is sent again. That is also why
-# NOTIFY may be inside.
-_ADVANCE: Final = """CREATE OR REPLACE FUNCTION
-        {advance}({parameters}, sent_to jsonb, sent jsonb, told text)
+    )""",
+    # A row for each position, as in the table of positions.
+    """CREATE TABLE IF NOT EXISTS {schema}.sent (
+        leader text,
+        position bigint,
+        ends jsonb NOT NULL,
+        PRIMARY KEY (leader, position)
+    ) WITH (
+        autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0,
+        vacuum_truncate = off
+    )""",
+)
+_DESTINATION: Final = """SELECT topics, reached AS position,
+    CASE WHEN reached IS NULL THEN '{{}}' ELSE coalesce(sent.ends, destinations.ends) END AS ends
+    FROM {schema}.destinations LEFT JOIN {positions}() ON name = leader
+    LEFT JOIN {schema}.sent ON sent.leader = destinations.leader AND sent.position = reached
+    WHERE destinations.leader = %s"""
+# In a transaction that nobody who moves the position is in the middle of.
+_ADOPT: Final = """CREATE OR REPLACE FUNCTION {adopt}({version}, whose text, wanted jsonb)
         RETURNS void LANGUAGE plpgsql AS $$
     BEGIN {guard}
+        PERFORM pg_advisory_xact_lock({all});
+        WITH adopted AS (
+            INSERT INTO {schema}.destinations VALUES (whose, wanted, '{{}}')
+            ON CONFLICT (leader) DO UPDATE SET topics = excluded.topics, ends = excluded.ends
+            WHERE destinations.topics <> excluded.topics RETURNING leader
+        ), forgotten AS (
+            DELETE FROM {schema}.sent WHERE leader IN (SELECT leader FROM adopted)
+        )
+        DELETE FROM {tracking} WHERE application_name IN (SELECT leader FROM adopted);
+    END $$""".replace("{guard}", GUARD).replace("{all}", ALL_POSITIONS)
+_ADOPT_CALL: Final = f"SELECT {{adopt}}({SCHEMA_VERSION}, %s, %s)"
+# The commit does not wait for the disk: what a crash takes is sent again. That is also why
+# NOTIFY may be inside. Nobody adopts other topics once the position is moved: see ``adopt``.
+_ADVANCE: Final = (
+    """CREATE OR REPLACE FUNCTION
+        {advance}({parameters}, sent_to jsonb, sent jsonb, told text)
+        RETURNS void LANGUAGE plpgsql SET enable_seqscan TO off AS $$
+    BEGIN {guard}
         PERFORM set_config('synchronous_commit', 'off', true);
-        UPDATE {schema}.destinations SET ends = sent
-        WHERE leader = names[1] AND topics = sent_to;
-        IF NOT FOUND THEN
+        {positions}
+        IF NOT EXISTS (
+            SELECT FROM {schema}.destinations WHERE leader = names[1] AND topics = sent_to
+        ) THEN
             RAISE EXCEPTION 'it is published to other topics now'
                 USING ERRCODE = 'integrity_constraint_violation';
         END IF;
-        {positions}
+        INSERT INTO {schema}.sent VALUES (names[1], upto[1], sent)
+            ON CONFLICT (leader, position) DO UPDATE SET ends = excluded.ends;
+        IF since[1] / {block} < upto[1] / {block} THEN
+            DELETE FROM {schema}.sent WHERE leader = names[1]
+            AND position >= since[1] / {block} * {block} AND position < upto[1];
+        END IF;
         PERFORM pg_notify({channel}, told);
-    END $$""".replace("{guard}", GUARD).replace("{positions}", ADVANCE)
+    END $$""".replace("{guard}", GUARD)
+    .replace("{positions}", ADVANCE)
+    .replace("{block}", str(BLOCK))
+)
 _ADVANCE_CALL: Final = (
     f"SELECT {{advance}}({SCHEMA_VERSION}, %s::text[], %s::bigint[], %s::bigint[], %s, %s, %s)"
 )
@@ -97,8 +138,9 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
+        keep_positions(self)
         self.sql_create_statements += [
-            *map(self._sql, (_TABLE, _ADVANCE)),
+            *map(self._sql, (*_TABLES, _ADOPT, _ADVANCE)),
             retired_advance(self.datastore.schema, self.tracking_table_name),
         ]
 
@@ -126,7 +168,11 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
                     raise OtherPartitions(name, partitions, before.partitions)
             if known == topics:
                 return Place(rows[0]["position"], rows[0]["ends"])
-            connection.execute(self._sql(_ADOPT), [leader, _json(topics)])
+            recording(
+                connection,
+                lambda: connection.execute(self._sql(_ADOPT_CALL), [leader, _json(topics)]),
+                f"the position of the publisher of {leader} took too long",
+            )
             return Place(None, {}, is_anew=bool(rows))
 
     def advance(self, move: Advance, topics: Mapping[str, Found], ends: Ends, log: str) -> None:
@@ -166,8 +212,10 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
         schema = self.datastore.schema
         return SQL(statement).format(
             schema=Identifier(schema),
-            tracking=Identifier(schema, self.tracking_table_name),
+            **position_names(schema, self.tracking_table_name),
             advance=Identifier(schema, f"{self.tracking_table_name}_advance"),
+            adopt=Identifier(schema, f"{self.tracking_table_name}_adopt"),
+            version=SQL(VERSION_PARAMETER),
             parameters=SQL(f"{VERSION_PARAMETER}, {ADVANCE_PARAMETERS}"),
             channel=Literal(self.channel_name),
         )

@@ -17,6 +17,12 @@ from tests.integration.conftest import Venue, at_work, has_followed_all, patient
 from tests.integration.service import eventually
 
 
+def set_back(venue: Venue, position: int) -> None:
+    """Has the view of trades be at a position that it had before."""
+    venue.execute("DELETE FROM trade_view.tradeview_tracking")
+    venue.execute(f"INSERT INTO trade_view.tradeview_tracking VALUES ('Matching', {position})")
+
+
 def test_a_view_that_a_crash_has_set_back_catches_up_though_nothing_new_comes(
     venue: Venue,
 ) -> None:
@@ -26,7 +32,7 @@ def test_a_view_that_a_crash_has_set_back_catches_up_though_nothing_new_comes(
             venue.buy(100, 1)
             venue.sell(100, 1)
         eventually(lambda: has_followed_all(venue.market), 60)
-        venue.execute("UPDATE trade_view.tradeview_tracking SET notification_id = 3")
+        set_back(venue, 3)
         venue.execute("DELETE FROM trade_view.trades WHERE position > 3")
         venue.end_all_sessions()
         eventually(lambda: has_followed_all(venue.market), 60)
@@ -45,7 +51,7 @@ def test_the_bell_forgets_what_a_crash_has_taken(venue: Venue) -> None:
     bell = Bell(venue.env, venue.market)
     bell.start()
     eventually(lambda: has_reached(bell, TradeView.name, 3), 60)
-    venue.execute("UPDATE trade_view.tradeview_tracking SET notification_id = 2")
+    set_back(venue, 2)
     venue.end_all_sessions()
     eventually(lambda: not has_reached(bell, TradeView.name, 3), 60)
     bell.stop()

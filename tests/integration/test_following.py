@@ -85,7 +85,7 @@ def test_commands_that_come_again_change_nothing(venue: Venue) -> None:
     before = venue.market.matching.recorder.max_notification_id()
 
     # Matching is told, by whatever transport, everything from the beginning once more.
-    venue.execute("UPDATE matching_tracking SET notification_id = 0")
+    venue.execute("DELETE FROM matching_tracking")
     venue.market.matching.forget()
     venue.settle()
 
