@@ -28,6 +28,10 @@ class Connection(asyncio.Protocol):
         self._received = b""
         self._answer: asyncio.Future[Answer] | None = None
 
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
     async def ask(self, request: bytes) -> Answer:
         """Raises ConnectionError."""
         if self._transport is None or self._transport.is_closing():
@@ -70,6 +74,8 @@ class Client:
 
     async def ask(self, request: bytes) -> Answer:
         connection = self._idle.pop() if self._idle else await self._connect()
+        while not connection.is_open:  # the service closes those that are idle for long
+            connection = self._idle.pop() if self._idle else await self._connect()
         answer = await connection.ask(request)
         self._idle.append(connection)
         return answer

@@ -41,13 +41,13 @@ class Service:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        self._env = {
+        self.env = {
             "DATABASE_URL": url,
             "PORT": str(self.port),
             "LOG_LEVEL": "WARNING",
             **(env or {}),
         }
-        self.child = Child(["interface.cli", "run"], self._env)
+        self.child = Child(["interface.cli", "run"], self.env)
         self._connection = psycopg.connect(url, autocommit=True)
 
     def wait_until_ready(self) -> None:
@@ -62,7 +62,7 @@ class Service:
         until_visible(self._connection, last_command(self._connection), self.child.check)
 
     def verify(self) -> bool:
-        with Child(["interface.cli", "verify", "--json"], self._env) as child:
+        with Child(["interface.cli", "verify", "--json"], self.env) as child:
             consistent: bool = json.loads(child.hear())["consistent"]
             return consistent
 

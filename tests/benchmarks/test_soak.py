@@ -1,0 +1,36 @@
+"""What the long load counts, and what it sends."""
+
+import json
+from random import Random
+
+import pytest
+
+from benchmarks.soak import silent_seconds, stalled_seconds
+from benchmarks.soak_history import placements
+from benchmarks.soak_load import Load
+
+
+def test_seconds_without_a_decided_order_are_silent() -> None:
+    assert silent_seconds({"0": 3, "2": 1, "9": 1}, 4) == [1, 3]
+
+
+def test_seconds_in_which_the_control_did_not_commit_are_stalled() -> None:
+    assert stalled_seconds([(0.1, 1.0), (0.9, 1.0), (3.0, 2_050.0)], 4) == [1, 2]
+
+
+def test_the_history_is_the_same_for_the_same_seed() -> None:
+    first, second = (placements(Random(7), 10) for _ in range(2))
+    for _ in range(100):
+        assert next(first) == next(second)
+
+
+@pytest.mark.parametrize("kind", ["place", "cancel", "amend", "read", "mass cancel"])
+def test_a_request_is_one_that_the_service_reads(kind: str) -> None:
+    load = Load(1, 80, 10, 1)
+    load._open.append("550e8400-e29b-41d4-a716-446655440000")
+    head, _, body = load._request(kind).partition(b"\r\n\r\n")
+    assert head.split(b" ")[0] in {b"POST", b"DELETE", b"PATCH", b"GET"}
+    if b"Content-Length" in head:
+        assert f"Content-Length: {len(body)}".encode() in head
+    if kind in {"place", "amend"}:
+        assert json.loads(body)
