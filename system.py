@@ -8,7 +8,7 @@ from eventsourcing.utils import get_topic
 
 from application.matching import Matching
 from application.orders import Orders
-from application.persistence.datastore import Factory
+from application.persistence.datastore import ENGINE_POOL, Factory
 from application.persistence.following import BatchFollower
 from application.persistence.locks import alone
 from application.persistence.recorder import EventRecorder
@@ -38,7 +38,7 @@ ENV: Final = {
     "POSTGRES_LOCK_TIMEOUT": "1",
     # The pool is that of the whole process: connections at rest, and how many more it may have.
     "POSTGRES_POOL_SIZE": "1",
-    "POSTGRES_MAX_OVERFLOW": "4",
+    "POSTGRES_MAX_OVERFLOW": str(ENGINE_POOL - 1),
     "CREATE_TABLE": "n",
 }
 

@@ -15,6 +15,7 @@ from application.persistence.database import check
 from application.persistence.database_clock import MAX_AHEAD
 from application.persistence.migrations import SchemaOutdated
 from application.persistence.refusal import refusal_code
+from interface.connections import Need
 from interface.database_url import database_env
 from interface.errors import DatabaseError, NoDatabase
 from interface.process import never
@@ -29,13 +30,16 @@ _LONGEST: Final = 300  # characters of what PostgreSQL says
 # Whatever else a server answers is not going to change by asking again.
 _MAY_PASS: Final = re.compile("08|23505|40|53|55P03|57|XX")
 
+_TOO_MANY: Final = "53300"
+
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def usable_database(
+def usable_database(  # noqa: PLR0913 - what to use, for what, and how long to try
     url: str,
     settings: Settings,
+    need: Need | None = None,
     *,
     warn: bool = True,
     patience: float = _PATIENCE_SECONDS,
@@ -44,21 +48,29 @@ def usable_database(
     """Give the library's environment for a database that can serve the market, tables made.
 
     Raise DatabaseError when it can't, and NoDatabase when it does not answer for ``patience``
-    seconds. ``warn``: log what it should be warned of.
+    seconds. ``need``: the connections of those who are about to use it. ``warn``: log what it
+    should be warned of.
     """
     env = {**database_env(url), MAX_AHEAD: str(settings.max_clock_ahead_seconds)}
-    warnings = when_it_answers(env, lambda: check(env), patience, cancelled)
-    when_it_answers(env, lambda: create_tables(env), patience, cancelled)
-    for warning in warnings if warn else ():
-        log.warning(warning)
+    findings = when_it_answers(env, lambda: check(env), need, patience, cancelled)
+    room = f"there are {findings.capacity} connections, and the service takes {need}"
+    if need is not None and findings.capacity < need.least:
+        raise DatabaseError(room)
+    when_it_answers(env, lambda: create_tables(env), need, patience, cancelled)
+    if warn:
+        for warning in findings.warnings:
+            log.warning(warning)
+        if need is not None and findings.capacity < need.most:
+            log.warning(room)
     return env
 
 
 def when_it_answers(
     env: Mapping[str, str],
     work: Callable[[], T],
-    patience: float = _PATIENCE_SECONDS,
-    cancelled: Callable[[], bool] = never,
+    need: Need | None,
+    patience: float,
+    cancelled: Callable[[], bool],
 ) -> T:
     """Do what needs the database, again while it may yet succeed. Raise as usable_database()."""
     deadline = time.monotonic() + patience
@@ -73,6 +85,8 @@ def when_it_answers(
             if code is not None and not _MAY_PASS.match(code):
                 raise DatabaseError(f"{reason} (SQLSTATE {code})") from error
             if cancelled() or time.monotonic() > deadline:
+                if code == _TOO_MANY and need is not None:
+                    reason += f". The service takes {need}"
                 raise NoDatabase(f"no answer for {patience:.0f} s: {reason}") from error
         if reason != told:
             told = reason

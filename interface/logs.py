@@ -29,5 +29,7 @@ def configure_logs(level: str) -> None:
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # One line a request at most; theirs say nothing that ours don't.
-    for chatty in ("httpx", "httpcore", "psycopg.pool"):
+    for chatty in ("httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Why there is no connection is said where one is needed.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

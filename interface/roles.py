@@ -17,6 +17,7 @@ from application.persistence.datastore import SILENCE_SECONDS, STATEMENT_SECONDS
 from application.persistence.standstills import WorkerState
 from interface.child import has_supervisor, tell_supervisor
 from interface.clock import Clock
+from interface.connections import SNAPSHOTS_POOL, Need
 from interface.database import telling_why, usable_database
 from interface.engine import Engine, MakeFollowing, Others, no_others, tune_garbage_collection
 from interface.errors import CannotStartError
@@ -84,7 +85,10 @@ def _run_part(settings: Settings, role: str) -> int:
         log.error("this role needs DATABASE_URL", extra={"role": role})
         return 2
     url = settings.database_url.get_secret_value()
-    env = usable_database(url, settings, warn=not has_supervisor())
+    need = Need.of(role, settings.http_workers)
+    env = usable_database(url, settings, need, warn=not has_supervisor())
+    if not has_supervisor():
+        log.info("this role takes %s", need)
     if role in ENGINES:
         if settings.keep_to_one_cpu and role == "engine":
             # HTTP workers count from the other end. Of the parts there may be any number on a
@@ -92,7 +96,7 @@ def _run_part(settings: Settings, role: str) -> int:
             keep_to_one_cpu(-1)
         return _run_engine(settings, env, role)
     if role == "snapshots":
-        _run_snapshots(settings, env)
+        _run_snapshots(settings, {**env, "POSTGRES_MAX_OVERFLOW": str(SNAPSHOTS_POOL - 1)})
     from interface.http.server import serve  # noqa: PLC0415 - the engine needs no HTTP server
 
     serve(settings, {**env, **_REQUEST_LIMITS})

@@ -16,6 +16,7 @@ import click
 import httpx
 
 from interface.child import Child, Endings
+from interface.connections import Need
 from interface.data_dir import DataDirLock
 from interface.database import usable_database
 from interface.errors import DATABASE_UNUSABLE, CannotStartError, ServiceFailedError
@@ -138,12 +139,15 @@ class _Service:
         if embedded:
             self._start_postgres()
         # Here, before there are any processes: what can't work is said once.
+        need = Need.of("all", self._settings.http_workers)
         usable_database(
             self._env["DATABASE_URL"],
             self._settings,
+            need,
             warn=not embedded,
             cancelled=self._stop.requested,
         )
+        _log.info("the service takes %s", need)
         for name, command in commands.items():
             if name not in _DEMO:
                 self._start_child(name, command)

@@ -1,7 +1,7 @@
 """Connections: living ones of the process's pool, and one's own, to listen, lock and snapshot."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from select import POLLIN, poll
 from typing import Any, Final
 
@@ -38,21 +38,14 @@ def connect(env: Mapping[str, str]) -> psycopg.Connection[dict[str, Any]]:
     return connection
 
 
-@contextmanager
-def living_connection(datastore: PostgresDatastore) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """A connection of a pool that is alive: on another, what is sent would be in doubt.
-
-    Those that PostgreSQL has ended, as after a restart, are closed, and the pool opens others.
-    """
-    while True:
-        with datastore.get_connection() as connection:
-            if not _has_ended(connection):
-                yield connection
-                return
-            connection.close()
+def living_connection(
+    datastore: PostgresDatastore,
+) -> AbstractContextManager[psycopg.Connection[dict[str, Any]]]:
+    """A connection of the pool that is alive, see datastore.Datastore."""
+    return datastore.get_connection()
 
 
-def _has_ended(connection: psycopg.Connection[Any]) -> bool:
+def has_ended(connection: psycopg.Connection[Any]) -> bool:
     """Whether PostgreSQL has said something unasked on an idle connection: it can only be that."""
     idle = poll()
     idle.register(connection.fileno(), POLLIN)

@@ -1,7 +1,7 @@
 """Whether a database can serve the market: what is refused at the start, and what is warned of."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 
@@ -14,7 +14,7 @@ _FACTS: Final = """SELECT pg_is_in_recovery() AS is_standby,
     current_setting('server_encoding') AS encoding, current_setting('fsync') AS fsync,
     current_setting('full_page_writes') AS full_page_writes,
     current_setting('server_version') AS version"""
-# Connections that this role may have: the server's, less those kept for others, and its own limit.
+# Connections that this role may have, those of other processes included.
 _CAPACITY: Final = """SELECT least(
         current_setting('max_connections')::int - CASE WHEN rolsuper THEN 0 ELSE
             current_setting('superuser_reserved_connections')::int
@@ -24,8 +24,15 @@ _CAPACITY: Final = """SELECT least(
     FROM pg_roles, pg_database WHERE rolname = session_user AND datname = current_database()"""
 
 
-def check(env: Mapping[str, str]) -> list[str]:
-    """Give what a database that can serve the market should be warned of.
+class Findings(NamedTuple):
+    """What the operator should be warned of, and how many connections there may be at most."""
+
+    warnings: list[str]
+    capacity: int
+
+
+def check(env: Mapping[str, str]) -> Findings:
+    """Look at a database that can serve the market.
 
     Raise DatabaseUnusable when it can't serve it, and psycopg's errors when it does not answer.
     """
@@ -36,6 +43,7 @@ def check(env: Mapping[str, str]) -> list[str]:
         with connect(env) as other:
             _check_pooling(connection, other)
         [facts] = connection.execute(_FACTS)
+        [room] = connection.execute(_CAPACITY)
     if facts["is_standby"]:
         raise DatabaseUnusable(
             "it is a standby, which takes no orders: name the primary, or several hosts with"
@@ -46,15 +54,7 @@ def check(env: Mapping[str, str]) -> list[str]:
             f"its encoding is {facts['encoding']}, which can't hold every name and text:"
             " create one with ENCODING 'UTF8' TEMPLATE template0"
         )
-    return list(_warnings(facts))
-
-
-def capacity(env: Mapping[str, str]) -> int:
-    """How many connections this database and role allow at most, those of others included."""
-    with connect(env) as connection:
-        [row] = connection.execute(_CAPACITY)
-    number: int = row["capacity"]
-    return number
+    return Findings(list(_warnings(facts)), room["capacity"])
 
 
 def _warnings(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -12,10 +12,12 @@ from eventsourcing.utils import Environment, EnvType
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import PoolTimeout
 
-from application.persistence.connection import CONNINFO
+from application.persistence.connection import CONNINFO, has_ended
 from application.persistence.session import prepare
 from application.persistence.watchdog import Watchdog
 
+# Connections of a process without a size of its own: its followers, which are idle by turns.
+ENGINE_POOL: Final = 5
 _RECONNECT_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 10.0  # after which a connection that nobody needed is closed
 # How long a statement may take that sends no limit of its own; unset: as long as it takes.
@@ -56,10 +58,19 @@ class Datastore(PostgresDatastore):
 
     @contextmanager
     def get_connection(self) -> Iterator[Connection]:
-        """As the library's; where there is none to be had, the error says why."""
+        """As the library's, but alive: on another, what is sent would be in doubt.
+
+        Those that PostgreSQL has ended, as after a restart, are closed, and the pool opens others.
+        Where there is none to be had, the error says why.
+        """
         try:
-            with super().get_connection() as connection, self._shared.watchdog.watch(connection):
-                yield connection
+            while True:
+                with super().get_connection() as connection:
+                    if not has_ended(connection):
+                        with self._shared.watchdog.watch(connection):
+                            yield connection
+                        return
+                    connection.close()
         except OperationalError as error:
             if isinstance(error.__cause__, PoolTimeout) and self._shared.pool.failure:
                 raise OperationalError(self._shared.pool.failure) from error.__cause__

@@ -16,6 +16,7 @@ from granian.log import LogLevels
 
 from application.books_ahead import BooksAhead
 from application.persistence.database_clock import DatabaseClock
+from interface.connections import API_POOL
 from interface.http import create_app
 from interface.listening import Bell, PublishedLog
 from interface.process import die_with_parent, keep_to_one_cpu
@@ -27,9 +28,6 @@ from system import build
 # free, as when a thousand requests wait, comes again after 1 s, 3 s, 7 s: that is how TCP is.
 _MAX_CONNECTIONS: Final = 4096
 _MORE_FILES: Final = 1024  # than connections: those to PostgreSQL, the log
-# To the database, of a worker: a thread uses one at a time, and for milliseconds, and whoever
-# finds none free waits for one.
-_POOL: Final = 8
 # A request that waits for the market is answered without it, once the database is silent.
 _SILENCE_SECONDS: Final = 4
 # Before whoever stops us loses patience. A request that waits is answered within this, or lost.
@@ -89,7 +87,7 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
     if settings.keep_to_one_cpu:
         # Engines count from the other end. Several workers get different cores, as a rule.
         keep_to_one_cpu(os.getpid() if settings.http_workers > 1 else 0)
-    env = {**env, "POSTGRES_MAX_OVERFLOW": str(_POOL - 1)}
+    env = {**env, "POSTGRES_MAX_OVERFLOW": str(API_POOL - 1)}
     market = build(env)
     published = _published_logs(settings, env)
     bell = Bell(env, market, published, silence_seconds=_SILENCE_SECONDS)

@@ -86,7 +86,7 @@ def test_a_standby_is_refused_and_what_risks_data_is_warned_of(monkeypatch, libr
     from application.persistence import database  # noqa: PLC0415
     from application.persistence.connection import DatabaseUnusable  # noqa: PLC0415
 
-    assert database.check(library_env) == [
+    assert database.check(library_env).warnings == [
         f"{setting} is off in the database: a crash of its machine may lose"
         " acknowledged orders, or all data"
         for setting in ("fsync", "full_page_writes")  # as tests have it

@@ -1,0 +1,46 @@
+"""How many connections to the database each process may have, and all of them together."""
+
+from typing import Final, NamedTuple, Self
+
+from application.persistence.datastore import ENGINE_POOL
+
+# Those of a pool, and those that a process has beside it: to listen, and to hold its locks.
+API_POOL: Final = 8
+_ENGINE: Final = ENGINE_POOL + 1
+SNAPSHOTS_POOL: Final = 2
+_SNAPSHOTS: Final = SNAPSHOTS_POOL + 1
+_WORKER: Final = API_POOL + 1
+_LEAST: Final = 2  # one in the pool and one beside it: with these a process still works
+# Pools grow as they like: whoever comes last finds no more than what all others leave.
+_LEFT_OUT: Final = _WORKER - _LEAST
+
+
+class Need(NamedTuple):
+    """How many a role can't do without, and how many it takes at most; in words as well."""
+
+    least: int
+    most: int
+    formula: str
+
+    @classmethod
+    def of(cls, role: str, workers: int) -> Self:
+        if role == "all":
+            most = _ENGINE + _SNAPSHOTS + _WORKER * workers
+            return cls(
+                most - _LEFT_OUT,
+                most,
+                f"{_ENGINE} for the engine + {_SNAPSHOTS} for snapshots"
+                f" + {_WORKER} for each HTTP worker (HTTP_WORKERS={workers})",
+            )
+        if role == "api":
+            most = _WORKER * workers
+            return cls(
+                most - _LEFT_OUT,
+                most,
+                f"{_WORKER} for each HTTP worker (HTTP_WORKERS={workers})",
+            )
+        most = _SNAPSHOTS if role == "snapshots" else _ENGINE
+        return cls(_LEAST, most, f"{most} for the role {role}")
+
+    def __str__(self) -> str:
+        return f"up to {self.most} connections: {self.formula}"
