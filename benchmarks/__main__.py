@@ -15,6 +15,7 @@ MODULES = {
     "book": "run_book",
     "replay": "replay",
     "growth": "growth",
+    "assets": "all_assets",
     "kafka": "kafka",
     "shards": "shards",
     "soak": "soak",

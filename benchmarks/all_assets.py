@@ -108,7 +108,7 @@ def measure(sizes: Sequence[int], many: int) -> Report:
         with psycopg.connect(server.url) as connection:
             where = conditions(connection)
     figures = [Figure(name, "s", of) for name, of in samples.items()]
-    return Report("all_assets", {"sizes": list(sizes), "many": many}, figures, where)
+    return Report("assets", {"sizes": list(sizes), "many": many}, figures, where)
 
 
 @click.command()
