@@ -1,9 +1,13 @@
 """The index of the assets in which users have orders: as if every book were asked."""
 
+import os
 import random
-from collections.abc import Sequence
-from contextlib import closing
-from typing import Any, NamedTuple
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -17,7 +21,8 @@ from application.user_assets_backfill import UserAssetsBackfill
 from domain.instrument import TradingStatus
 from domain.values import OrderStatus, OrderType, book_id
 from system import build, build_alone
-from tests.integration.conftest import Venue, patient
+from tests.integration.conftest import Venue, has_followed_all, patient
+from tests.integration.service import eventually
 from tests.integration.test_partitions import (
     ASSETS,
     PARTITIONS,
@@ -28,6 +33,7 @@ from tests.integration.test_partitions import (
 from tests.integration.test_requests_about_all_assets import ask_anything, status
 
 COMPLETE = ("", "")
+ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 class Table(NamedTuple):
@@ -236,6 +242,40 @@ def test_worker_that_lost_a_partition_deletes_none_of_its_rows(
     assert venue.difference() is None
 
 
+@contextmanager
+def role(name: str, url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the service."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "interface.cli", "run", "--role", name],
+        env={**os.environ, "DATABASE_URL": url, "LOG_LEVEL": "WARNING", "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_mass_cancel_after_kill_of_the_engine_reaches_all_orders(
+    venue: Venue, database_url: str
+) -> None:
+    def are(fate: str) -> bool:
+        return {status(venue, each) for each in ids} == {OrderStatus(fate)}
+
+    ids = [venue.buy(90, 1, asset=asset, user_id="mine") for asset in ASSETS]
+    stop: dict[str, Any] = {"order_type": OrderType.STOP, "stop_price": 200}
+    ids.append(venue.buy(None, 1, asset="STOPS", user_id="mine", **stop))
+    with role("engine", database_url) as killed:
+        eventually(lambda: are("OPEN"), 60)
+        killed.kill()
+    venue.cancel_all("nobody")
+    venue.cancel_all("mine")
+    with role("engine", database_url):
+        eventually(lambda: are("CANCELLED"), 60)
+        eventually(lambda: has_followed_all(venue.market), 60)
+    assert venue.difference() is None
+
+
 def test_delisting_by_default_reaches_books_that_are_not_in_memory(venue: Venue) -> None:
     ids = [venue.buy(90, 1, asset=asset, user_id="mine") for asset in ASSETS]
     venue.settle()
@@ -260,6 +300,18 @@ def test_every_book_is_asked_until_the_table_is_complete(venue: Venue) -> None:
     assert {status(venue, each) for each in ids} == {OrderStatus.CANCELLED}
     assert not table(venue).is_complete
     assert venue.difference() is None
+
+
+def test_process_that_takes_snapshots_completes_the_table(venue: Venue, database_url: str) -> None:
+    for asset in ASSETS:
+        venue.buy(90, 1, asset=asset, user_id="mine")
+    venue.settle()
+    be_of_an_earlier_release(venue)
+    with role("snapshots", database_url):
+        eventually(lambda: table(venue).is_complete, 60)
+    assert table(venue) == Table(
+        {("mine", asset) for asset in ASSETS}, set(ASSETS), is_complete=True
+    )
 
 
 def test_backfill_that_is_killed_begins_again_and_completes_the_table(
