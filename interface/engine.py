@@ -20,10 +20,12 @@ from typing import Any, cast
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from application.orders import Orders
 from application.persistence.connection import connect
 from application.persistence.following import LOOK_ANYWAY_SECONDS, BatchFollower, BatchProcess
 from application.persistence.locks import try_lock
 from application.persistence.migrations import SCHEMA_VERSION
+from application.persistence.snapshot_holders import SnapshotHolders
 from application.persistence.standstills import Standstills, WorkerState
 from interface.following import Following
 from interface.listening import News
@@ -87,6 +89,7 @@ class Engine:
             if following.follower.is_handed_events and not following.shares_its_turn
         }
         self._watch = threading.Thread(target=self._run, name="watch")
+        self._snapshot_holders = SnapshotHolders()
         self._failure: BaseException | None = None
 
     def start(self) -> None:
@@ -159,6 +162,8 @@ class Engine:
         while not self._stopping.is_set():
             if time.monotonic() >= due:
                 connection.execute(_END_WHO_HANG)
+                if self.is_at_work(Orders.name):  # one engine says it
+                    self._snapshot_holders.look(connection)
                 due = time.monotonic() + _ROUND_SECONDS
             self._take_turns(connection)
             channels = {each.channel for each in self._followings if not self._is_led(each)}

@@ -8,6 +8,7 @@ from eventsourcing.persistence import IntegrityError, Tracking
 
 from application.persistence.partitions import Reach, split
 from application.persistence.position import Advance, Move, PositionMoved
+from application.persistence.snapshot_holders import SnapshotHolders
 from system import create_tables
 from tests.integration.conftest import Venue, patient
 
@@ -112,3 +113,27 @@ def test_parts_have_positions_of_their_own_in_any_number(venue: Venue) -> None:
         recorder.insert_events([], tracking=Advance.of("Orders", moves))
     expected = [0, 0, 0, 599 * 3, *[0] * 7, 599 * 11]
     assert Reach.read(recorder, "Orders") == Reach(expected, is_by_partition=True)
+
+
+def test_a_session_that_holds_a_snapshot_for_long_is_named(
+    venue: Venue, caplog: pytest.LogCaptureFixture
+) -> None:
+    with venue.connect() as reader, venue.connect() as idle, venue.connect() as asking:
+        reader.execute("SET application_name = 'pg_dump'")
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM matching_tracking")
+        idle.execute("BEGIN; SELECT FROM matching_tracking")  # it holds none between statements
+        asking.execute("SELECT pg_sleep(0.2)")
+        holders = SnapshotHolders(held_seconds=0.1)
+        for _ in range(2):
+            holders.look(asking)
+        pid = reader.info.backend_pid
+    [record] = [each for each in caplog.records if "held a snapshot" in each.message]
+    told = vars(record)
+    assert record.levelname == "WARNING"
+    assert (told["session"], told["application"]) == (str(pid), "pg_dump")
+    assert told["user"] == venue_user(venue)
+
+
+def venue_user(venue: Venue) -> str:
+    with venue.connect() as connection:
+        return connection.info.user
