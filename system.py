@@ -1,6 +1,7 @@
 """Which application follows which, and the one place where they are put together."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any, Final, NamedTuple, TypeVar
 
 from eventsourcing.system import System
@@ -10,10 +11,14 @@ from application.matching import Matching
 from application.orders import Orders
 from application.persistence.datastore import ENGINE_POOL, Factory
 from application.persistence.following import BatchFollower
-from application.persistence.locks import alone
+from application.persistence.migrations import Part
+from application.persistence.publisher_tables import publisher_part
 from application.persistence.recorder import EventRecorder
+from application.persistence.rights import open_market
+from application.persistence.schemas import schema_of
 from application.persistence.standstills import Standstills
 from application.persistence.user_assets import MatchingRecorder
+from application.publishing import FEEDS
 from application.views.books import BookView
 from application.views.orders import OrderView
 from application.views.trades import TradeView
@@ -64,16 +69,22 @@ def system() -> System:
     return System(PIPES)
 
 
-def create_tables(env: Mapping[str, str]) -> None:
-    """Makes the database ready. Safe to do again, and by several at once.
+def create_tables(env: Mapping[str, str]) -> list[int]:
+    """Make the database ready for this release, and return the schema versions applied.
 
-    Applications that are constructed at the same moment race to create their tables ("tuple
-    concurrently updated"), so it is done by one after the other, and by nobody else.
+    Safe to do again, and by several at once. Raises SchemaUnusable, in one sentence.
     """
-    with alone(env, "create tables"):
-        market = build({**env, "CREATE_TABLE": "y"})
-        Standstills(market.orders.recorder.datastore).create_table()
-        market.close()
+    return open_market(env, parts_of(env))
+
+
+def parts_of(env: Mapping[str, str]) -> list[Part]:
+    """Return all that the market has in its database."""
+    with closing(build(env)) as market:
+        recorders: list[Any] = [app.recorder for app in market]
+        recorders.append(market.matching.snapshots.recorder)
+        recorders.append(Standstills(market.orders.recorder.datastore))
+        parts: list[Part] = [recorder.part() for recorder in recorders]
+    return [*parts, *(publisher_part(schema_of(env), leader) for leader in FEEDS)]
 
 
 def build(env: Mapping[str, str]) -> Market:

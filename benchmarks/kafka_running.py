@@ -115,7 +115,7 @@ def standing_by(
     """
     with ExitStack() as stack, closing(connect(database_env(url))) as holder:
         for name in followers:
-            if not try_lock(holder, turn(name)):
+            if not try_lock(holder, {}, turn(name)):
                 raise RuntimeError(f"somebody else is at work as {name}")
         children = [stack.enter_context(child) for child in start()]
         with psycopg.connect(url, autocommit=True) as connection:

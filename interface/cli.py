@@ -17,6 +17,7 @@ import click
 import httpx
 import psycopg
 
+from application.persistence.migrations import SCHEMA_VERSION
 from interface.errors import CannotStartError
 from interface.logs import configure_logs
 from interface.port import base_url
@@ -255,6 +256,30 @@ def verify(settings: Settings, *, recent: bool, as_json: bool) -> None:
     else:
         click.echo("\n".join([difference or "consistent", *standing]))
     sys.exit(1 if difference is not None or standing else 0)
+
+
+@main.group()
+def db() -> None:
+    """The tables in PostgreSQL."""
+
+
+@db.command("init")
+@click.option(
+    "--grant", "roles", multiple=True, help="A role that is given the rights to serve the market."
+)
+@click.pass_obj
+def db_init(settings: Settings, roles: tuple[str, ...]) -> None:
+    """Make the tables, or upgrade those of an earlier release. It may be done again.
+
+    A start does the same where its role may; with this, it need not.
+    """
+    from interface import maintenance  # noqa: PLC0415
+
+    with _database(settings) as env:
+        maintenance.grant_all(env, roles)
+    click.echo(f'schema "{settings.database_schema}": version {SCHEMA_VERSION}')
+    for role in roles:
+        click.echo(f"{role}: has the rights to serve the market")
 
 
 @main.group()

@@ -15,6 +15,7 @@ from application.persistence.database import check
 from application.persistence.database_clock import MAX_AHEAD
 from application.persistence.migrations import SchemaOutdated
 from application.persistence.refusal import refusal_code
+from application.persistence.schemas import SETTING
 from interface.connections import Need
 from interface.database_url import database_env
 from interface.errors import DatabaseError, NoDatabase
@@ -51,7 +52,11 @@ def usable_database(  # noqa: PLR0913 - what to use, for what, and how long to t
     seconds. ``need``: the connections of those who are about to use it. ``warn``: log what it
     should be warned of.
     """
-    env = {**database_env(url), MAX_AHEAD: str(settings.max_clock_ahead_seconds)}
+    env = {
+        **database_env(url),
+        SETTING: settings.database_schema,
+        MAX_AHEAD: str(settings.max_clock_ahead_seconds),
+    }
     findings = when_it_answers(env, lambda: check(env), need, patience, cancelled)
     room = f"there are {findings.capacity} connections, and the service takes {need}"
     if need is not None and findings.capacity < need.least:

@@ -183,7 +183,7 @@ class Engine:
         for following in self._followings:
             name = following.follower.name
             if not following.is_our_turn and try_lock(
-                connection, turn(name), shared=following.shares_its_turn
+                connection, self._env, turn(name), shared=following.shares_its_turn
             ):
                 log.info("at work", extra={"follower": name})
                 following.begin()

@@ -1,6 +1,6 @@
 """What the command line does with the database itself, beside a running service or without."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, Final
 from uuid import UUID
@@ -10,6 +10,7 @@ from eventsourcing.application import AggregateNotFoundError
 
 from application.differences import Inconsistent
 from application.messages import message
+from application.persistence.rights import grant
 from application.persistence.snapshot import Snapshot
 from application.persistence.standstills import Standstills, current
 from application.verify import Verifier
@@ -19,7 +20,7 @@ from domain.values import book_id
 from interface.database import telling_why, usable_database
 from interface.postgres import database
 from interface.settings import Settings
-from system import VIEWS, build
+from system import VIEWS, build, parts_of
 
 _PATIENCE_SECONDS: Final = 5.0  # somebody waits at the terminal
 
@@ -31,6 +32,12 @@ def database_of(settings: Settings) -> Iterator[dict[str, str]]:
     """The library's environment for the service's database, started where nothing runs."""
     with database(settings) as url, telling_why():
         yield usable_database(url, settings, warn=False, patience=_PATIENCE_SECONDS)
+
+
+def grant_all(env: Mapping[str, str], roles: Iterable[str]) -> None:
+    """Give each role the rights that it takes to serve the market."""
+    for role in roles:
+        grant(env, parts_of(env), role)
 
 
 def order_events(env: Mapping[str, str], order_id: UUID) -> list[str]:

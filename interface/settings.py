@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from application.persistence.schemas import PUBLIC, check_schema
 from interface.database_url import database_env
 from interface.errors import CannotStartError
 
@@ -98,6 +99,10 @@ class Settings(BaseSettings):
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = Field(
         default=None,
         description="postgresql://user:password@host:port/name; unset: the embedded PostgreSQL.",
+    )
+    database_schema: Annotated[str, AfterValidator(check_schema)] = Field(
+        default=PUBLIC,
+        description="Schema of the market in that database; another one is another market.",
     )
     http_threads: int = Field(
         default=128,

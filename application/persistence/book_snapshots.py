@@ -14,6 +14,7 @@ from eventsourcing.utils import register_topic
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from application.persistence.migrations import SCHEMA_VERSION, Part, make, of_library
 from domain.order_book import OrderBook
 
 log = logging.getLogger(__name__)
@@ -37,10 +38,19 @@ class SnapshotRecorder(PostgresAggregateRecorder):
 
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
-        self.sql_create_statements += [self._in_schema(_STORAGE), self._in_schema(_OUTDATED)]
         self._statements = {
             name: self._in_schema(text).as_string() for name, text in _STATEMENTS.items()
         }
+
+    def part(self) -> Part:
+        """Return the table of the snapshots."""
+        own = [self._in_schema(_STORAGE), self._in_schema(_OUTDATED)]
+        statements = [*of_library(self.sql_create_statements), *own]
+        return Part(self.datastore.schema, (self.events_table_name,), {SCHEMA_VERSION: statements})
+
+    def create_table(self) -> None:
+        with self.datastore.get_connection() as connection:
+            make(connection, self.part())
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> None:
         """One that is there already is replaced: who takes it again may have had a reason."""

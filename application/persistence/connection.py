@@ -10,6 +10,7 @@ from eventsourcing.persistence import InterfaceError, InternalError, Operational
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.rows import dict_row
 
+from application.persistence.schemas import schema_of
 from application.persistence.session import prepare
 
 # How the library says that the database is unavailable, or has ended the session: nothing that
@@ -31,7 +32,7 @@ def connect(env: Mapping[str, str]) -> psycopg.Connection[dict[str, Any]]:
     """Open a connection in autocommit, to the database that the library's ``env`` names."""
     connection = psycopg.connect(env[CONNINFO], autocommit=True, row_factory=dict_row)
     try:
-        prepare(connection)
+        prepare(connection, schema_of(env))
     except BaseException:
         connection.close()
         raise

@@ -10,9 +10,12 @@ from eventsourcing.persistence import OperationalError
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore, PostgresFactory
 from eventsourcing.utils import Environment, EnvType
 from psycopg.rows import DictRow, dict_row
+from psycopg.sql import Identifier
+from psycopg.types.composite import CompositeInfo, register_composite
 from psycopg_pool import PoolTimeout
 
-from application.persistence.connection import CONNINFO, has_ended
+from application.persistence.connection import CONNINFO, has_ended, living_connection
+from application.persistence.schemas import schema_of
 from application.persistence.session import prepare
 from application.persistence.watchdog import Watchdog
 
@@ -76,6 +79,16 @@ class Datastore(PostgresDatastore):
                 raise OperationalError(self._shared.pool.failure) from error.__cause__
             raise
 
+    def register_type_adapters(self) -> None:
+        """As the library's, which does not quote the name of the schema."""
+        for name in self.db_type_names - self.psycopg_type_adapters.keys():
+            with living_connection(self) as connection:
+                info = CompositeInfo.fetch(connection, Identifier(self.schema, name))
+                if info is not None:
+                    register_composite(info, connection)  # which makes its class
+                    self.psycopg_type_adapters[name] = info
+                    self.psycopg_python_types[name] = info.python_type
+
     def close(self) -> None:
         """Give the pool back; the last one closes it."""
         if not getattr(self, "_is_closed", True):
@@ -130,17 +143,17 @@ def _shared_pool(env: Environment, parsed: PostgresDatastore) -> _Shared:
     asked = parsed.pool
     seconds = float(env.get(STATEMENT_SECONDS) or 0)
     silence = float(env.get(SILENCE_SECONDS) or 0)
-    key = (env[CONNINFO], asked.min_size, asked.max_size, asked.timeout, seconds, silence)
+    sizes = (asked.min_size, asked.max_size, asked.timeout)
+    key = (env[CONNINFO], schema_of(env), *sizes, seconds, silence)
     with _mutex:
         if key not in _pools:
             watchdog = Watchdog(silence)
-            pool = _pool(env[CONNINFO], parsed, seconds, watchdog)
-            _pools[key] = _Shared(key, pool, watchdog)
+            _pools[key] = _Shared(key, _pool(env, parsed, seconds, watchdog), watchdog)
         return _pools[key].take()
 
 
 def _pool(
-    conninfo: str, parsed: PostgresDatastore, statement_seconds: float, watchdog: Watchdog
+    env: Environment, parsed: PostgresDatastore, statement_seconds: float, watchdog: Watchdog
 ) -> Pool:
     idle_in_transaction_seconds = parsed.idle_in_transaction_session_timeout
 
@@ -148,6 +161,7 @@ def _pool(
         with watchdog.watch(connection):
             prepare(
                 connection,
+                schema_of(env),
                 statement_seconds=statement_seconds,
                 idle_in_transaction_seconds=idle_in_transaction_seconds,
             )
@@ -156,7 +170,7 @@ def _pool(
     # reconnect come ever more seldom, over five minutes; this way an attempt is given up soon,
     # and the next request starts a new one.
     return Pool(
-        conninfo,
+        env[CONNINFO],
         kwargs={"row_factory": dict_row},
         connection_class=psycopg.Connection[DictRow],
         min_size=parsed.pool.min_size,

@@ -20,7 +20,7 @@ from eventsourcing.persistence import (
     Tracking,
 )
 from eventsourcing.system import Follower, ProcessApplication, RecordingEvent
-from eventsourcing.utils import EnvType
+from eventsourcing.utils import Environment, EnvType
 
 from application.persistence.database_clock import max_ahead_seconds
 from application.persistence.log import Entry, SharedLog
@@ -35,6 +35,7 @@ from application.persistence.partitions import (
 )
 from application.persistence.position import Advance, Move
 from application.persistence.recorder import EventRecorder
+from application.persistence.schemas import beside, schema_of
 
 _WAITING = 1_000
 LOOK_ANYWAY_SECONDS = 1.0  # a notification may be lost with its sender: look this often
@@ -81,6 +82,14 @@ class BatchFollower(Follower[UUID]):
 
     def construct_mapper(self) -> Mapper[UUID]:
         return self.factory.mapper(transcoder=JSONTranscoder(), mapper_class=JSONMapper)
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """The library's, with the schema of the market, or that of a view beside it."""
+        own = super().construct_env(name, env)
+        if "POSTGRES_SCHEMA" not in (env or {}):
+            schema, part_of_it = schema_of(own), type(self).env.get("POSTGRES_SCHEMA")
+            own["POSTGRES_SCHEMA"] = beside(schema, part_of_it) if part_of_it else schema
+        return own
 
     def pull_and_process(
         self, leader_name: str, start: int | None = None, stop: int | None = None

@@ -1,4 +1,4 @@
-"""Work that only one may do at a time in a database, whichever process it is in."""
+"""Work that only one may do at a time for a market, whichever process it is in."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import connect
+from application.persistence.schemas import PUBLIC, schema_of
 
 
 class Busy(Exception):
@@ -16,7 +17,7 @@ class Busy(Exception):
 
 @contextmanager
 def alone(env: Mapping[str, str], work: str, *, wait: bool = True) -> Iterator[None]:
-    """Keeps everybody else in this database from doing ``work`` meanwhile.
+    """Keeps everybody else from doing ``work`` for this market meanwhile.
 
     Raises Busy where another does it and ``wait`` is False; who waits is to be done in 10 s.
     """
@@ -24,14 +25,18 @@ def alone(env: Mapping[str, str], work: str, *, wait: bool = True) -> Iterator[N
         if wait:
             # Who hangs at it, as a stopped process does, is not waited for: its session is ended.
             connection.execute("SET idle_session_timeout = '10s'")
-            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [work])
-        elif not try_lock(connection, work):
+            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [key(env, work)])
+        elif not try_lock(connection, env, work):
             raise Busy(f"{work}: another is at it already")
         yield
 
 
 def try_lock(
-    connection: psycopg.Connection[dict[str, Any]], work: str, *, shared: bool = False
+    connection: psycopg.Connection[dict[str, Any]],
+    env: Mapping[str, str],
+    work: str,
+    *,
+    shared: bool = False,
 ) -> bool:
     """Takes the lock of ``work`` for as long as the connection lives; False: it is taken.
 
@@ -39,7 +44,13 @@ def try_lock(
     """
     function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
     [row] = connection.execute(
-        SQL("SELECT {}(hashtext(%s)) AS is_ours").format(Identifier(function)), [work]
+        SQL("SELECT {}(hashtext(%s)) AS is_ours").format(Identifier(function)), [key(env, work)]
     ).fetchall()
     is_ours: bool = row["is_ours"]
     return is_ours
+
+
+def key(env: Mapping[str, str], work: str) -> str:
+    """Return what a lock of ``work`` is named: another market of the database has its own."""
+    schema = schema_of(env)
+    return work if schema == PUBLIC else f"{work} in {schema}"

@@ -21,8 +21,10 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from application.persistence.connection import AWAY, living_connection
 from application.persistence.group_commit import GroupCommit
 from application.persistence.guards import recording
+from application.persistence.migrations import SCHEMA_VERSION, Part, make, of_library
 from application.persistence.position import Advance, keep_positions, position_names
 from application.persistence.retired import retired_log
+from application.persistence.schemas import qualified
 from application.persistence.statements import FUNCTIONS, STATEMENTS
 from domain.aggregate import build
 
@@ -56,6 +58,8 @@ class EventRecorder(PostgresProcessRecorder):
 
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
+        # The library's, but of this schema alone.
+        self.channel_name = qualified(datastore.schema, self.channel_name)
         self._group = GroupCommit(self._record_and_wake, self._taken)
         self._statements = {
             name: self._in_schema(text).as_string() for name, text in STATEMENTS.items()
@@ -70,6 +74,23 @@ class EventRecorder(PostgresProcessRecorder):
         log = self.events_table_name.removesuffix("_events").capitalize()
         seconds = self.datastore.lock_timeout
         self._lock = f"the lock of the log of {log} took longer than {seconds} s"
+
+    @property
+    def other_tables(self) -> Sequence[str]:
+        """The tables of a log of a kind of its own, beside that of its events."""
+        return ()
+
+    def part(self) -> Part:
+        """Return the tables of this log and its follower, and what writes them."""
+        return Part(
+            self.datastore.schema,
+            (self.events_table_name, self.tracking_table_name, *self.other_tables),
+            {SCHEMA_VERSION: of_library(self.sql_create_statements)},
+        )
+
+    def create_table(self) -> None:
+        with self.datastore.get_connection() as connection:
+            make(connection, self.part())
 
     def insert_events(
         self,

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from psycopg.sql import SQL, Identifier
 
 from application.persistence.connection import AWAY, living_connection
+from application.persistence.migrations import SCHEMA_VERSION, Part
 
 # For how long a worker may fail for a reason that may pass by itself.
 _PATIENCE_SECONDS: Final = 5.0
@@ -64,8 +65,10 @@ class Standstills:
         self._datastore = datastore
         self._table = Identifier(datastore.schema, "standstills")
 
-    def create_table(self) -> None:
-        self._execute(_TABLE)
+    def part(self) -> Part:
+        """Return the table, which is another part of the schema of the logs."""
+        made = SQL(_TABLE).format(table=self._table)
+        return Part(self._datastore.schema, ("standstills",), {SCHEMA_VERSION: [made]})
 
     def note(self, worker: str, reason: str, position: int | None, seconds: float) -> None:
         """Say that a worker has stood still for so many seconds, and why."""

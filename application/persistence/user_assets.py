@@ -57,6 +57,10 @@ class MatchingRecorder(EventRecorder):
             name: self._of_table(text).as_string() for name, text in _STATEMENTS.items()
         }
 
+    @property
+    def other_tables(self) -> Sequence[str]:
+        return (f"{self.events_table_name.removesuffix('_events')}_user_assets",)
+
     def select_user_assets(self, users: Collection[str]) -> Found:
         """The rows of users."""
         assets: dict[str, list[str]] = defaultdict(list)

@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Identifier
 from application.persistence.connection import connect
 from application.persistence.locks import alone
 from application.persistence.position import lock_positions
+from application.persistence.schemas import beside, schema_of
 from application.views.view import View
 
 _NEW, _OLD = "_new", "_old"
@@ -45,8 +46,9 @@ def rebuild(
     It is the leader's database. Raises Busy where this view is being rebuilt already.
     """
     env = leader.env
-    schema = view_class.env["POSTGRES_SCHEMA"]
-    with alone(env, f"rebuild {schema}", wait=False), connect(env) as connection:
+    name = view_class.env["POSTGRES_SCHEMA"]
+    schema = beside(schema_of(env), name)
+    with alone(env, f"rebuild {name}", wait=False), connect(env) as connection:
         for left_over in (schema + _NEW, schema + _OLD):
             while not _drop(connection, left_over):
                 time.sleep(_PAUSE_SECONDS)

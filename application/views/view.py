@@ -5,6 +5,7 @@ leader's log, and nothing else; so that it can be built anew beside the living o
 two swapped by name. Its rows and its position are written in one transaction.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, cast
 
@@ -18,7 +19,7 @@ from application.persistence.connection import living_connection
 from application.persistence.following import BatchFollower
 from application.persistence.guards import BEGIN, GUARD, VERSION_PARAMETER, recording
 from application.persistence.log import Entry
-from application.persistence.migrations import SCHEMA_VERSION
+from application.persistence.migrations import SCHEMA_VERSION, Part, make, of_library
 from application.persistence.partitions import FLOOR, REACH
 from application.persistence.position import (
     ADVANCE,
@@ -29,6 +30,7 @@ from application.persistence.position import (
     position_names,
 )
 from application.persistence.retired import retired_write
+from application.persistence.schemas import qualified
 
 Rows = Sequence[dict[str, Any]]
 
@@ -77,7 +79,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
     def _channel_name(self, schema: str) -> str:
         # With the schema: a view that is built anew, beside this one, is not this one.
-        return f"{schema}.{self.tracking_table_name}"
+        return qualified(schema, self.tracking_table_name)
 
     def sql(self, statement: str) -> Any:
         """A statement for the schema in which this view lives."""
@@ -89,10 +91,20 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             self._statements[statement] = composed.as_bytes()
         return self._statements[statement]
 
+    def part(self) -> Part:
+        """Return the tables of this view, and what writes them."""
+        return Part(
+            self.datastore.schema,
+            (
+                self.tracking_table_name,
+                *_TABLE_NAME.findall("".join((*self.tables, _PARKED_TABLE))),
+            ),
+            {SCHEMA_VERSION: of_library(self.sql_create_statements)},
+        )
+
     def create_table(self) -> None:
-        with self.datastore.transaction(commit=True) as cursor:
-            cursor.execute(self.sql("CREATE SCHEMA IF NOT EXISTS {schema}"))
-        super().create_table()
+        with self.datastore.get_connection() as connection:
+            make(connection, self.part())
 
     def write(self, entries: Sequence[Entry], move: Advance) -> None:
         """Applies a batch of events, and moves the position, or does nothing at all.
@@ -267,6 +279,8 @@ ALONG_AN_INDEX: Final = b"""SELECT set_config(name, 'off', true) FROM unnest(
 ) AS name; """
 
 _POSITION = FLOOR.replace("{leader}", "%(leader)s")
+
+_TABLE_NAME: Final = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?\{schema\}\.(\w+)")
 
 _PARKED_TABLE = "CREATE TABLE IF NOT EXISTS {schema}.parked (reason text NOT NULL)"
 

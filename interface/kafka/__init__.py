@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 
 from application.persistence.following import BatchFollower
-from application.persistence.locks import alone
+from application.persistence.publisher_tables import SCHEMA
+from application.persistence.schemas import beside
 from application.publishing import FEEDS
 from application.reading import event_of, types_beside
 from application.views.rebuild import Fill
@@ -24,7 +25,7 @@ from system import ENV, Market
 def publishers(
     settings: Settings, env: Mapping[str, str], leaders: Collection[str] = FEEDS.keys()
 ) -> list[Publisher]:
-    """Makes their tables, and those who publish leaders' logs or tell how far that is."""
+    """Makes those who publish leaders' logs or tell how far that is."""
     assert settings.kafka_bootstrap_servers is not None  # noqa: S101 - the caller has looked
     kafka = Kafka(
         settings.kafka_bootstrap_servers,
@@ -32,9 +33,6 @@ def publishers(
         settings.kafka_type_prefix,
         topics_of(settings),
     )
-    with alone(env, "create tables"):
-        for leader in leaders:
-            Publisher({**ENV, **env, "CREATE_TABLE": "y"}, leader, FEEDS[leader], kafka).close()
     return [Publisher({**ENV, **env}, leader, FEEDS[leader], kafka) for leader in leaders]
 
 
@@ -91,4 +89,5 @@ def source_of(settings: Settings, leader: str, follower: BatchFollower) -> Sourc
         event_of=event_of,
         passed_over=types_beside(follower.topics),
         session_ms=int(settings.kafka_session_seconds * 1000),
+        publishers=beside(settings.database_schema, SCHEMA),
     )

@@ -22,8 +22,9 @@ from application.persistence.following import (
 from application.persistence.log import Entry
 from application.persistence.partitions import Published
 from application.persistence.position import Advance
+from application.persistence.publisher_tables import SCHEMA
 from application.publishing import Feed
-from interface.kafka.recorder import SCHEMA, PublisherRecorder, destination
+from interface.kafka.recorder import PublisherRecorder, destination
 from interface.kafka.refusals import Standstill, explain
 from interface.kafka.sender import Refused, Sender, TooLarge
 from interface.kafka.topic_faults import Severity, faults
@@ -251,4 +252,5 @@ class Publisher(BatchFollower):
         return not self._has_destination()
 
     def _has_destination(self) -> bool:
-        return bool(destination(self.recorder.datastore, self.leader))
+        datastore = self.recorder.datastore
+        return bool(destination(datastore, datastore.schema, self.leader))

@@ -7,6 +7,7 @@ from confluent_kafka import Message
 
 from application.persistence.following import BatchFollower, CannotFollow
 from application.persistence.log import Entry
+from application.persistence.publisher_tables import SCHEMA
 from interface.kafka.envelope import NotOurs, Opener
 from interface.kafka.recorder import destination, published_upto
 from interface.kafka.sender import PROGRESS
@@ -27,6 +28,7 @@ class Source(NamedTuple):
     event_of: Callable[[str, bytes], Any]  # of a message's type and value; raises ValueError
     passed_over: Collection[str]  # types of messages that the follower has no use for
     session_ms: int  # of silence, after which others get its partitions
+    publishers: str = SCHEMA  # the schema of those who publish from this market
 
     def find(self) -> Found:
         """The topic as it is. Raises CannotFollow where it is not there, or Kafka is away."""
@@ -41,13 +43,13 @@ class Source(NamedTuple):
         Another of the name may have what another database has recorded, at the same positions.
         """
         recorder: Any = follower.recorder
-        if destination(recorder.datastore, self.leader).get(self.topic) != found:
+        if destination(recorder.datastore, self.publishers, self.leader).get(self.topic) != found:
             raise CannotFollow(f"the topic {self.topic} is not yet published to from here")
 
     def published_upto(self, follower: BatchFollower) -> int:
         """Up to where Kafka has confirmed the log."""
         recorder: Any = follower.recorder
-        return published_upto(recorder.datastore, self.leader)
+        return published_upto(recorder.datastore, self.publishers, self.leader)
 
     @property
     def config(self) -> dict[str, Any]:

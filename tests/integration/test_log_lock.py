@@ -189,6 +189,7 @@ def test_maintenance_goes_through_beside_a_loaded_log(venue: Venue) -> None:
 
 
 def test_whoever_waits_too_long_for_a_log_is_told_so(venue: Venue) -> None:
+    venue.execute("DELETE FROM ome_schema_versions")  # the time for a lock is in the functions
     create_tables({**venue.env, "POSTGRES_LOCK_TIMEOUT": "1"})
     with venue.connect() as other, closing(build(venue.env)) as impatient:
         other.execute("BEGIN; SELECT orders_events_lock()")
@@ -244,6 +245,7 @@ def test_functions_of_the_first_release_are_replaced_by_ones_that_refuse(venue: 
             old.execute(f"DROP FUNCTION {name}({arguments.replace('events ', '')}".encode())
             create = f"CREATE FUNCTION {function} RETURNS {result} LANGUAGE plpgsql AS"
             old.execute(f"{create} 'BEGIN END'".encode())
+        old.execute("DELETE FROM ome_schema_versions")
         create_tables(patient(venue.env))
         with pytest.raises(psycopg.OperationalError, match=UPGRADED):
             old.execute("SELECT orders_events_begin(NULL, NULL, NULL)")

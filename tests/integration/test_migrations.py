@@ -1,0 +1,132 @@
+"""Schema versions are applied once, in order, and whoever does not fit is refused."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+
+from application.persistence import migrations
+from application.persistence.connection import connect
+from application.persistence.migrations import SCHEMA_VERSION, SchemaUnusable
+from system import build, create_tables
+from tests.integration.conftest import Venue, patient
+from tests.integration.service import eventually
+
+ALL = list(range(1, SCHEMA_VERSION + 1))
+
+
+@pytest.fixture
+def connection(library_env: dict[str, str]) -> Iterator[psycopg.Connection[Any]]:
+    with connect(library_env) as opened:
+        yield opened
+
+
+def versions(connection: psycopg.Connection[Any]) -> list[int]:
+    rows = connection.execute("SELECT version FROM ome_schema_versions ORDER BY version")
+    return [row["version"] for row in rows]
+
+
+def test_an_empty_database_gets_each_version_once(library_env, connection, caplog):
+    caplog.set_level(logging.INFO, "application")
+    assert create_tables(library_env) == ALL
+    assert versions(connection) == ALL
+    applied = [each.version for each in caplog.records if "version applied" in each.message]
+    assert applied == ALL
+    assert create_tables(library_env) == []
+
+
+def test_many_that_start_at_the_same_moment_apply_each_version_once(library_env, connection):
+    applied: list[list[int]] = []
+    starts = [
+        threading.Thread(target=lambda: applied.append(create_tables(patient(library_env))))
+        for _ in range(4)
+    ]
+    for start in starts:
+        start.start()
+    for start in starts:
+        start.join(60)
+    assert sorted(applied) == [[], [], [], ALL]
+    assert versions(connection) == ALL
+
+
+def test_a_start_where_nothing_is_missing_waits_for_no_lock(library_env, connection):
+    create_tables(library_env)
+    connection.execute(
+        "BEGIN; LOCK TABLE orders_events, orders_tracking, order_view.orders, book_view.levels,"
+        " ome_schema_versions IN ROW EXCLUSIVE MODE;"
+        " SELECT pg_advisory_xact_lock(hashtext('create tables'))"
+    )
+    assert create_tables(library_env) == []
+    connection.execute("ROLLBACK")
+
+
+def test_a_database_of_a_newer_release_is_refused_and_not_changed(library_env, connection):
+    create_tables(library_env)
+    newer = SCHEMA_VERSION + 1
+    connection.execute("INSERT INTO ome_schema_versions (version) VALUES (%s)", [newer])
+    sentence = f"the database has schema version {newer}, this release knows up to {SCHEMA_VERSION}"
+    with pytest.raises(SchemaUnusable, match=sentence):
+        create_tables(library_env)
+    assert versions(connection) == [*ALL, newer]
+
+
+def test_a_table_that_is_missing_is_made_again(library_env, connection):
+    create_tables(library_env)
+    with closing(build(patient(library_env))) as market:
+        venue = Venue(market, library_env)
+        venue.trade_a_little()
+        connection.execute("DROP SCHEMA trade_view CASCADE")
+        assert create_tables(library_env) == []
+        venue.settle()
+        assert venue.difference() is None
+
+
+def test_a_change_that_has_to_wait_is_tried_again_and_lets_others_pass(
+    library_env, connection, caplog, monkeypatch
+):
+    monkeypatch.setattr(migrations, "_LOCK_SECONDS", 1)
+    create_tables(library_env)
+    connection.execute("DELETE FROM ome_schema_versions")
+    with connect(library_env) as other:
+        # What the upgrade needs for itself alone.
+        other.execute("BEGIN; LOCK TABLE orders_events IN ROW EXCLUSIVE MODE")
+        connection.execute("DROP FUNCTION orders_events_record(text[], bigint[], bigint[], json)")
+        connection.execute(
+            "CREATE FUNCTION orders_events_record(text[], bigint[], bigint[], json)"
+            " RETURNS void LANGUAGE plpgsql AS 'BEGIN END'"
+        )
+        start = threading.Thread(target=create_tables, args=[library_env])
+        start.start()
+        eventually(lambda: "the upgrade waits for a lock" in caplog.text, 60)
+        assert start.is_alive()
+        assert versions(connection) == []
+        other.execute("ROLLBACK")
+        start.join(60)
+    assert versions(connection) == ALL[1:]
+
+
+def test_a_failure_in_the_middle_leaves_nothing_behind(library_env, connection, monkeypatch):
+    """As kill -9 does: all of it is one transaction."""
+
+    class Killed(Exception):
+        pass
+
+    done: list[Any] = []
+
+    def fail(to: psycopg.Connection[Any], statement: Any) -> None:
+        if len(done) == 40:
+            raise Killed
+        done.append(statement)
+        to.execute(statement.as_bytes(to), prepare=False)
+
+    monkeypatch.setattr(migrations, "execute", fail)
+    with pytest.raises(Killed):
+        create_tables(library_env)
+    monkeypatch.undo()
+    tables = "SELECT FROM pg_class WHERE relname IN ('orders_events', 'ome_schema_versions')"
+    assert connection.execute(tables).fetchall() == []
+    assert create_tables(library_env) == ALL

@@ -1,0 +1,123 @@
+"""A role with the rights that the documentation names serves the market, and owns nothing."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from application.persistence.connection import CONNINFO, connect
+from application.persistence.migrations import SchemaUnusable
+from application.persistence.rights import grant
+from system import build, create_tables, parts_of
+from tests.integration.conftest import Venue, patient
+
+DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
+
+
+@pytest.fixture
+def trader(library_env: dict[str, str]) -> Iterator[str]:
+    """A role that may connect, as anybody may."""
+    name = f"trader_{uuid4().hex}"
+    with connect(library_env) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN".encode())
+        yield name
+        connection.execute(f"DROP OWNED BY {name}".encode())
+        connection.execute(f"DROP ROLE {name}".encode())
+
+
+def as_role(env: dict[str, str], role: str) -> dict[str, str]:
+    given = {**conninfo_to_dict(env[CONNINFO]), "user": role}
+    return {**env, "POSTGRES_USER": role, CONNINFO: make_conninfo("", **given)}
+
+
+def trades_as(env: dict[str, str]) -> None:
+    with closing(build(patient(env))) as market:
+        venue = Venue(market, env)
+        venue.trade_a_little()
+        assert venue.difference() is None
+
+
+def refusal(env: dict[str, str]) -> str:
+    with pytest.raises(SchemaUnusable) as refused:
+        create_tables(env)
+    sentence = str(refused.value)
+    assert "\n" not in sentence
+    assert 'see "Roles and schemas" in docs/operations.md' in sentence
+    return sentence
+
+
+@pytest.mark.parametrize("schema", ["public", 'The "first" market'])
+def test_a_role_with_the_rights_that_it_is_given_trades(library_env, trader, schema):
+    env = {**library_env, "DATABASE_SCHEMA": schema}
+    create_tables(env)
+    grant(env, parts_of(env), trader)
+    service = as_role(env, trader)
+    assert create_tables(service) == []
+    trades_as(service)
+
+
+def test_the_statements_of_the_documentation_are_enough(library_env, trader):
+    create_tables(library_env)
+    section = DOCS.read_text().split("## Roles and schemas")[1].split("\n## ")[0]
+    statements = "".join(re.findall(r"```sql\n(.*?)```", section, re.DOTALL))
+    assert "GRANT" in statements
+    with connect(library_env) as owner:
+        owner.execute(statements.replace("trader", trader).encode())
+        rights = "SELECT has_database_privilege(%s, current_database(), 'CREATE') AS may"
+        assert owner.execute(rights, [trader]).fetchone() == {"may": False}
+    service = as_role(library_env, trader)
+    assert create_tables(service) == []
+    trades_as(service)
+
+
+def test_a_role_with_connect_only_is_told_what_to_do(library_env, trader):
+    sentence = refusal(as_role(library_env, trader))
+    assert f'schema "public" has no tables of the market, and the role "{trader}" may not' in (
+        sentence
+    )
+    assert 'run "ome db init" as a role that may' in sentence
+
+
+def test_a_role_with_connect_only_is_told_what_it_lacks(library_env, trader):
+    create_tables(library_env)
+    sentence = refusal(as_role(library_env, trader))
+    assert f'the role "{trader}" lacks USAGE on schema book_view; USAGE on' in sentence
+    assert re.search(r"and \d+ more: run", sentence)
+    assert f'"ome db init --grant {trader}"' in sentence
+
+
+@pytest.mark.parametrize(
+    ("revoked", "named"),
+    [
+        ("INSERT ON orders_events", "INSERT on public.orders_events"),
+        ("UPDATE, DELETE ON trade_view.parked", "UPDATE, DELETE on trade_view.parked"),
+        ("USAGE ON SEQUENCE matching_events_notification_id_seq", "USAGE on sequence public.mat"),
+        ("SELECT ON ome_schema_versions", "SELECT on public.ome_schema_versions"),
+        ("USAGE ON SCHEMA publisher", "USAGE on schema publisher"),
+    ],
+)
+def test_a_right_that_is_missing_is_named(library_env, trader, revoked, named):
+    create_tables(library_env)
+    grant(library_env, parts_of(library_env), trader)
+    with connect(library_env) as owner:
+        owner.execute(f"REVOKE {revoked} FROM {trader}".encode())
+    assert f'the role "{trader}" lacks {named}' in refusal(as_role(library_env, trader))
+
+
+def test_tables_of_an_earlier_release_are_not_touched_by_a_role_that_may_not(library_env, trader):
+    create_tables(library_env)
+    grant(library_env, parts_of(library_env), trader)
+    with connect(library_env) as owner:
+        owner.execute("DELETE FROM ome_schema_versions")
+    sentence = refusal(as_role(library_env, trader))
+    assert "the database has an older schema version than" in sentence
+
+
+def test_a_role_that_is_not_there_can_not_be_given_rights(library_env):
+    create_tables(library_env)
+    with pytest.raises(SchemaUnusable, match='the role "nobody" can\'t be given'):
+        grant(library_env, parts_of(library_env), "nobody")
