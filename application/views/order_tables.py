@@ -151,17 +151,20 @@ _REQUESTS: Final = """INSERT INTO {schema}.requests
     ON CONFLICT DO NOTHING"""
 
 # A period that is too short becomes twice as long as it has to be, so that its row changes some
-# twenty times and not with every batch: its dead versions would be read with it.
+# twenty times and not with every batch: its dead versions would be read with it. Nor is it locked
+# where it is long enough, as ON CONFLICT would.
 _PERIOD: Final = """INSERT INTO {schema}.periods AS p
     SELECT * FROM json_to_recordset({rows})
         AS c(stretch bigint, earliest timestamptz, latest timestamptz)
+    WHERE NOT EXISTS (
+        SELECT FROM {schema}.periods k WHERE k.stretch = c.stretch
+        AND k.earliest <= c.earliest AND k.latest >= c.latest)
     ON CONFLICT (stretch) DO UPDATE SET
         earliest = least(p.earliest, excluded.earliest),
         latest = CASE
             WHEN excluded.latest > p.latest
             THEN excluded.latest + (excluded.latest - p.earliest)
-            ELSE p.latest END
-    WHERE excluded.earliest < p.earliest OR excluded.latest > p.latest"""
+            ELSE p.latest END"""
 
 STEPS: Final[Mapping[str, str]] = {
     "changed": _CHANGE,
