@@ -6,7 +6,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from interface.kafka.topics import MAX_MESSAGE_BYTES, QUIET
+from interface.kafka.topics import MAX_MESSAGE_BYTES, QUIET, TOO_LARGE
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +24,24 @@ class DeadLetters:
         self.count = 0
 
     def send(self, message: Message, reason: str) -> None:
-        """Returns when the broker has it, as it came, with the reason. Raises KafkaException."""
+        """Returns when the broker has it, as it came, with the reason. Raises KafkaException.
+
+        One that is too large for the topic goes there without its value, which stays where it is.
+        """
+        try:
+            self._send(message, reason, message.value())
+        except KafkaException as error:
+            if error.args[0].code() not in TOO_LARGE:
+                raise
+            size = len(message.value() or b"")
+            self._send(message, f"{reason}; its {size} bytes are too many for this topic", None)
+
+    def _send(self, message: Message, reason: str, value: bytes | None) -> None:
         failures: list[KafkaError] = []
         self._producer.produce(
             self._topic,
             key=message.key(),
-            value=message.value(),
+            value=value,
             headers={
                 "reason": reason,
                 "consumer": self._consumer,

@@ -44,6 +44,8 @@ class Kafka(NamedTuple):
 
 
 _LOOK_SECONDS: Final = 1.0  # between looks at whether the topics are still the same
+_QUOTA: Final = "Kafka holds messages back by a quota of this client"
+_THROTTLED_SECONDS: Final = 1.0  # of a quota, from which on it is told
 _CHECK_SECONDS: Final = 60.0  # between looks at their settings
 # How long a partition without events of its own does not know that the log goes on. To tell
 # them all after every batch would be most of the work: each is a request of its own.
@@ -71,6 +73,8 @@ class Publisher(BatchFollower):
         self._looked = self._checked = 0.0
         self._faults: frozenset[str] = frozenset()  # as they were logged
         self._standstill: Standstill | None = None
+        self._last = 0  # events in the last batch
+        self._is_slow = False  # a quota was told of
         self._log_topic, *_ = feed.topics
         self._untold = 0  # where the log stands, unless all partitions have been told
         self._told = 0.0
@@ -106,6 +110,8 @@ class Publisher(BatchFollower):
             self._look_at_topics()
         if self._sender is None:
             self._sender = self._connect()
+        if self._is_throttled(self._sender):
+            return 0
         count = super().process_batch(leader_name, limit)
         if not count and self._untold and self._is_time_to_tell():
             try:
@@ -115,6 +121,25 @@ class Publisher(BatchFollower):
                 self.forget()
                 raise
         return count
+
+    def _is_throttled(self, sender: Sender) -> bool:
+        """Waits a moment where a quota wants it; what is sent then is only held back longer.
+
+        From then on batches stay as small as the last one: in a larger one messages time out.
+        """
+        seconds = sender.throttled_seconds()
+        if seconds <= 0:
+            return False
+        if seconds > _THROTTLED_SECONDS and not self._is_slow:
+            self._is_slow = True
+            log.warning(
+                _QUOTA,
+                extra={"follower": self.name, "seconds": round(seconds, 1)},
+            )
+        self._at_most = max(self._last, 1)
+        self.may_have_more = False
+        self._interrupted.wait(min(seconds, LOOK_ANYWAY_SECONDS))
+        return True
 
     def _explained(self, error: Refused | KafkaAway) -> CannotFollow:
         """What is wrong and what mends it; what Kafka refuses is not sent again until then."""
@@ -126,6 +151,8 @@ class Publisher(BatchFollower):
         except KafkaAway as away:
             return away
         reason = explain(self.leader, error, faults(servers, self._wanted, found), found, servers)
+        if self._is_slow:
+            reason += f"; {_QUOTA}"
         if isinstance(error, Refused):
             self._standstill = Standstill(reason, servers, self._names, found)
             return CannotFollow.lasting(reason)
@@ -153,6 +180,7 @@ class Publisher(BatchFollower):
                 raise CannotFollow(f"{self.leader} {position} can't be published") from error
             for publication in publications:
                 sender.send(position, publication)
+        self._last = len(entries)
         self._untold = move.notification_id
         self.idle_seconds = _TELL_SECONDS
         if self._is_time_to_tell():

@@ -11,11 +11,12 @@ A partition that got no event for a while is told where the log stands, by a mes
 that is nobody's predecessor.
 """
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -23,7 +24,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from application.persistence.following import CannotFollow
 from application.persistence.partitions import partition_of
 from application.publishing import Publication
-from interface.kafka.topics import MAX_MESSAGE_BYTES, QUIET, KafkaAway
+from interface.kafka.topics import MAX_MESSAGE_BYTES, QUIET, TOO_LARGE, KafkaAway
 
 PROGRESS: Final = "log.progress.v1"
 
@@ -65,7 +66,6 @@ _REFUSALS: Final = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 )
-_TOO_LARGE: Final = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
 
 
 class Refused(CannotFollow):
@@ -117,6 +117,7 @@ class Sender:
         self._topics = {topic: topic_prefix + topic for topic in ends}
         self._interrupted = interrupted
         self._failures: list[tuple[KafkaError, Message]] = []
+        self._throttled_until = float("-inf")
         self._small = {topic: limit - _ENVELOPE_BYTES for topic, limit in limits.items()}
         self.ends = ends
         self._fixed_headers: dict[tuple[str, str], list[Header]] = {}
@@ -124,6 +125,7 @@ class Sender:
             {
                 "bootstrap.servers": servers,
                 "on_delivery": self._note_failure,
+                "throttle_cb": self._note_throttle,
                 # The broker's limit is one of requests, not of messages.
                 "batch.size": max(min(_BATCH_BYTES, *self._small.values()), 1),
                 **_CONFIG,
@@ -152,6 +154,11 @@ class Sender:
                     progress = Publication(identifier, topic, None, PROGRESS, now, b"{}")
                     self._send(position, progress, partition)
 
+    def throttled_seconds(self) -> float:
+        """For how long a broker wants to hear nothing, as by a quota of ours."""
+        self._producer.poll(0)
+        return self._throttled_until - time.monotonic()
+
     def finish(self) -> None:
         """Waits for the broker. Raises CannotFollow unless everything has arrived.
 
@@ -174,7 +181,7 @@ class Sender:
             self._producer.flush(_LOOK_SECONDS)
         for cause, message in self._failures:
             topic = message.topic() or ""
-            if cause.code() in _TOO_LARGE:
+            if cause.code() in TOO_LARGE:
                 raise TooLarge(topic, 0, "", len(message.value() or b"")) from error
             if cause.code() in _REFUSALS:
                 raise Refused(topic, cause) from error
@@ -189,11 +196,11 @@ class Sender:
             self._producer.flush(0)
 
     def _send(self, position: int, publication: Publication, partition: int) -> None:
-        identifier, topic, key, name, time, value = publication
+        identifier, topic, key, name, moment, value = publication
         headers: list[Header] = [
             *(self._fixed_headers.get((topic, name)) or self._fix_headers(topic, name)),
             ("ce_id", identifier),
-            ("ce_time", _encode(time)[1:-1]),  # ISO 8601 with Z, in a tenth of isoformat's time
+            ("ce_time", _encode(moment)[1:-1]),  # ISO 8601 with Z, in a tenth of isoformat's time
             ("ce_position", str(position)),
             ("ce_predecessor", str(self.ends[topic][partition])),
         ]
@@ -222,7 +229,7 @@ class Sender:
         except TooLarge as error:
             raise TooLarge(topic, position, publication.type, size) from error
         except KafkaException as error:
-            if error.args[0].code() not in _TOO_LARGE:
+            if error.args[0].code() not in TOO_LARGE:
                 self._raise(error)
             # More than any topic of ours takes: the client does not even try.
             raise TooLarge(topic, position, publication.type, size) from error
@@ -237,6 +244,10 @@ class Sender:
             ("ce_partitions", str(len(self.ends[topic])).encode()),
         ]
         return self._fixed_headers[topic, name]
+
+    def _note_throttle(self, event: Any) -> None:
+        if event.throttle_time:  # seconds; what is sent meanwhile waits, and may wait too long
+            self._throttled_until = time.monotonic() + event.throttle_time
 
     def _note_failure(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:  # their methods can't be called here: an exception may be pending

@@ -29,6 +29,7 @@ NOBODY_ANSWERS: Final = (
     KafkaError._TRANSPORT,  # noqa: SLF001
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
 )
+TOO_LARGE: Final = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
 _SECONDS: Final = 2  # to wait for a broker that doesn't answer
 _MAKING_SECONDS: Final = 30
 _LOOK_SECONDS: Final = 0.1

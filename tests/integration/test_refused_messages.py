@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -18,10 +19,12 @@ from confluent_kafka.cimpl import NewTopic
 from application.persistence.following import CannotFollow
 from application.publishing import FEEDS, Publication
 from interface.kafka import refusals
+from interface.kafka.dead_letters import DeadLetters
 from interface.kafka.publisher import Publisher
 from interface.kafka.topics import describe, topics_of
 from interface.settings import Settings
 from tests.integration.conftest import Venue
+from tests.integration.feeding import headers, messages
 from tests.integration.service import eventually
 from tests.integration.test_publishing import on, publisher_of, servers_of, settings_for
 from tests.integration.topics import take
@@ -188,6 +191,41 @@ def test_messages_that_are_refused_for_their_time_are_explained(
         assert "has message.timestamp.before.max.ms=1, not 3600000: " in reason
         alter(settings, **{"message.timestamp.before.max.ms": "3600000"})
         eventually(lambda: is_published(publisher), SECONDS)
+
+
+def test_a_quota_makes_batches_small_and_is_logged_once(
+    venue: Venue,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with publishing(venue, settings, FEEDS["Orders"].publications) as publisher:
+        assert publisher.process_batch("Orders", limit=2) == 2
+        sender = publisher._sender
+        assert sender is not None
+        for _ in range(2):
+            sender._note_throttle(Mock(throttle_time=1.2))
+            assert publisher.process_batch("Orders") == 0  # nothing is sent meanwhile
+        eventually(lambda: publisher.process_batch("Orders") > 0, SECONDS)
+        assert publisher.recorder.max_tracking_id("Orders") == 4
+        assert publish_as_far_as_it_goes(publisher) is None
+    assert caplog.text.count("Kafka holds messages back by a quota of this client") == 1
+
+
+def test_a_dead_letter_that_is_too_large_goes_without_its_value(settings: Settings) -> None:
+    letters = DeadLetters(
+        servers_of(settings), settings.kafka_topic_prefix + "dead-letters", "OrderView"
+    )
+    value = Random(1).randbytes(LARGE)
+    message = Mock(key=lambda: b"k", value=lambda: value, topic=lambda: "orders.events")
+    letters.send(message, "it has no header ce_position")
+    assert letters.count == 1
+    topic = settings.kafka_topic_prefix + "dead-letters"
+    [letter] = messages(servers_of(settings), topic)
+    assert (letter.key(), letter.value()) == (b"k", None)
+    assert headers(letter)["reason"] == (
+        f"it has no header ce_position; its {LARGE} bytes are too many for this topic"
+    )
 
 
 def test_what_is_only_harmful_is_logged_once_and_published_to(
