@@ -305,7 +305,7 @@ def init(settings: Settings) -> None:
     servers, topics = settings.kafka_bootstrap_servers, topics_of(settings)
     try:
         found = check(servers, topics)
-        made = create(servers, topics) if not any(fault.is_partitions for fault in found) else None
+        made = create(servers, topics) if not any(fault.forbids_making for fault in found) else None
         if made:
             found = check(servers, topics)  # the brokers' settings, where no topic was there
     except CannotFollow as error:

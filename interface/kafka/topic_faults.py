@@ -43,7 +43,7 @@ class Fault(NamedTuple):
     why: str
     remedy: str
     severity: Severity
-    is_partitions: bool = False  # the number of them: nothing is made beside such a topic
+    forbids_making: bool = False  # nothing is made beside such a topic
 
     def __str__(self) -> str:
         return f"{self.where} {self.what}: {self.why}. To mend it: {self.remedy}"
@@ -69,6 +69,18 @@ def faults(servers: str, topics: Sequence[Topic], found: Settings) -> list[Fault
 
 def _topic_faults(servers: str, topic: Topic, state: TopicState) -> Iterator[Fault]:
     where = f"topic {topic.name}"
+    if not state.may_see:
+        yield Fault(
+            where,
+            "is not shown to this client",
+            "nothing can be published to it or read from it",
+            f"give the client the right: kafka-acls.sh --bootstrap-server {servers} --add"
+            f" --allow-principal User:… --operation Describe --operation DescribeConfigs"
+            f" --operation Write --operation Read --topic {topic.name}",
+            Severity.STOP,
+            forbids_making=True,
+        )
+        return
     if not state.may_write:
         yield Fault(
             where,
@@ -86,7 +98,7 @@ def _topic_faults(servers: str, topic: Topic, state: TopicState) -> Iterator[Fau
             f"set KAFKA_PARTITIONS={state.partitions}, or delete the topic and run"
             " `ome kafka init` again",
             Severity.HARM,
-            is_partitions=True,
+            forbids_making=True,
         )
     if state.replicas < topic.replication:
         yield Fault(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AclOperation,
     AdminClient,
@@ -26,6 +26,7 @@ class TopicState(NamedTuple):
     in_sync: int
     may_write: bool
     config: Mapping[str, str] | None
+    may_see: bool = True  # False: nothing else is known of it
 
     @property
     def message_bytes(self) -> int:
@@ -50,7 +51,15 @@ def read_settings(servers: str, names: Sequence[str]) -> Settings:
         include_authorized_operations=True,
         request_timeout=request_seconds(),
     )
-    described = {name: topic for name in names if (topic := _known(futures[name])) is not None}
+    described, hidden = {}, []
+    for name in names:
+        try:
+            if (topic := _known(futures[name], KafkaError.UNKNOWN_TOPIC_OR_PART)) is not None:
+                described[name] = topic
+        except KafkaAway as error:
+            if error.is_unreachable:
+                raise
+            hidden.append(name)
     nodes = {
         str(replica.id)
         for topic in described.values()
@@ -60,8 +69,13 @@ def read_settings(servers: str, names: Sequence[str]) -> Settings:
     kinds = ConfigResource.Type
     configs = _configs(client, [(kinds.TOPIC, name) for name in described])
     brokers = _configs(client, [(kinds.BROKER, node) for node in sorted(nodes)])
+    unknown = TopicState("", 0, 0, 0, may_write=False, config=None, may_see=False)
     return Settings(
-        {name: _state(topic, configs.get(name)) for name, topic in described.items()}, brokers
+        {
+            **{name: _state(topic, configs.get(name)) for name, topic in described.items()},
+            **dict.fromkeys(hidden, unknown),
+        },
+        brokers,
     )
 
 
@@ -77,20 +91,24 @@ def _configs(
         request_timeout=request_seconds(),
     )
     for resource, future in futures.items():
-        if (entries := _known(future)) is not None:
-            found[resource.name] = {key: entry.value or "" for key, entry in entries.items()}
+        try:
+            entries = _known(future)
+        except KafkaAway as error:
+            if error.is_unreachable:
+                raise
+            continue  # they are not for us
+        found[resource.name] = {key: entry.value or "" for key, entry in entries.items()}
     return found
 
 
-def _known(future: "Future[Any]") -> Any:
-    """The result; None where there is no such thing, or it is not for us. Raises KafkaAway."""
+def _known(future: "Future[Any]", harmless: int | None = None) -> Any:
+    """The result; None where it fails with what is harmless. Raises KafkaAway."""
     try:
         return future.result()
     except KafkaException as error:
-        away = KafkaAway.by(error.args[0])
-        if away.is_unreachable:
-            raise away from error
-        return None
+        if error.args[0].code() == harmless:
+            return None
+        raise KafkaAway.by(error.args[0]) from error
 
 
 def _state(topic: Any, config: Mapping[str, str] | None) -> TopicState:

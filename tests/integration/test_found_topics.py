@@ -152,6 +152,7 @@ def state(**changes: Any) -> TopicState:
     ("changes", "config", "severity", "said"),
     [
         ({"may_write": False}, {}, Severity.STOP, "does not let this client write"),
+        ({"may_see": False}, {}, Severity.STOP, "is not shown to this client"),
         ({"config": None}, {}, Severity.RISK, "does not show its settings to this client"),
         ({"replicas": 2, "in_sync": 2}, {}, Severity.RISK, "has 2 replicas of each partition"),
         ({"in_sync": 1}, {}, Severity.RISK, "has 1 of 3 replicas in sync"),
