@@ -14,6 +14,7 @@ import msgspec
 from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.persistence import InterfaceError, InternalError, OperationalError
 from flask import Flask, Response, request
+from psycopg.errors import QueryCanceled
 from werkzeug.exceptions import HTTPException
 
 from application.messages import sentence
@@ -168,8 +169,11 @@ def _(error: StampAhead) -> Problem:
 @problem.register(InterfaceError)
 @problem.register(InternalError)
 def _(error: Exception) -> Problem:
-    log.warning("Database unavailable", extra={**_request(), "error": str(error).strip()})
-    return Problem(503, "Database unavailable; nothing was changed, so try again")
+    reason = "Database unavailable"
+    if isinstance(error.__cause__, QueryCanceled):
+        reason = "The database took too long"
+    log.warning(reason, extra={**_request(), "error": str(error).strip()})
+    return Problem(503, f"{reason}; nothing was changed, so try again")
 
 
 def register(app: Flask) -> None:

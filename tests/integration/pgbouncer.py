@@ -22,7 +22,7 @@ _CONFIGURATION = """
 listen_addr = 127.0.0.1
 listen_port = {listen_port}
 unix_socket_dir =
-auth_type = trust
+auth_type = {auth_type}
 auth_file = {directory}/users
 admin_users = postgres
 pool_mode = {pool_mode}
@@ -30,8 +30,10 @@ pool_mode = {pool_mode}
 
 
 @contextmanager
-def pgbouncer(directory: Path, url: str, pool_mode: str) -> Iterator[str]:
+def pgbouncer(directory: Path, url: str, pool_mode: str, password: str = "") -> Iterator[str]:
     """The URL of the same database behind a pgbouncer that has its defaults but for the mode.
+
+    With a ``password`` it asks for that, which is not in the URL.
 
     Skips the test where there is none, and fails it where REQUIRE_PGBOUNCER is 1.
     """
@@ -49,10 +51,15 @@ def pgbouncer(directory: Path, url: str, pool_mode: str) -> Iterator[str]:
     home = directory / "pgbouncer"
     home.mkdir()
     listen_port = free_port()
-    (home / "users").write_text('"postgres" ""\n')
+    (home / "users").write_text(f'"postgres" "{password}"\n')
     (home / "pgbouncer.ini").write_text(
         _CONFIGURATION.format(
-            host=host, port=port, listen_port=listen_port, directory=home, pool_mode=pool_mode
+            host=host,
+            port=port,
+            listen_port=listen_port,
+            directory=home,
+            pool_mode=pool_mode,
+            auth_type="scram-sha-256" if password else "trust",
         )
     )
     directory.chmod(0o755)
@@ -67,18 +74,18 @@ def pgbouncer(directory: Path, url: str, pool_mode: str) -> Iterator[str]:
         )
     try:
         url = f"postgresql://postgres@127.0.0.1:{listen_port}/{name}"
-        _wait_until_it_answers(url, home / "log")
+        _wait_until_it_answers(url, password, home / "log")
         yield url
     finally:
         process.kill()
         process.wait()
 
 
-def _wait_until_it_answers(url: str, log: Path) -> None:
+def _wait_until_it_answers(url: str, password: str, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            psycopg.connect(url, connect_timeout=5).close()
+            psycopg.connect(url, password=password or None, connect_timeout=5).close()
         except psycopg.OperationalError:
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)

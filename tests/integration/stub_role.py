@@ -11,6 +11,8 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+from interface.child import tell_supervisor
+from interface.errors import DATABASE_UNUSABLE
 from interface.process import die_with_supervisor
 
 
@@ -40,6 +42,11 @@ def api() -> None:
     Server((os.environ["HOST"], int(os.environ["PORT"])), Health).serve_forever()
 
 
+def unusable() -> None:
+    tell_supervisor("the tables are of a newer release")
+    sys.exit(DATABASE_UNUSABLE)
+
+
 def failing() -> None:
     sys.exit("last words of the engine")
 
@@ -50,4 +57,5 @@ if __name__ == "__main__":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     Path(os.environ["PIDS"], f"{role}.{os.getpid()}").touch()
     die_with_supervisor()
-    {"engine": engine, "api": api, "deaf": engine, "failing": failing}[role]()
+    roles = {"engine": engine, "api": api, "deaf": engine}
+    (roles | {"failing": failing, "unusable": unusable})[role]()

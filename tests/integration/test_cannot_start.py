@@ -5,12 +5,16 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from application.persistence.connection import CONNINFO
+from application.persistence.refusal import refusal_code
+from interface.database_url import database_env
 from interface.errors import DATABASE_UNREACHABLE, DATABASE_UNUSABLE
-from tests.integration.service import Service
+from tests.integration.service import Service, eventually
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -47,6 +51,30 @@ def test_a_role_without_rights_is_named_once(short_dir, database_url, role, argu
     assert lines[0].startswith("ome: The database can't be used: ")
     assert len(lines) <= 3
     assert "Traceback" not in "".join(lines)
+
+
+def test_a_wrong_password_is_said_once_and_not_tried_again(
+    short_dir, postgres_url, database_url, role
+):
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE {role} PASSWORD 'right'")
+        [(path,)] = connection.execute("SHOW hba_file").fetchall()
+        hba = Path(path)
+        trusting = hba.read_text()
+        hba.write_text(f"local all {role} scram-sha-256\n{trusting}")
+        connection.execute("SELECT pg_reload_conf()")
+        wrong = database_url.replace("postgres@", f"{role}:hidden@")
+        # It takes a moment until the server has read the file.
+        eventually(lambda: refusal_code(database_env(wrong)[CONNINFO]) == "28P01", 60)
+        begun = time.monotonic()
+        code, lines = end_of(Service(short_dir, DATABASE_URL=wrong))
+        hba.write_text(trusting)
+        connection.execute("SELECT pg_reload_conf()")
+    assert code == DATABASE_UNUSABLE
+    assert "SQLSTATE 28P01" in lines[0]
+    assert len(lines) <= 3
+    assert "hidden" not in "".join(lines)
+    assert time.monotonic() - begun < 30
 
 
 def test_a_database_that_is_not_there_is_not_waited_for(short_dir, database_url):

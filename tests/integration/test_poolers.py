@@ -31,6 +31,18 @@ def test_a_service_behind_transaction_pooling_says_why_it_ends(short_dir, databa
     assert "pool_mode transaction or statement" in lines[0]
 
 
+def test_a_password_comes_from_where_libpq_finds_it(short_dir, database_url, monkeypatch):
+    with pgbouncer(short_dir, database_url, "session", password="se cret") as url:
+        monkeypatch.setenv("PGPASSWORD", "se cret")
+        assert check(database_env(url)).capacity > 0
+        monkeypatch.delenv("PGPASSWORD")
+        passfile = short_dir / "passfile"
+        passfile.write_text("127.0.0.1:*:*:postgres:se cret\n")
+        passfile.chmod(0o600)
+        assert check(database_env(f"{url}?passfile={passfile}")).capacity > 0
+        assert check(database_env(url.replace("@", ":se%20cret@"))).capacity > 0
+
+
 def test_a_service_works_behind_session_pooling(short_dir, database_url):
     with (
         pgbouncer(short_dir, database_url, "session") as url,

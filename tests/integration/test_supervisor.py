@@ -185,6 +185,14 @@ def test_a_process_that_dies_all_the_time_stops_the_service_with_its_last_words(
     assert service.living() == []
 
 
+def test_a_process_that_can_never_work_stops_the_service_with_its_reason_said_once(directory):
+    service = Service(directory, ENGINE="unusable")
+    assert service.process.wait(60) == 3
+    assert service.said.count("the tables are of a newer release") == 1
+    assert service.said.count("role=engine ") == 2  # it started, and ended
+    assert service.living() == []
+
+
 def test_a_process_that_does_not_listen_is_killed_when_asked_twice(directory):
     service = Service(directory, ENGINE="deaf", STOP_SECONDS="600").wait_until_ready()
     eventually(lambda: service.pids_of("deaf"))
