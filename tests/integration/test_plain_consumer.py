@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -17,6 +17,7 @@ from application.messages import FORMS
 from application.persistence.database_clock import DatabaseClock
 from domain.errors import OrderClosed
 from domain.instrument import TradingStatus
+from domain.requests import TimeRequest
 from domain.values import MAX_AMOUNT, UNITS_PER_ONE, OrderType, SelfTradePrevention, TimeInForce
 from interface.http import create_app
 from interface.listening import Bell
@@ -92,6 +93,9 @@ def trade_at_random(venue: Venue, chance: Random, turns: int = 300) -> None:
     venue.replace(stop, stop_price=MOST - 1)
     venue.set_rules(ASSETS[2], status=TradingStatus.DELISTED)
     venue.set_rules(ASSETS[2])
+    venue.market.orders.ask(
+        TimeRequest.make(uuid4(), user_id="operator", asset=ASSETS[1], time=venue.tick())
+    )
     venue.suspend(USERS[0])
     venue.suspend(USERS[0], is_suspended=False)
     venue.set_rules(status=TradingStatus.DELISTED)
