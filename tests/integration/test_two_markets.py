@@ -1,0 +1,90 @@
+"""Two markets in two schemas of one database do not see each other."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from application.persistence.connection import connect
+from application.persistence.locks import alone
+from application.persistence.schemas import MAX_BYTES, check_schema
+from application.snapshots import SnapshotTaker
+from application.views.rebuild import rebuild
+from domain.values import book_id
+from interface.engine import Engine
+from system import VIEWS, build, create_tables
+from tests.integration.conftest import Venue, at_work, has_followed_all, patient
+from tests.integration.service import eventually
+
+LONGEST = 'Ä "market" of ' + "m" * (MAX_BYTES - 15)
+BTC = "BTC-USD"
+
+
+@pytest.fixture(params=["other", LONGEST])
+def venues(library_env: dict[str, str], request: pytest.FixtureRequest) -> Iterator[list[Venue]]:
+    with ExitStack() as stack:
+        made = []
+        for schema in ("public", request.param):
+            env = patient({**library_env, "DATABASE_SCHEMA": check_schema(schema)})
+            create_tables(env)
+            made.append(Venue(stack.enter_context(closing(build(env))), env))
+        yield made
+
+
+def test_what_happens_in_one_is_nothing_to_the_other(venues: list[Venue]) -> None:
+    one, other = venues
+    one.trade_a_little()
+    assert other.market.order_view.recorder.orders(limit=10) == []
+    other.sell(100, 5)
+    other.settle()
+    assert other.market.book_view.recorder.resting(BTC, None).version == 1
+    assert SnapshotTaker(other.market.matching, 1).take_due() == 1
+    before = one.market.book_view.recorder.resting(BTC, None)
+    for view in VIEWS.values():
+        leader = other.market.orders if view is VIEWS["orders"] else other.market.matching
+        with alone(one.env, f"rebuild {view.env['POSTGRES_SCHEMA']}", wait=False):
+            rebuild(view, leader, lambda _: None)
+    other.pass_time(BTC, other.tick())
+    other.buy(100, 2)
+    other.settle()
+    assert one.market.book_view.recorder.resting(BTC, None) == before
+    assert one.market.matching.snapshots.recorder.versions(book_id(BTC)) == []
+    assert [venue.difference() for venue in venues] == [None, None]
+
+
+def test_both_are_at_work_at_the_same_time_and_one_outlives_the_other(
+    venues: list[Venue],
+) -> None:
+    engines = [Engine(venue.env) for venue in venues]
+    with at_work(engines[0]):
+        with at_work(engines[1]):
+            for venue in venues:
+                venue.sell(100, 5)
+                venue.buy(100, 3)
+            for venue in venues:
+                eventually(lambda venue=venue: has_followed_all(venue.market), 60)  # type: ignore[misc]
+            assert [engine.is_at_work("Matching") for engine in engines] == [True, True]
+        venues[0].buy(100, 2)
+        eventually(lambda: has_followed_all(venues[0].market), 60)
+    rows = [venue.market.book_view.recorder.resting(BTC, None) for venue in venues]
+    assert [row.version for row in rows] == [3, 2]
+    assert [[ask.quantity for ask in row.asks] for row in rows] == [[], [2]]
+    assert [venue.difference() for venue in venues] == [None, None]
+
+
+def test_channels_carry_the_schema(venues: list[Venue]) -> None:
+    channels = [[app.recorder.channel_name for app in venue.market] for venue in venues]
+    assert not set(channels[0]) & set(channels[1])
+    assert all(len(name.encode()) <= 63 for names in channels for name in names)
+    with connect(venues[1].env) as connection:
+        for name in channels[1]:
+            connection.execute("SELECT pg_notify(%s, '')", [name])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "m" * (MAX_BYTES + 1), "pg_market", "information_schema", "blue_order_view", "a\nb"],
+)
+def test_a_name_that_can_not_be_used_is_refused_with_the_rule(name: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        check_schema(name)
