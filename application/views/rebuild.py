@@ -14,6 +14,7 @@ from application.persistence.connection import connect
 from application.persistence.locks import alone
 from application.persistence.position import lock_positions
 from application.persistence.schemas import beside, schema_of
+from application.views.ownership import check_may_replace, take_over
 from application.views.view import View
 
 _NEW, _OLD = "_new", "_old"
@@ -43,12 +44,15 @@ def rebuild(
     still only for the last events and the renaming. Its follower then finds the position
     moved, and goes on from there. What a rebuild that was killed left is dropped by the next.
 
-    It is the leader's database. Raises Busy where this view is being rebuilt already.
+    Owners and rights stay as they are. It is the leader's database.
+
+    Raises Busy where this view is being rebuilt already, and SchemaUnusable where the role may not.
     """
     env = leader.env
     name = view_class.env["POSTGRES_SCHEMA"]
     schema = beside(schema_of(env), name)
     with alone(env, f"rebuild {name}", wait=False), connect(env) as connection:
+        check_may_replace(connection, schema)
         for left_over in (schema + _NEW, schema + _OLD):
             while not _drop(connection, left_over):
                 time.sleep(_PAUSE_SECONDS)
@@ -88,6 +92,7 @@ def _swap(
                 )
             for function in view.recorder.functions(schema):  # they name the schema
                 connection.execute(function)
+            take_over(connection, schema + _OLD, schema)
     except psycopg.errors.LockNotAvailable:
         return False
     return True

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from application.persistence.connection import CONNINFO, connect
 from application.persistence.migrations import SchemaUnusable
 from application.persistence.rights import grant
+from application.views.orders import OrderView
+from application.views.rebuild import rebuild
 from system import build, create_tables, parts_of
 from tests.integration.conftest import Venue, patient
 
@@ -121,3 +124,60 @@ def test_a_role_that_is_not_there_can_not_be_given_rights(library_env):
     create_tables(library_env)
     with pytest.raises(SchemaUnusable, match='the role "nobody" can\'t be given'):
         grant(library_env, parts_of(library_env), "nobody")
+
+
+RIGHTS = """SELECT 'schema' AS what, nspowner::regrole::text AS owner, nspacl::text[] AS acl
+    FROM pg_namespace WHERE nspname = 'order_view'
+    UNION ALL SELECT relname, relowner::regrole::text, relacl::text[] FROM pg_class
+    WHERE relnamespace = 'order_view'::regnamespace AND relkind IN ('r', 'S')
+    UNION ALL SELECT proname || pg_get_function_identity_arguments(oid),
+        proowner::regrole::text, proacl::text[]
+    FROM pg_proc WHERE pronamespace = 'order_view'::regnamespace
+    UNION ALL SELECT 'default', defaclrole::regrole::text, defaclacl::text[] FROM pg_default_acl
+    ORDER BY 1"""
+
+
+def rights(connection: Any) -> list[Any]:
+    rows = connection.execute(RIGHTS).fetchall()
+    return [(row["what"], row["owner"], sorted(row["acl"] or ())) for row in rows]
+
+
+def test_a_rebuild_leaves_owners_and_rights_as_they_were(library_env, trader):
+    create_tables(library_env)
+    service = as_role(library_env, trader)
+    grant(library_env, parts_of(library_env), trader)
+    with connect(library_env) as owner, closing(build(patient(service))) as market:
+        owner.execute(
+            f"GRANT SELECT ON order_view.orders TO {trader} WITH GRANT OPTION;"
+            " REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA order_view FROM PUBLIC;"
+            f" GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA order_view TO {trader};"
+            f" ALTER TABLE order_view.parked OWNER TO {trader};"
+            " ALTER DEFAULT PRIVILEGES IN SCHEMA order_view"
+            f" GRANT SELECT ON TABLES TO {trader}".encode()
+        )
+        # What is not said is what it is by default: the first time writes it down.
+        venue = Venue(market, service)
+        venue.trade_a_little()
+        with closing(build(patient(library_env))) as of_owner:
+            rebuild(OrderView, of_owner.orders, lambda _: None)
+            before = rights(owner)
+            rebuild(OrderView, of_owner.orders, lambda _: None)
+        assert rights(owner) == before
+        assert ("parked", trader) in [(what, whose) for what, whose, _ in before]
+        [orders] = [acl for what, _, acl in before if what == "orders"]
+        assert f"{trader}=ar*wd/postgres" in orders
+        [default] = [acl for what, _, acl in before if what == "default"]
+        assert f"{trader}=r/postgres" in default
+        assert create_tables(service) == []
+        venue.sell(101, 1, asset="LTC-USD")
+        venue.settle()
+        assert venue.difference() is None
+
+
+def test_a_role_that_may_not_rebuild_is_told_so_and_changes_nothing(library_env, trader):
+    create_tables(library_env)
+    grant(library_env, parts_of(library_env), trader)
+    with closing(build(patient(as_role(library_env, trader)))) as market:
+        sentence = f'the role "{trader}" may not replace the schema "order_view"'
+        with pytest.raises(SchemaUnusable, match=sentence):
+            rebuild(OrderView, market.orders, lambda _: None)
