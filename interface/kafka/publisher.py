@@ -14,6 +14,7 @@ from typing import ClassVar, Final, NamedTuple, cast
 from eventsourcing.postgres import PostgresFactory
 from eventsourcing.utils import EnvType
 
+from application.persistence.error_words import in_words
 from application.persistence.following import (
     LOOK_ANYWAY_SECONDS,
     BatchFollower,
@@ -177,7 +178,8 @@ class Publisher(BatchFollower):
             try:
                 publications = self._feed.publications(position, event)
             except Exception as error:
-                raise CannotFollow(f"{self.leader} {position} can't be published") from error
+                reason = f"{self.leader} {position} can't be published: {in_words(error)}"
+                raise CannotFollow.lasting(reason) from error
             for publication in publications:
                 sender.send(position, publication)
         self._last = len(entries)

@@ -364,7 +364,7 @@ def test_an_event_that_can_t_be_published_is_not_stepped_over(
     venue.trade_a_little()
     with closing(publisher_of(venue, settings, publications)) as publisher:
         for _ in range(2):
-            with pytest.raises(CannotFollow, match="Orders 3 can't be published"):
+            with pytest.raises(CannotFollow, match="Orders 3 can't be published: Zero"):
                 publisher.process_batch("Orders")
         assert publisher.recorder.max_tracking_id("Orders") is None
     assert [message.position for message in take(on(settings, "orders.events"))] in (
