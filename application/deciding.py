@@ -4,11 +4,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from application.persistence.partitions import partition_of
 from domain.errors import CancelReason
-from domain.instrument import TradingStatus
+from domain.instrument import NO_RULES, TradingStatus
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.requests import (
     CancelRequest,
+    ContinuationRequest,
     ExpiryRequest,
     InstrumentRequest,
     LimitsRequest,
@@ -30,6 +31,7 @@ Command: TypeAlias = (
     | UserRequest.Created
     | TimeRequest.Created
     | LimitsRequest.Created
+    | ContinuationRequest.Created
 )
 COMMANDS: Final = (
     Order.Created,
@@ -41,6 +43,7 @@ COMMANDS: Final = (
     UserRequest.Created,
     TimeRequest.Created,
     LimitsRequest.Created,
+    ContinuationRequest.Created,
 )
 
 
@@ -59,31 +62,36 @@ class Scoped(NamedTuple):
         return partition_of(asset, self.partitions) == self.partition
 
 
-def decide(book: OrderBook, position: int, command: Command, venue: Venue | None) -> None:
+def decide(  # noqa: C901 - the list of commands
+    book: OrderBook, position: int, command: Command, venue: Venue | None
+) -> None:
     """Has a book decide the command that stands at ``position`` in the log of Orders.
 
     The venue is as it was then, or later; None: nothing was ever asked of it.
     """
+    rules = NO_RULES if venue is None else venue.rules_at(position, command.user_id)
     match command:
         case Order.Created():
-            book.place(position, command, *_rules(venue, position, command.user_id))
+            book.place(position, command, rules)
         case CancelRequest.Created():
-            book.cancel(position, command)
+            book.cancel(position, command, rules)
         case ReplaceRequest.Created():
-            book.replace(position, command, *_rules(venue, position, command.user_id))
+            book.replace(position, command, rules)
         case MassCancelRequest.Created():
-            book.mass_cancel(position, command)
+            book.mass_cancel(position, command, rules=rules)
         case ExpiryRequest.Created():
-            book.expire(position, command)
+            book.expire(position, command, rules)
+        case ContinuationRequest.Created():
+            book.go_on(position, command, rules)
         case TimeRequest.Created():
             book.reset_time(position, command)
         case UserRequest.Created():
-            book.mass_cancel(position, command, CancelReason.USER_SUSPENDED)
+            book.mass_cancel(position, command, CancelReason.USER_SUSPENDED, rules)
         case InstrumentRequest.Created():
             if command.asset == ALL_ASSETS:
-                book.delist_by_default(position, command)
+                book.delist_by_default(position, command, rules)
             else:
-                book.change_instrument(position, command)
+                book.change_instrument(position, command, rules)
 
 
 def is_for_all(command: Any) -> bool:
@@ -134,7 +142,3 @@ def is_for_venue(command: Command) -> bool:
     return isinstance(command, UserRequest.Created | LimitsRequest.Created) or (
         isinstance(command, InstrumentRequest.Created) and is_for_all(command)
     )
-
-
-def _rules(venue: Venue | None, position: int, user_id: str) -> tuple[Any, ...]:
-    return () if venue is None else (venue.rules_at(position, user_id),)

@@ -28,6 +28,7 @@ from domain.order import Order, OrderFill
 from domain.order_book import OrderBook
 from domain.requests import (
     CancelRequest,
+    ContinuationRequest,
     ExpiryRequest,
     InstrumentRequest,
     LimitsRequest,
@@ -84,18 +85,35 @@ FORMS: Final[Mapping[type, Form]] = {
     ),
     UserRequest.Created: _form("request.user", orders.RequestUser),
     TimeRequest.Created: _form("request.time", orders.RequestTime),
+    ContinuationRequest.Created: _form("request.continue", orders.RequestContinue),
     LimitsRequest.Created: _form("request.limits", orders.RequestLimits),
     OrderBook.Created: _form("book.opened", matching.BookOpened),
-    OrderBook.Matched: _form("book.matched", v1.BookMatchedV1, matching.BookMatched),
-    OrderBook.Cancelled: _form("book.cancelled", v1.BookCancelledV1, matching.BookCancelled),
-    OrderBook.Reduced: _form("book.reduced", v1.BookReducedV1, matching.BookReduced),
-    OrderBook.Replaced: _form("book.replaced", v1.BookReplacedV1, matching.BookReplaced),
-    OrderBook.Refused: _form("book.refused", v1.BookRefusedV1, matching.BookRefused),
-    OrderBook.MassCancelled: _form("book.mass_cancelled", matching.BookMassCancelled),
-    OrderBook.Expired: _form("book.expired", matching.BookExpired),
-    OrderBook.TimeReset: _form("book.time_reset", matching.BookTimeReset),
+    OrderBook.Matched: _form(
+        "book.matched", v1.BookMatchedV1, v1.BookMatchedV2, matching.BookMatched
+    ),
+    OrderBook.Cancelled: _form(
+        "book.cancelled", v1.BookCancelledV1, v1.BookCancelledV2, matching.BookCancelled
+    ),
+    OrderBook.Reduced: _form(
+        "book.reduced", v1.BookReducedV1, v1.BookReducedV2, matching.BookReduced
+    ),
+    OrderBook.Replaced: _form(
+        "book.replaced", v1.BookReplacedV1, v1.BookReplacedV2, matching.BookReplaced
+    ),
+    OrderBook.Refused: _form(
+        "book.refused", v1.BookRefusedV1, v1.BookRefusedV2, matching.BookRefused
+    ),
+    OrderBook.MassCancelled: _form(
+        "book.mass_cancelled", v1.BookMassCancelledV1, matching.BookMassCancelled
+    ),
+    OrderBook.Expired: _form("book.expired", v1.BookExpiredV1, matching.BookExpired),
+    OrderBook.TimeReset: _form("book.time_reset", v1.BookTimeResetV1, matching.BookTimeReset),
+    OrderBook.Continued: _form("book.continued", matching.BookContinued),
     OrderBook.InstrumentChanged: _form(
-        "book.instrument_changed", v1.BookInstrumentChangedV1, matching.BookInstrumentChanged
+        "book.instrument_changed",
+        v1.BookInstrumentChangedV1,
+        v1.BookInstrumentChangedV2,
+        matching.BookInstrumentChanged,
     ),
     Venue.Created: _form("venue.opened", matching.VenueOpened),
     Venue.DefaultChanged: _form(

@@ -14,12 +14,14 @@ from eventsourcing.utils import EnvType
 from application.persistence.following import BatchProcess
 from application.persistence.log import Entry
 from application.persistence.position import Advance
+from application.persistence.recorder import EventRecorder
 from domain.errors import RejectReason
 from domain.instrument import Refusal
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import outcomes, touched
 from domain.requests import (
+    ContinuationRequest,
     ExpiryRequest,
     InstrumentRequest,
     LimitsRequest,
@@ -27,7 +29,7 @@ from domain.requests import (
     TimeRequest,
     UserRequest,
 )
-from domain.values import Terms
+from domain.values import Terms, continuation_id
 
 Request: TypeAlias = (
     MassCancelRequest
@@ -38,6 +40,7 @@ Request: TypeAlias = (
     | UserRequest
 )
 
+_ENGINE: Final = "engine"
 MAX_LIVE_ORDERS: Final = 100_000  # about 150 MB
 
 
@@ -61,6 +64,7 @@ class MassOutcome(NamedTuple):
 
     cancelled: list[UUID]
     failed: list[str]
+    leaving: int = 0  # how many more left, whose departures later events hold
 
 
 class Placement(NamedTuple):
@@ -172,6 +176,23 @@ class Orders(BatchProcess):
             order = self._live[outcome.order_id]
             order.record(outcome.event, **outcome.facts)
             processing_event.events.extend(order.collect_events())
+        if isinstance(domain_event, OrderBook.Decided) and domain_event.continues:
+            request = continuation(domain_event)
+            processing_event.events.extend(request.collect_events())
+
+    def commit(
+        self,
+        events: Sequence[DomainEventProtocol[UUID]],
+        move: Advance | None = None,
+        beside: Sequence[object] | None = None,
+    ) -> Sequence[int]:
+        """Records events; wakes Matching where the follower has recorded a command for it."""
+        ids = super().commit(events, move, beside)
+        if move is not None and isinstance(self.recorder, EventRecorder):
+            asks = any(isinstance(event, ContinuationRequest.Created) for event in events)
+            if asks:
+                self.recorder.wake(recorded=ids[-1])
+        return ids
 
     def forget(self) -> None:
         super().forget()
@@ -219,13 +240,15 @@ class Orders(BatchProcess):
         """What came of a request, of what was decided from ``since`` to ``upto``."""
         cancelled: list[UUID] = []
         failed: list[str] = []
+        leaving = 0
         for decision in self._decisions(since, upto):
             if getattr(decision, "request_id", None) == request_id:
                 if isinstance(decision, OrderBook.Refused):
                     failed.append(decision.asset)
                 departed = getattr(decision, "departed", ())
                 cancelled.extend([departure.order_id for departure in departed])
-        return MassOutcome(cancelled, failed)
+                leaving += decision.leaving
+        return MassOutcome(cancelled, failed, leaving)
 
     def _decisions(self, since: int | None, upto: int | None) -> Iterator[Any]:
         for notifications in self.pull_notifications(
@@ -274,6 +297,20 @@ class Orders(BatchProcess):
         for _ in self._news_of(orders, since):
             pass
         return found
+
+
+def continuation(decision: OrderBook.Decided) -> ContinuationRequest:
+    """The request to go on with what a decision left for later events.
+
+    It has the time of the decision, so that no time passes with what follows from it; and an id
+    of its own, so that it is recorded once, whoever follows.
+    """
+    return ContinuationRequest.make(
+        continuation_id(decision.originator_id, decision.originator_version),
+        user_id=_ENGINE,
+        asset=decision.asset,
+        time=decision.timestamp,
+    )
 
 
 def _refusal(event: Any) -> Refusal | None:

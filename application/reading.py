@@ -17,12 +17,13 @@ from application.contents.parts import Amount, Content, OptionalAmount
 from application.messages import FORMS, part_of
 from application.persistence.mapper import upcast
 from domain.aggregate import Aggregate, build
-from domain.facts import Departure, Execution, Fill, Prevented
+from domain.facts import Departure, Execution, Fill, Left, Prevented, Queued
 from domain.instrument import Instrument, Limits
 from domain.order import Order, OrderFill
 from domain.order_book import OrderBook
 from domain.requests import (
     CancelRequest,
+    ContinuationRequest,
     ExpiryRequest,
     InstrumentRequest,
     LimitsRequest,
@@ -149,6 +150,7 @@ _AGGREGATES: Final[Mapping[type, Any]] = {
         TimeRequest,
         UserRequest,
         LimitsRequest,
+        ContinuationRequest,
         OrderBook,
         Venue,
     )
@@ -178,6 +180,9 @@ _PARTS: Final[Mapping[type[Content], Any]] = {
     parts.BookTradeV1: Fill,
     parts.Prevented: Prevented,
     parts.Departure: Departure,
+    parts.Left: Left,
+    parts.Queued: Queued,
+    parts.ExecutionV1: Execution,
     parts.Execution: Execution,
     parts.Conditions: Conditions,
     parts.Instrument: Instrument,

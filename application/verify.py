@@ -6,7 +6,7 @@ orders and the read models.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -35,7 +35,7 @@ from application.persistence.snapshot import Snapshot
 from application.persistence.user_assets import MatchingRecorder, Pair
 from application.verify_snapshots import KeptSnapshots
 from application.verify_user_assets import verify_user_assets
-from application.views.books import BookView, levels_of, resting_of
+from application.views.books import BookView, LevelRow, levels_of, resting_of
 from application.views.instruments import InstrumentRow
 from application.views.order_rows import OPEN_STATUSES, STRETCH, OrderRow
 from application.views.orders import OrderView
@@ -44,8 +44,8 @@ from domain.merging import Outcome
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import outcomes
-from domain.requests import CancelRequest, ReplaceRequest
-from domain.values import ALL_ASSETS, Side
+from domain.requests import CancelRequest, ContinuationRequest, ReplaceRequest
+from domain.values import ALL_ASSETS, Side, continuation_id
 from domain.venue import Venue
 
 
@@ -64,6 +64,8 @@ class Verifier:
         self._matching = matching
         self._progress = progress
         self._last = "the beginning"
+        # The requests that decisions say are to follow, of those that Orders has applied.
+        self._continuing: set[UUID] = set()
         self._kept = KeptSnapshots(snapshot, matching)
 
     def length(self) -> int:
@@ -199,14 +201,15 @@ class Verifier:
         is_bid = side is Side.BUY
         depth, orders = levels_of(book, None), resting_of(book, None)
         name = f"books view, {book.asset} {side}"
+        leaving = {gone.order_id for gone in book.floor.departing}
         same(
             f"{name} levels",
             [tuple(row.values()) for row in levels],
-            sorted(tuple(level) for level in (depth.bids if is_bid else depth.asks)),
+            _with_leaving(book, side, depth.bids if is_bid else depth.asks),
         )
         same(
             f"{name} orders",
-            [tuple(row.values()) for row in resting],
+            [tuple(row.values()) for row in resting if row["order_id"] not in leaving],
             # Best first in the book, cheapest first in the row order; a stable sort keeps
             # the earlier order first within a price.
             [
@@ -221,9 +224,10 @@ class Verifier:
         statement = "SELECT order_id, expires_at FROM {schema}.expiring WHERE asset = %s"
         rows = self._snapshot.rows(view.recorder.sql(statement), [book.asset])
         ends = book.floor.expiries.ends()
+        leaving = {gone.order_id for gone in book.floor.departing}
         same(
             f"books view, {book.asset} expiring",
-            {row["order_id"]: row["expires_at"] for row in rows},
+            {row["order_id"]: row["expires_at"] for row in rows if row["order_id"] not in leaving},
             ends,
         )
 
@@ -257,6 +261,7 @@ class Verifier:
         placed_at: dict[UUID, int] = {}
         rows: dict[UUID, OrderRow] = {}  # of orders that have gone further than is shown
         requests: set[tuple[UUID, UUID]] = set()
+        asked: set[UUID] = set()
         for position, event in self._log(self._orders):
             is_shown = shown.covers(position, event.asset)
             if is_shown:
@@ -265,6 +270,8 @@ class Verifier:
                 orders[event.originator_id] = event.mutate(None)
                 if is_shown:
                     placed_at[event.originator_id] = position
+            elif isinstance(event, ContinuationRequest.Created):
+                asked.add(event.originator_id)
             elif isinstance(event, Order.Decided):
                 outcome = next(expected, None)
                 if outcome is None:
@@ -281,6 +288,7 @@ class Verifier:
         self._check_periods(view)
         self._compare_requests(view, requests)
         same("Orders, decisions not applied", next(expected, None), None)
+        same("Orders, requests to go on", asked, self._continuing)
 
     def _compare_orders(self, view: OrderView, rows: Mapping[UUID, OrderRow]) -> None:
         shown = 0
@@ -321,6 +329,10 @@ class Verifier:
     def _outcomes(self, applied: Reach) -> Iterator[Outcome]:
         for position, decision in self._log(self._matching):
             if applied.covers(position, decision.asset):
+                if getattr(decision, "continues", False):
+                    self._continuing.add(
+                        continuation_id(decision.originator_id, decision.originator_version)
+                    )
                 yield from outcomes(decision)
 
     def _decisions(self) -> Iterator[Any]:
@@ -332,6 +344,18 @@ class Verifier:
             self._last = f"{application.name} {position}"
             self._progress(1)
             yield position, event
+
+
+def _with_leaving(
+    book: OrderBook, side: Side, levels: Sequence[LevelRow]
+) -> list[tuple[int, int, int]]:
+    """The levels as views have them: with orders whose departure later events hold."""
+    shown = {level.price: (level.quantity, level.orders) for level in levels}
+    for gone in book.floor.departing:
+        if gone.side is side and gone.price is not None and gone.shown:
+            quantity, orders = shown.get(gone.price, (0, 0))
+            shown[gone.price] = (quantity + gone.shown, orders + 1)
+    return sorted((price, *level) for price, level in shown.items())
 
 
 def _asked_about(event: Any) -> Iterator[tuple[UUID, UUID]]:

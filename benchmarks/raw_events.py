@@ -91,4 +91,8 @@ class Matched(State):
     conditions: None = None
     reason: None = None
     triggered: tuple[()] = ()
-    class_version: int = 2
+    leaving: int = 0
+    continues: bool = False
+    queued: None = None
+    unfinished: bool = False
+    class_version: int = 3

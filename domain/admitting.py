@@ -84,17 +84,19 @@ def refusal_of_status(instrument: Instrument, rules: Rules, *, post_only: bool) 
     return _FORBIDDEN.get(instrument.status)
 
 
-def refusal(
+def refusal(  # noqa: PLR0913 - what is judged, and by what
     floor: Floor,
     instrument: Instrument,
     limits: Limits,
     order: RestingOrder,
     *,
     has_quantity: bool,
+    waits_for_turn: bool,
 ) -> Refusal | None:
     """The rule of the market that a new order breaks, if any.
 
-    Of a stop, what moves with the market is judged when it is triggered.
+    Of a stop, what moves with the market is judged when it is triggered; of an order that
+    ``waits_for_turn``, then.
     """
     conditions = order.conditions or PLAIN
     waits = conditions.stop_price is not None
@@ -108,6 +110,8 @@ def refusal(
     if waits:
         band = instrument.band(None)
         return refusal_of_price(band, conditions.stop_price) or refusal_of_price(band, order.price)
+    if waits_for_turn:
+        return refusal_of_price(instrument.band(None), order.price)
     return refusal_to_trade(floor, instrument, order)
 
 

@@ -33,6 +33,8 @@ def refusal_to_amend(
         return broken
     if order is None:
         return Refusal(RejectReason.ORDER_NOT_OPEN)
+    if floor.queue.entry_of(order.order_id) is not None:
+        return Refusal(RejectReason.ORDER_QUEUED)
     waits = floor.waits(order.order_id)
     for given, has, reason in (
         (request.price, order.price is not None, RejectReason.NO_LIMIT_PRICE),

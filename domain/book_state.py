@@ -13,9 +13,11 @@ from operator import attrgetter
 from uuid import UUID
 
 from domain.book import RestingOrder
+from domain.facts import Left
 from domain.floor import Floor
 from domain.instrument import Instrument
-from domain.values import Conditions, Side
+from domain.queue import InTurn
+from domain.values import Conditions, Side, Turn
 
 
 @dataclass(slots=True)
@@ -46,6 +48,23 @@ class Waiting:
 
 
 @dataclass(slots=True)
+class Waiter:
+    """An order in the queue; see InTurn."""
+
+    order_id: UUID
+    user: int
+    side: Side
+    price: int | None
+    quantity: int
+    remaining: int
+    conditions: Conditions | None
+    turn: Turn
+    limit: int | None
+    quote_quantity: int | None
+    spent: str  # a number that may be larger than JSON's
+
+
+@dataclass(slots=True)
 class BookState:
     """All that decides the future of an order book, but for its id, its version and its time."""
 
@@ -61,6 +80,10 @@ class BookState:
     instrument: Instrument | None = None
     # Where several orders end at one time, the order in which they do.
     expiring: list[UUID] = field(default_factory=list)
+    # What is left for later events.
+    queue: list[Waiter] = field(default_factory=list)
+    departing: list[Left] = field(default_factory=list)
+    continuation: UUID | None = None
 
 
 def state_of(floor: Floor, asset: str, created_on: datetime, position: int) -> BookState:
@@ -78,6 +101,7 @@ def state_of(floor: Floor, asset: str, created_on: datetime, position: int) -> B
         for order in floor.stops
         if order.conditions is not None  # all have them
     ]
+    queue = [_waiter(entry, users) for entry in floor.queue.values()]
     return BookState(
         asset,
         created_on,
@@ -90,6 +114,9 @@ def state_of(floor: Floor, asset: str, created_on: datetime, position: int) -> B
         floor.last_price,
         floor.instrument,
         list(floor.expiries.ends()),
+        queue,
+        list(floor.departing),
+        floor.continuation,
     )
 
 
@@ -127,11 +154,43 @@ def restore(floor: Floor, state: BookState) -> None:
             stop.conditions,
         )
         floor.stand(order, waits=True)
+    for waiter in state.queue:
+        order = RestingOrder(
+            waiter.order_id,
+            state.users[waiter.user],
+            waiter.side,
+            waiter.price,
+            waiter.quantity,
+            waiter.remaining,
+            waiter.conditions,
+        )
+        floor.enqueue(
+            InTurn(order, waiter.turn, waiter.limit, waiter.quote_quantity, int(waiter.spent))
+        )
+    floor.departing.extend(state.departing)
+    floor.continuation = state.continuation
     for order_id in state.expiring:
         expiring = floor.find(order_id)
         if expiring is None:
             raise ValueError(f"{order_id} expires, and is not there")
         floor.note_expiry(expiring)
+
+
+def _waiter(entry: InTurn, users: dict[str, int]) -> Waiter:
+    order = entry.order
+    return Waiter(
+        order.order_id,
+        users.setdefault(order.user_id, len(users)),
+        order.side,
+        order.price,
+        order.quantity,
+        order.remaining,
+        order.conditions,
+        entry.turn,
+        entry.limit,
+        entry.quote_quantity,
+        str(entry.spent),
+    )
 
 
 def _queues(walk: Iterable[RestingOrder], users: dict[str, int]) -> Queues:

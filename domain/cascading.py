@@ -1,59 +1,129 @@
-"""What trades set off: the stops that they trigger, and what those trigger, to the end.
+"""The queue of turns: the stops that trades trigger, and what those trigger, up to the bound.
 
 Each stop is an order of its own when its turn comes: the trades of one are over before the next
 trades (Kraken and Binance trigger by the last trade's price, not by quotes). As a stop waits
-only once, it ends.
+only once, it ends. What the event has no room for stays in the queue, and whatever arrives
+meanwhile joins its end; so the order of all trades is as if there were no bound.
 """
 
-from collections import deque
-from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from domain.admitting import refusal_to_trade
+from domain.admitting import refusal_to_take, refusal_to_trade
 from domain.arriving import execute, nothing
-from domain.book import RestingOrder
-from domain.facts import Execution, Fill
+from domain.errors import CancelReason
+from domain.facts import Execution, Queued
 from domain.floor import Floor
 from domain.instrument import Instrument
+from domain.parts import Parts
+from domain.queue import InTurn
 from domain.stops import is_through
-from domain.values import PLAIN
+from domain.values import PLAIN, Turn
+
+_TOO_MANY_TRADES: Final = CancelReason.TOO_MANY_TRADES  # see book.py on names like this one
 
 
-def cascade(floor: Floor, instrument: Instrument, fills: Sequence[Fill]) -> tuple[Execution, ...]:
-    """All that trades set off, to its end; it is applied to the floor, one after the other."""
-    if not floor.stops.orders:
-        return ()
-    queue: deque[RestingOrder] = deque()
-    _enqueue(floor, fills, queue)
+class Came(NamedTuple):
+    """What came of an order when it arrived, and of those that it triggered."""
+
+    arrival: Execution
+    waits: bool
+    triggered: tuple[Execution, ...]
+
+
+def come(floor: Floor, instrument: Instrument, entry: InTurn, parts: Parts) -> Came:
+    """Decides and applies all that an order sets off that arrives, or loses its place.
+
+    It waits for its trigger; it trades at once, if the queue is empty; or it joins the queue.
+    """
+    order = entry.order
+    if order.conditions is not None and order.conditions.stop_price is not None:
+        return _come_as_stop(floor, instrument, entry, parts)
+    execution = None
+    if not floor.queue and parts.allow_a_turn:
+        execution = turn_of(floor, instrument, entry, parts, is_judged=True)
+    if execution is None:
+        return _join(floor, entry)
+    floor.arrive(execution, order.conditions, waits=False)
+    if not execution.fills:
+        return Came(execution, False, ())  # noqa: FBT003 - most orders come here
+    floor.line_up(execution.fills)
+    triggered = take_turns(floor, instrument, parts) if floor.queue else ()
+    return Came(execution, waits=False, triggered=triggered)
+
+
+def _come_as_stop(floor: Floor, instrument: Instrument, entry: InTurn, parts: Parts) -> Came:
+    order = entry.order
+    waiting = nothing(order, rested=order.quantity)
+    if not is_through(order.side, order.conditions or PLAIN, floor.last_price):
+        floor.arrive(waiting, order.conditions, waits=True)
+        return Came(waiting, waits=True, triggered=())
+    entry.turn = Turn.TRIGGERED
+    execution = None
+    if not floor.queue and parts.allow_a_turn:
+        execution = turn_of(floor, instrument, entry, parts)
+    if execution is None:
+        return _join(floor, entry)
+    floor.arrive(waiting, order.conditions, waits=True)
+    floor.proceed(execution)
+    floor.line_up(execution.fills)
+    return Came(waiting, waits=True, triggered=(execution, *take_turns(floor, instrument, parts)))
+
+
+def _join(floor: Floor, entry: InTurn) -> Came:
+    """Puts an order at the end of the queue."""
+    order = entry.order
+    left = Queued(order.remaining, entry.turn, None, entry.quote_quantity)
+    queued = nothing(order, queued=left)
+    floor.arrive(queued, order.conditions, waits=False)
+    return Came(queued, waits=False, triggered=())
+
+
+def take_turns(floor: Floor, instrument: Instrument, parts: Parts) -> tuple[Execution, ...]:
+    """Has the orders in the queue trade, and those that they trigger, as long as they fit."""
     executions = []
-    while queue:
-        stop = queue.popleft()
-        execution = _at_its_trigger(floor, instrument, stop)
-        floor.trigger(execution, stop)
+    while floor.queue and parts.allow_a_turn:
+        execution = turn_of(floor, instrument, floor.queue.head, parts)
+        if execution is None:
+            break
+        floor.proceed(execution)
+        floor.line_up(execution.fills)
         executions.append(execution)
-        _enqueue(floor, execution.fills, queue)
     return tuple(executions)
 
 
-def trigger_at_once(
-    floor: Floor, instrument: Instrument, stop: RestingOrder
-) -> tuple[Execution, ...]:
-    """What comes of a stop that has just begun to wait, where the last trade is through."""
-    if not is_through(stop.side, stop.conditions or PLAIN, floor.last_price):
-        return ()
-    floor.stops.remove(stop.order_id)
-    execution = _at_its_trigger(floor, instrument, stop)
-    floor.trigger(execution, stop)
-    return (execution, *cascade(floor, instrument, execution.fills))
+def turn_of(
+    floor: Floor,
+    instrument: Instrument,
+    entry: InTurn,
+    parts: Parts,
+    *,
+    is_judged: bool = False,
+) -> Execution | None:
+    """What an order does when its turn comes, which takes parts. Changes nothing.
+
+    None: it needs more than are left, all at once, and has to wait for an event of its own.
+    """
+    execution = None if is_judged else _forbidden(floor, instrument, entry)
+    if execution is None:
+        execution = execute(floor, instrument, entry, parts.for_trades)
+    if parts.left is not None:
+        if execution.reason is _TOO_MANY_TRADES and not parts.is_whole:
+            return None
+        parts.left -= 1 + len(execution.fills) + len(execution.prevented)
+    execution.turn = entry.turn
+    return execution
 
 
-def _enqueue(floor: Floor, fills: Sequence[Fill], queue: deque[RestingOrder]) -> None:
-    for fill in fills:
-        for stop in floor.stops.reached_by(fill.price):
-            queue.append(floor.stops.remove(stop.order_id))
+def _forbidden(floor: Floor, instrument: Instrument, entry: InTurn) -> Execution | None:
+    """The end of an order that a rule forbids when its turn comes, if one does.
 
-
-def _at_its_trigger(floor: Floor, instrument: Instrument, stop: RestingOrder) -> Execution:
-    broken = refusal_to_trade(floor, instrument, stop)
-    if broken is not None:
-        return nothing(stop, broken=broken)
-    return execute(floor, instrument, stop)
+    A change was judged when it was asked for; but a post-only order must never take.
+    """
+    order = entry.order
+    match entry.turn:
+        case Turn.ARRIVED | Turn.TRIGGERED:
+            broken = refusal_to_trade(floor, instrument, order)
+            return None if broken is None else nothing(order, broken=broken)
+        case Turn.CHANGED if refusal_to_take(floor, order) is not None:
+            return nothing(order, CancelReason.POST_ONLY_WOULD_TAKE)
+    return None

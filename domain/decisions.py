@@ -3,18 +3,30 @@
 They are the events of the aggregate OrderBook, which has them under the same names.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from domain.aggregate import Aggregate
 from domain.errors import CancelReason, RejectReason
-from domain.facts import Departure, Execution, Fill, Prevented
+from domain.facts import Departure, Execution, Fill, Left, Prevented, Queued
+from domain.floor import Floor
 from domain.instrument import Instrument, delists
-from domain.values import Conditions, Side
+from domain.values import Conditions, Side, continuation_id
 
 
 def _upcast_decided(state: dict[str, Any]) -> None:
     state["expired"] = []
+
+
+def _upcast_unbounded(state: dict[str, Any]) -> None:
+    """An event of releases that left nothing for later events."""
+    state.update(leaving=0, continues=False)
+
+
+def _upcast_unbounded_arrival(state: dict[str, Any]) -> None:
+    _upcast_unbounded(state)
+    state.update(queued=None, unfinished=False)
 
 
 def _upcast_arrived(state: dict[str, Any]) -> None:
@@ -32,19 +44,28 @@ class Decided(Event):
     """What the book decided about the command at ``position``. Never alone.
 
     ``expired``: the orders whose time was over by then; they left before all else.
+    ``leaving``: how many more left, whose departures later events hold. ``continues``: from here
+    on something is left for later events, and the engine asks that the book go on.
     """
 
     TOPIC = "book.decided"
-    class_version = 2
+    class_version = 3
 
     asset: str
     position: int
     expired: tuple[Departure, ...]
+    leaving: int
+    continues: bool
 
     def apply(self, aggregate: Any) -> None:
         aggregate.position = self.position
+        floor = aggregate.floor
         for departure in self.expired:
-            aggregate.floor.leave(departure.order_id)
+            floor.leave(departure.order_id)
+        if self.leaving:
+            floor.retire(floor.due(self.timestamp), CancelReason.TIME_EXPIRED)
+        if self.continues:
+            floor.continuation = continuation_id(self.originator_id, self.originator_version)
 
 
 class Arrived(Decided):
@@ -53,12 +74,13 @@ class Arrived(Decided):
     Never alone.
 
     ``rested`` is the quantity now in the book, with these ``conditions``, or waiting for a
-    trigger. A ``reason`` says that there was more, and why it is gone. ``triggered`` is
-    what its trades set off.
+    trigger. A ``reason`` says that there was more, and why it is gone; ``queued``, that there
+    is more, and that its turn is to come. ``triggered`` is what its trades set off; it is
+    ``unfinished`` where not all of that fits into this event.
     """
 
     TOPIC = "book.arrived"
-    class_version = 2
+    class_version = 3
 
     order_id: UUID
     user_id: str
@@ -74,30 +96,46 @@ class Arrived(Decided):
     conditions: Conditions | None
     reason: CancelReason | None
     triggered: tuple[Execution, ...]
+    queued: Queued | None
+    unfinished: bool
 
     def apply(self, aggregate: Any) -> None:
         super().apply(aggregate)
-        aggregate.floor.arrive(self, self.conditions, waits=self.waits)
-        for execution in self.triggered:
-            aggregate.floor.trigger(execution)
+        floor = aggregate.floor
+        floor.arrive(self, self.conditions, waits=self.waits)
+        if self.unfinished:
+            floor.line_up(self.fills)
+        _proceed(floor, self.triggered, unfinished=self.unfinished)
+
+
+def _proceed(floor: Floor, executions: Iterable[Execution], *, unfinished: bool) -> None:
+    """Applies turns; the stops that are reached all have theirs, unless it is unfinished."""
+    for execution in executions:
+        floor.proceed(execution)
+        if unfinished:
+            floor.line_up(execution.fills)
 
 
 class Matched(Arrived):
     """An order arrived."""
 
     TOPIC = "book.matched"
-    class_version = 2
+    class_version = 3
 
     @staticmethod
     def upcast_v1_v2(state: dict[str, Any]) -> None:
         _upcast_arrived(state)
+
+    @staticmethod
+    def upcast_v2_v3(state: dict[str, Any]) -> None:
+        _upcast_unbounded_arrival(state)
 
 
 class Cancelled(Decided):
     """An order left the book on request; ``remaining`` was still to be traded."""
 
     TOPIC = "book.cancelled"
-    class_version = 2
+    class_version = 3
 
     order_id: UUID
     user_id: str
@@ -117,12 +155,16 @@ class Cancelled(Decided):
         _upcast_decided(state)
         state["shown"] = state["remaining"]
 
+    @staticmethod
+    def upcast_v2_v3(state: dict[str, Any]) -> None:
+        _upcast_unbounded(state)
+
 
 class Reduced(Decided):
     """An order was changed, mostly to a smaller total quantity, and kept its place."""
 
     TOPIC = "book.reduced"
-    class_version = 2
+    class_version = 3
 
     order_id: UUID
     user_id: str
@@ -147,6 +189,10 @@ class Reduced(Decided):
         state["previous_shown"] = state["previous_remaining"]
         state["conditions"] = None
 
+    @staticmethod
+    def upcast_v2_v3(state: dict[str, Any]) -> None:
+        _upcast_unbounded(state)
+
 
 class Replaced(Arrived):
     """An order left its place and arrived anew, with its new price and quantity.
@@ -155,7 +201,7 @@ class Replaced(Arrived):
     """
 
     TOPIC = "book.replaced"
-    class_version = 2
+    class_version = 3
 
     quantity: int
     request_id: UUID
@@ -173,6 +219,10 @@ class Replaced(Arrived):
         state["previous_shown"] = state["previous_remaining"]
         state["reason"] = None
 
+    @staticmethod
+    def upcast_v2_v3(state: dict[str, Any]) -> None:
+        _upcast_unbounded_arrival(state)
+
 
 class Refused(Decided):
     """The command was refused; the book is as it was, but for what expired.
@@ -182,7 +232,7 @@ class Refused(Decided):
     """
 
     TOPIC = "book.refused"
-    class_version = 2
+    class_version = 3
 
     order_id: UUID | None
     user_id: str
@@ -190,43 +240,66 @@ class Refused(Decided):
     reason: RejectReason
     limit: int | None
 
+    def apply(self, aggregate: Any) -> None:
+        super().apply(aggregate)
+        floor = aggregate.floor
+        if self.request_id is not None and self.request_id == floor.continuation:
+            floor.continuation = None  # it failed: the next event asks again
+
     @staticmethod
     def upcast_v1_v2(state: dict[str, Any]) -> None:
         _upcast_decided(state)
         state["limit"] = None
+
+    @staticmethod
+    def upcast_v2_v3(state: dict[str, Any]) -> None:
+        _upcast_unbounded(state)
 
 
 class MassCancelled(Decided):
     """All orders of a user left, as the user asked, or since the user is suspended."""
 
     TOPIC = "book.mass_cancelled"
-    class_version = 2
+    class_version = 3
 
     user_id: str
     request_id: UUID
     departed: tuple[Departure, ...]
+    reason: CancelReason | None  # of those as well that later events hold
 
     def apply(self, aggregate: Any) -> None:
         super().apply(aggregate)
+        floor = aggregate.floor
         for departure in self.departed:
-            aggregate.floor.leave(departure.order_id)
+            floor.leave(departure.order_id)
+        if self.leaving:
+            floor.retire(floor.orders_of(self.user_id), self.reason, self.request_id)
+
+    @staticmethod
+    def upcast_v2_v3(state: dict[str, Any]) -> None:
+        _upcast_unbounded(state)
+        state["reason"] = None
 
 
 class Expired(Decided):
     """The clock was heard: what was due has left."""
 
     TOPIC = "book.expired"
-    class_version = 2
+    class_version = 3
 
     user_id: str
     request_id: UUID
+
+    @staticmethod
+    def upcast_v2_v3(state: dict[str, Any]) -> None:
+        _upcast_unbounded(state)
 
 
 class InstrumentChanged(Decided):
     """The asset has other rules, or is delisted as all assets without rules are (None)."""
 
     TOPIC = "book.instrument_changed"
-    class_version = 3
+    class_version = 4
 
     user_id: str
     request_id: UUID
@@ -235,22 +308,59 @@ class InstrumentChanged(Decided):
 
     def apply(self, aggregate: Any) -> None:
         super().apply(aggregate)
-        aggregate.floor.instrument = self.instrument
+        floor = aggregate.floor
+        floor.instrument = self.instrument
         for departure in self.departed:
-            aggregate.floor.leave(departure.order_id)
+            floor.leave(departure.order_id)
         if delists(self.instrument):
-            aggregate.floor.last_price = None
+            if self.leaving:
+                orders = list(floor.all_orders())
+                floor.retire(orders, CancelReason.DELISTED, self.request_id)
+            floor.last_price = None
 
     @staticmethod
     def upcast_v2_v3(state: dict[str, Any]) -> None:
         del state  # the limits of an instrument that has none are read as None
+
+    @staticmethod
+    def upcast_v3_v4(state: dict[str, Any]) -> None:
+        _upcast_unbounded(state)
 
 
 class TimeReset(Decided):
     """The book goes on from ``timestamp``, which may be before its time so far."""
 
     TOPIC = "book.time_reset"
+    class_version = 2
+
+    user_id: str
+    request_id: UUID
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        _upcast_unbounded(state)
+
+
+class Continued(Decided):
+    """The book went on with what earlier events had no room for.
+
+    ``departed`` left before. Then ``executed`` had their turns; it is ``unfinished`` where some
+    are still to have theirs.
+    """
+
+    TOPIC = "book.continued"
     class_version = 1
 
     user_id: str
     request_id: UUID
+    departed: tuple[Left, ...]
+    executed: tuple[Execution, ...]
+    unfinished: bool
+
+    def apply(self, aggregate: Any) -> None:
+        floor = aggregate.floor
+        floor.continuation = None
+        super().apply(aggregate)
+        for _ in self.departed:
+            floor.departing.popleft()
+        _proceed(floor, self.executed, unfinished=self.unfinished)

@@ -47,6 +47,10 @@ class RejectReason(Reason):
     """Why the book refused an order, or a request about one. ``{limit}``: what the rule allows."""
 
     ORDER_NOT_OPEN = "ORDER_NOT_OPEN", "The order no longer rests in the book"
+    ORDER_QUEUED = (
+        "ORDER_QUEUED",
+        "The order waits for its turn to trade: cancel it, or change it once it rests",
+    )
     QUANTITY_NOT_ABOVE_FILLED = (
         "QUANTITY_NOT_ABOVE_FILLED",
         "The new quantity is not above what is already filled",
@@ -114,6 +118,14 @@ class CancelReason(Reason):
     )
     QUANTITY_LIMIT = "QUANTITY_LIMIT", "The amount is worth more than one order may have"
     TIME_EXPIRED = "TIME_EXPIRED", "The order's time was over"
+    TOO_MANY_TRADES = (
+        "TOO_MANY_TRADES",
+        "Filling the order at once would take more trades than one event may hold",
+    )
+    POST_ONLY_WOULD_TAKE = (
+        "POST_ONLY_WOULD_TAKE",
+        "The order is post-only, and would have taken when its turn came after a change",
+    )
 
     @property
     def by_engine(self) -> bool:
@@ -128,5 +140,7 @@ _BY_ENGINE: Final = frozenset(
         CancelReason.NO_WHOLE_LOT,
         CancelReason.QUANTITY_LIMIT,
         CancelReason.TIME_EXPIRED,
+        CancelReason.TOO_MANY_TRADES,
+        CancelReason.POST_ONLY_WOULD_TAKE,
     }
 )

@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.errors import CancelReason, RejectReason
-from domain.values import Side
+from domain.values import Side, Turn
 
 
 @dataclass(slots=True)
@@ -61,8 +61,29 @@ class Departure:
 
 
 @dataclass(slots=True)
+class Left(Departure):
+    """A departure whose order left in an earlier event; ``request_id``: of who asked for it."""
+
+    request_id: UUID | None = None
+
+
+@dataclass(slots=True)
+class Queued:
+    """What is left of an order for a later event, in which its turn comes.
+
+    ``limit`` is the worst price that a market order takes, once it has begun; by amount of money
+    it has the ``quote_quantity`` that it was placed with.
+    """
+
+    remaining: int
+    turn: Turn
+    limit: int | None = None
+    quote_quantity: int | None = None
+
+
+@dataclass(slots=True)
 class Execution:
-    """What an order did when its trigger came.
+    """What an order did when its trigger, or its turn, came.
 
     ``quantity`` is its total, after prevention has ``lowered`` it; ``rested`` is what of it is now
     in the book. ``reason`` says why the rest is not, ``rejection`` which rule forbade all of it,
@@ -82,6 +103,8 @@ class Execution:
     reason: CancelReason | None
     rejection: RejectReason | None = None
     limit: int | None = None
+    turn: Turn = Turn.TRIGGERED
+    queued: Queued | None = None
 
 
 class Arrival(Protocol):
@@ -109,3 +132,5 @@ class Arrival(Protocol):
     def lowered(self) -> int: ...
     @property
     def reason(self) -> CancelReason | None: ...
+    @property
+    def queued(self) -> Queued | None: ...

@@ -4,6 +4,7 @@ Everything that changes it is a fact, and comes from the events of the OrderBook
 events alone give it again.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
@@ -11,10 +12,11 @@ from uuid import UUID
 from domain.book import Book, RestingOrder
 from domain.errors import CancelReason
 from domain.expiries import Expiries
-from domain.facts import Arrival, Departure
+from domain.facts import Arrival, Departure, Execution, Fill, Left
 from domain.instrument import Instrument
+from domain.queue import InTurn, Queue
 from domain.stops import Stops
-from domain.values import Conditions, Side
+from domain.values import Conditions, Side, Turn
 
 
 class Floor:
@@ -28,6 +30,11 @@ class Floor:
         # The users who came to have orders here, or ceased to, each with whether they had any
         # before; None: nobody asks for it.
         self.turnover: dict[str, bool] | None = None
+        self.queue = Queue()
+        # Orders that are gone, and whose departure is left for later events.
+        self.departing: deque[Left] = deque()
+        # The request of the engine that goes on with what is left, once there is anything.
+        self.continuation: UUID | None = None
         self.instrument: Instrument | None = None
         self.last_trade_id = 0
         self.last_price: int | None = None
@@ -35,8 +42,16 @@ class Floor:
     # Looking.
 
     def find(self, order_id: UUID) -> RestingOrder | None:
-        """An order that rests or waits."""
-        return self.book.orders.get(order_id) or self.stops.orders.get(order_id)
+        """An order that rests, waits, or is in the queue."""
+        order = self.book.orders.get(order_id) or self.stops.orders.get(order_id)
+        if order is None and (entry := self.queue.entry_of(order_id)) is not None:
+            return entry.order
+        return order
+
+    @property
+    def has_work_left(self) -> bool:
+        """Whether anything is left for later events."""
+        return bool(self.queue) or bool(self.departing)
 
     def waits(self, order_id: UUID) -> bool:
         return order_id in self.stops.orders
@@ -72,14 +87,16 @@ class Floor:
         ]
 
     def all_orders(self) -> Iterable[RestingOrder]:
-        """All bids, then all asks, in priority; then those that wait."""
+        """All bids, then all asks, in priority; then those that wait; then the queue."""
         for side in Side:
             yield from self.book.walk(side)
         yield from self.stops
+        for entry in self.queue.values():
+            yield entry.order
 
     def departure(self, order: RestingOrder, reason: CancelReason) -> Departure:
         """What it is to be when an order leaves."""
-        shown = 0 if self.waits(order.order_id) else order.shown
+        shown = order.shown if order.order_id in self.book.orders else 0
         return Departure(
             order.order_id,
             order.user_id,
@@ -90,20 +107,47 @@ class Floor:
             reason,
         )
 
-    def due(self, time: datetime) -> tuple[Departure, ...]:
+    def due(self, time: datetime) -> list[RestingOrder]:
         """The orders whose time is over, which then leave."""
         first = self.expiries.next
         if first is None or first > time:
-            return ()
-        return tuple(
-            [
-                self.departure(order, CancelReason.TIME_EXPIRED)
-                for order_id in self.expiries.due(time)
-                if (order := self.find(order_id)) is not None
-            ]
-        )
+            return []
+        return [
+            order
+            for order_id in self.expiries.due(time)
+            if (order := self.find(order_id)) is not None
+        ]
 
     # Changing.
+
+    def retire(
+        self, orders: Iterable[RestingOrder], reason: CancelReason, request_id: UUID | None = None
+    ) -> None:
+        """Takes orders away whose departure is left for later events."""
+        resting = self.book.orders
+        for order in orders:
+            shown = order.shown if order.order_id in resting else 0
+            self.departing.append(
+                Left(
+                    order.order_id,
+                    order.user_id,
+                    order.side,
+                    order.price,
+                    order.remaining,
+                    shown,
+                    reason,
+                    request_id,
+                )
+            )
+            self.leave(order.order_id)
+
+    def line_up(self, fills: Iterable[Fill]) -> None:
+        """Puts the stops that trades reach at the end of the queue, in their order."""
+        if not self.stops.orders:
+            return
+        for fill in fills:
+            for stop in self.stops.reached_by(fill.price):
+                self.queue.append(InTurn(self.stops.remove(stop.order_id), Turn.TRIGGERED))
 
     def trade(self, arrival: Arrival) -> None:
         """Applies an arriving order's trades, and what prevention did, to those that it met."""
@@ -122,12 +166,14 @@ class Floor:
             self.last_price = arrival.fills[-1].price
 
     def leave(self, order_id: UUID) -> None:
-        """Takes an order away, which is in the book or waits."""
+        """Takes an order away, which is in the book, waits, or is in the queue."""
         order = self.book.orders.get(order_id)
-        if order is None:
+        if order is not None:
+            self.book.remove(order_id)
+        elif order_id in self.stops.orders:
             order = self.stops.remove(order_id)
         else:
-            self.book.remove(order_id)
+            order = self.queue.remove(order_id).order
         self._forget(order)
 
     def amend(
@@ -155,13 +201,51 @@ class Floor:
             )
             self.stand(order, waits=waits)
             self.note_expiry(order)
+        elif arrival.queued is not None:
+            filled = sum(fill.quantity for fill in arrival.fills)
+            left = arrival.queued
+            order = RestingOrder(
+                arrival.order_id,
+                arrival.user_id,
+                arrival.side,
+                arrival.price,
+                left.remaining + filled if arrival.quantity is None else arrival.quantity,
+                left.remaining,
+                conditions,
+            )
+            self.enqueue(
+                InTurn(order, left.turn, left.limit, left.quote_quantity, _spent(arrival.fills))
+            )
+            self.note_expiry(order)
 
-    def trigger(self, arrival: Arrival, stop: RestingOrder | None = None) -> None:
-        """Applies all that came of a stop when its trigger came; ``stop``: if it is out already."""
-        if stop is None:
-            stop = self.stops.remove(arrival.order_id)
-        self._forget(stop)
-        self.arrive(arrival, stop.conditions, waits=False)
+    def proceed(self, execution: Execution) -> None:
+        """Applies all that came of an order when its turn came.
+
+        It is in the queue, or a stop that waits until then.
+        """
+        entry = self.queue.entry_of(execution.order_id)
+        order = self.stops.remove(execution.order_id) if entry is None else entry.order
+        left = execution.queued
+        if left is None:
+            if entry is not None:
+                self.queue.remove(execution.order_id)
+            self._forget(order)
+            self.arrive(execution, order.conditions, waits=False)
+            return
+        if entry is None:
+            entry = InTurn(order, left.turn)
+            self.queue.append(entry)
+        self.trade(execution)
+        order.quantity, order.remaining = execution.quantity, left.remaining
+        entry.turn, entry.limit = left.turn, left.limit
+        entry.quote_quantity = left.quote_quantity
+        entry.spent += _spent(execution.fills)
+
+    def enqueue(self, entry: InTurn) -> None:
+        """Puts an order at the end of the queue; see ``note_expiry`` as well."""
+        order = entry.order
+        self.queue.append(entry)
+        self._remember(order)
 
     def stand(self, order: RestingOrder, *, waits: bool) -> None:
         """Puts an order where it rests, or waits; see ``note_expiry`` as well."""
@@ -169,6 +253,9 @@ class Floor:
             self.stops.wait(order)
         else:
             self.book.rest(order)
+        self._remember(order)
+
+    def _remember(self, order: RestingOrder) -> None:
         orders = self._of_users.get(order.user_id)
         if orders is None:
             orders = self._of_users[order.user_id] = {}
@@ -191,3 +278,7 @@ class Floor:
                 self.turnover.setdefault(order.user_id, True)
         if order.conditions is not None and order.conditions.expires_at is not None:
             self.expiries.remove(order.conditions.expires_at, order.order_id)
+
+
+def _spent(fills: Iterable[Fill]) -> int:
+    return sum(fill.price * fill.quantity for fill in fills)

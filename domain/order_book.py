@@ -12,7 +12,8 @@ applied again. Reading it back applies the same facts in the same way, which can
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple, Self, TypeAlias, cast
+from typing import Any, Final, NamedTuple, Self, TypeAlias, cast
+from uuid import UUID
 
 from eventsourcing.domain import Snapshot as LibrarySnapshot
 
@@ -20,17 +21,20 @@ from domain import decisions
 from domain.admitting import refusal, refusal_of_status, resting
 from domain.aggregate import Aggregate, build
 from domain.amending import amended, keeps_place, refusal_to_amend
-from domain.arriving import execute, nothing
+from domain.arriving import nothing
 from domain.book import Book, RestingOrder
 from domain.book_state import BookState, restore, state_of
-from domain.cascading import cascade, trigger_at_once
+from domain.cascading import Came, come, take_turns
 from domain.errors import CancelReason, RejectReason
-from domain.facts import Departure, Execution
+from domain.facts import Departure
 from domain.floor import Floor
 from domain.instrument import NO_RULES, Instrument, Refusal, Rules, delists
 from domain.order import Order
+from domain.parts import Parts
+from domain.queue import InTurn
 from domain.requests import (
     CancelRequest,
+    ContinuationRequest,
     ExpiryRequest,
     InstrumentRequest,
     LimitsRequest,
@@ -39,7 +43,7 @@ from domain.requests import (
     TimeRequest,
     UserRequest,
 )
-from domain.values import PLAIN, book_id
+from domain.values import Turn, book_id, continuation_id
 
 About = CancelRequest.Created | ReplaceRequest.Created  # an order
 Request = (
@@ -50,15 +54,24 @@ Request = (
     | UserRequest.Created
     | TimeRequest.Created
     | LimitsRequest.Created
+    | ContinuationRequest.Created
 )
 
 
+_ARRIVED: Final = Turn.ARRIVED  # see book.py on names like this one
+
+
 class Moment(NamedTuple):
-    """When a command is decided: its place in the log, the book's time, and who left by then."""
+    """When a command is decided: its place in the log, the book's time, and who left by then.
+
+    ``leaving`` counts those whose departure is left for later; ``parts`` is what room there is.
+    """
 
     position: int
     time: datetime
-    expired: tuple[Departure, ...]
+    parts: Parts
+    expired: tuple[Departure, ...] = ()
+    leaving: int = 0
 
 
 class OrderBook(Aggregate):
@@ -81,6 +94,7 @@ class OrderBook(Aggregate):
     Expired: TypeAlias = decisions.Expired
     InstrumentChanged: TypeAlias = decisions.InstrumentChanged
     TimeReset: TypeAlias = decisions.TimeReset
+    Continued: TypeAlias = decisions.Continued
 
     class Created(Aggregate.Created):
         """The first command for an asset arrived."""
@@ -94,13 +108,17 @@ class OrderBook(Aggregate):
         """The library's, with a state that has types, and the book's own time."""
 
         TOPIC = "book.state"  # "book.snapshot" was without the last price: see SnapshotRecorder
-        class_version = 2
+        class_version = 3
 
         state: BookState  # type: ignore[assignment]  # the library's is any dictionary
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, Any]) -> None:
             del state  # the limits of an instrument that has none are read as None
+
+        @staticmethod
+        def upcast_v2_v3(state: dict[str, Any]) -> None:
+            del state  # nothing was left for later events: the defaults say so
 
         @classmethod
         def take(cls, aggregate: Any) -> Self:
@@ -154,36 +172,42 @@ class OrderBook(Aggregate):
         """Decides an arriving order, by the rules that hold at its place in the log."""
         if position <= self.position:
             return None
-        moment = self._begin(position, order.timestamp)
-        floor = self.floor
+        moment = self._begin(position, order.timestamp, rules)
+        floor, parts = self.floor, moment.parts
         instrument = floor.instrument or rules.default
         new = resting(order, instrument, moment.time)
         broken = refusal_of_status(instrument, rules, post_only=order.post_only)
         if broken is None:
             has_quantity = order.quantity is not None
             limits = rules.limits_of(instrument)
-            broken = refusal(floor, instrument, limits, new, has_quantity=has_quantity)
+            broken = refusal(
+                floor,
+                instrument,
+                limits,
+                new,
+                has_quantity=has_quantity,
+                waits_for_turn=len(floor.queue) > 0 or not parts.allow_a_turn,
+            )
         if broken is not None:
             return self._refuse(moment, order, broken)
-        conditions = new.conditions or PLAIN
-        waits = conditions.stop_price is not None
-        if conditions.expires_at is not None and conditions.expires_at <= moment.time:
-            came = nothing(new, CancelReason.TIME_EXPIRED)
-            waits = False
-        elif waits:
-            came = nothing(new, rested=new.quantity)
+        expires_at = None if new.conditions is None else new.conditions.expires_at
+        if expires_at is not None and expires_at <= moment.time:
+            came = Came(nothing(new, CancelReason.TIME_EXPIRED), waits=False, triggered=())
         else:
-            came = execute(floor, instrument, new, order.quote_quantity)
-        triggered = self._settle(instrument, came, new, waits=waits)
-        facts = _of_arrival(came, new, triggered, waits=waits)
-        facts["quantity"] = None if order.quantity is None else came.quantity
+            entry = InTurn(new, _ARRIVED, None, order.quote_quantity)
+            came = come(floor, instrument, entry, parts)
+        facts = self._of_arrival(came, new)
+        if order.quantity is None:
+            facts["quantity"] = None
         return self._record(self.Matched, moment, **facts)
 
-    def cancel(self, position: int, request: CancelRequest.Created) -> None:
+    def cancel(
+        self, position: int, request: CancelRequest.Created, rules: Rules = NO_RULES
+    ) -> None:
         """Takes an order out of the book; refused where it is there no longer."""
         if position <= self.position:
             return None
-        moment = self._begin(position, request.timestamp)
+        moment = self._begin(position, request.timestamp, rules)
         order = self.floor.find(request.order_id)
         if order is None:
             broken = Refusal(RejectReason.ORDER_NOT_OPEN)
@@ -214,7 +238,7 @@ class OrderBook(Aggregate):
         """
         if position <= self.position:
             return None
-        moment = self._begin(position, request.timestamp)
+        moment = self._begin(position, request.timestamp, rules)
         floor = self.floor
         instrument = floor.instrument or rules.default
         broken = refusal_to_amend(floor, instrument, rules, request)
@@ -223,7 +247,7 @@ class OrderBook(Aggregate):
         order = cast("RestingOrder", floor.find(request.order_id))  # or it was refused
         new = amended(floor, order, request)
         waits = floor.waits(order.order_id)
-        before = {
+        before: dict[str, Any] = {
             "previous_remaining": order.remaining,
             "previous_shown": 0 if waits else order.shown,
         }
@@ -244,13 +268,11 @@ class OrderBook(Aggregate):
                 **before,
             )
         floor.leave(order.order_id)
-        came = nothing(new, rested=new.quantity) if waits else execute(floor, instrument, new)
-        triggered = self._settle(instrument, came, new, waits=waits)
+        came = come(floor, instrument, InTurn(new, Turn.CHANGED), moment.parts)
         return self._record(
             self.Replaced,
             moment,
-            **_of_arrival(came, new, triggered, waits=waits)
-            | {"quantity": came.quantity, "conditions": new.conditions},
+            **self._of_arrival(came, new) | {"conditions": new.conditions},
             request_id=request.originator_id,
             previous_price=order.price,
             **before,
@@ -261,30 +283,60 @@ class OrderBook(Aggregate):
         position: int,
         request: MassCancelRequest.Created | UserRequest.Created,
         reason: CancelReason = CancelReason.USER_REQUEST,
+        rules: Rules = NO_RULES,
     ) -> None:
         """Takes all orders of a user out of the book; where there are none, it is untouched."""
         user = request.user_id
         if position <= self.position or not self.floor.has_orders(user):
             return
-        moment = self._begin(position, request.timestamp)
+        moment = self._begin(position, request.timestamp, rules)
+        orders = self.floor.orders_of(user)
+        departed, leaving = self._depart(moment, reason, orders, request.originator_id)
         self._record(
             self.MassCancelled,
-            moment,
+            moment._replace(leaving=leaving),
             user_id=user,
             request_id=request.originator_id,
-            departed=self._depart(reason, self.floor.orders_of(user)),
+            departed=departed,
+            reason=reason,
         )
 
-    def expire(self, position: int, request: ExpiryRequest.Created) -> None:
+    def expire(
+        self, position: int, request: ExpiryRequest.Created, rules: Rules = NO_RULES
+    ) -> None:
         """Hears what the time is: whatever is due leaves the book."""
         if position > self.position:
-            moment = self._begin(position, request.timestamp)
+            moment = self._begin(position, request.timestamp, rules)
             self._record(
                 self.Expired,
                 moment,
                 user_id=request.user_id,
                 request_id=request.originator_id,
             )
+
+    def go_on(
+        self, position: int, request: ContinuationRequest.Created, rules: Rules = NO_RULES
+    ) -> None:
+        """Goes on with what earlier events had no room for: first departures, then the queue."""
+        if position <= self.position:
+            return
+        floor = self.floor
+        floor.continuation = None
+        moment = self._begin(position, request.timestamp, rules)
+        departed = moment.parts.first_of(floor.departing)
+        for _ in departed:
+            floor.departing.popleft()
+        instrument = floor.instrument or rules.default
+        executed = take_turns(floor, instrument, moment.parts)
+        self._record(
+            self.Continued,
+            moment,
+            user_id=request.user_id,
+            request_id=request.originator_id,
+            departed=departed,
+            executed=executed,
+            unfinished=bool(floor.queue),
+        )
 
     def reset_time(self, position: int, request: TimeRequest.Created) -> None:
         """Go on from the request's time, also where the book's own is later.
@@ -295,77 +347,126 @@ class OrderBook(Aggregate):
         if position > self.position:
             self._record(
                 self.TimeReset,
-                Moment(position, request.timestamp, ()),
+                Moment(position, request.timestamp, Parts(None)),
                 user_id=request.user_id,
                 request_id=request.originator_id,
             )
 
-    def change_instrument(self, position: int, request: InstrumentRequest.Created) -> None:
+    def change_instrument(
+        self, position: int, request: InstrumentRequest.Created, rules: Rules = NO_RULES
+    ) -> None:
         """Gives the asset rules of its own; where it is delisted, all orders leave."""
         if position > self.position:
-            self._change(position, request, request.instrument)
+            self._change(position, request, request.instrument, rules)
 
-    def delist_by_default(self, position: int, request: InstrumentRequest.Created) -> None:
+    def delist_by_default(
+        self, position: int, request: InstrumentRequest.Created, rules: Rules = NO_RULES
+    ) -> None:
         """All assets without rules of their own are delisted; this may be one that has traded."""
         if position > self.position and self.has_something_to_delist:
-            self._change(position, request, None)
+            self._change(position, request, None, rules)
 
     def refuse(self, position: int, command: Order.Created | Request, reason: RejectReason) -> None:
         """Records that a command was refused that the book didn't get to decide."""
         if position > self.position:
-            moment = Moment(position, self._time(command.timestamp), ())
-            self._refuse(moment, command, Refusal(reason))
+            moment = Moment(position, self._time(command.timestamp), Parts(None))
+            if command.originator_id == self.floor.continuation:
+                self.floor.continuation = None
+                self._refuse(moment, command, Refusal(reason), asks_again=False)
+            else:
+                self._refuse(moment, command, Refusal(reason))
 
     def _time(self, sent: datetime) -> datetime:
         """A book's time never runs backwards, whatever the clocks of the senders say."""
         return max(sent, self._modified_on)
 
-    def _begin(self, position: int, sent: datetime) -> Moment:
+    def _begin(self, position: int, sent: datetime, rules: Rules) -> Moment:
         """Has leave what is due when a command is decided."""
         time = self._time(sent)
-        expired = self.floor.due(time)
-        for departure in expired:
-            self.floor.leave(departure.order_id)
-        return Moment(position, time, expired)
-
-    def _settle(
-        self, instrument: Instrument, came: Execution, new: RestingOrder, *, waits: bool
-    ) -> tuple[Execution, ...]:
-        """Applies what an order did when it arrived, and decides what that sets off."""
         floor = self.floor
-        floor.arrive(came, new.conditions, waits=waits)
-        if waits:
-            return trigger_at_once(floor, instrument, floor.stops.orders[new.order_id])
-        return cascade(floor, instrument, came.fills)
+        parts = Parts(rules.limits_of(floor.instrument or rules.default).max_parts)
+        due = floor.due(time)
+        if not due:
+            return Moment(position, time, parts)
+        first, later = parts.split(due)
+        expired = tuple([floor.departure(order, CancelReason.TIME_EXPIRED) for order in first])
+        for departure in expired:
+            floor.leave(departure.order_id)
+        floor.retire(later, CancelReason.TIME_EXPIRED)
+        return Moment(position, time, parts, expired, len(later))
 
     def _depart(
-        self, reason: CancelReason, orders: Iterable[RestingOrder]
-    ) -> tuple[Departure, ...]:
-        """Has orders leave."""
-        departed = tuple([self.floor.departure(order, reason) for order in orders])
+        self,
+        moment: Moment,
+        reason: CancelReason,
+        orders: Iterable[RestingOrder],
+        request_id: UUID,
+    ) -> tuple[tuple[Departure, ...], int]:
+        """Has orders leave; gives those that the event has room for, and how many are to follow."""
+        floor = self.floor
+        first, later = moment.parts.split(list(orders))
+        departed = tuple([floor.departure(order, reason) for order in first])
         for departure in departed:
-            self.floor.leave(departure.order_id)
-        return departed
+            floor.leave(departure.order_id)
+        floor.retire(later, reason, request_id)
+        return departed, moment.leaving + len(later)
+
+    def _of_arrival(self, came: Came, new: RestingOrder) -> dict[str, Any]:
+        arrival = came.arrival
+        stays = arrival.rested or arrival.queued is not None
+        return {
+            "order_id": arrival.order_id,
+            "user_id": arrival.user_id,
+            "side": arrival.side,
+            "price": arrival.price,
+            "quantity": arrival.quantity,
+            "fills": arrival.fills,
+            "prevented": arrival.prevented,
+            "rested": arrival.rested,
+            "shown": arrival.shown,
+            "lowered": arrival.lowered,
+            "waits": came.waits,
+            "conditions": new.conditions if stays else None,
+            "reason": arrival.reason,
+            "triggered": came.triggered,
+            "queued": arrival.queued,
+            "unfinished": bool(self.floor.queue),
+        }
 
     def _change(
-        self, position: int, request: InstrumentRequest.Created, own: Instrument | None
+        self,
+        position: int,
+        request: InstrumentRequest.Created,
+        own: Instrument | None,
+        rules: Rules,
     ) -> None:
-        moment = self._begin(position, request.timestamp)
+        moment = self._begin(position, request.timestamp, rules)
         self.floor.instrument = own
         departed: tuple[Departure, ...] = ()
+        leaving = moment.leaving
         if delists(own):
-            departed = self._depart(CancelReason.DELISTED, self.floor.all_orders())
+            orders = self.floor.all_orders()
+            departed, leaving = self._depart(
+                moment, CancelReason.DELISTED, orders, request.originator_id
+            )
             self.floor.last_price = None
         self._record(
             self.InstrumentChanged,
-            moment,
+            moment._replace(leaving=leaving),
             user_id=request.user_id,
             request_id=request.originator_id,
             instrument=own,
             departed=departed,
         )
 
-    def _refuse(self, moment: Moment, command: Order.Created | Request, broken: Refusal) -> None:
+    def _refuse(
+        self,
+        moment: Moment,
+        command: Order.Created | Request,
+        broken: Refusal,
+        *,
+        asks_again: bool = True,
+    ) -> None:
         is_order = isinstance(command, Order.Created)
         self._record(
             self.Refused,
@@ -375,10 +476,29 @@ class OrderBook(Aggregate):
             request_id=None if is_order else command.originator_id,
             reason=broken.reason,
             limit=broken.limit,
+            asks_again=asks_again,
         )
 
-    def _record(self, decision: type[decisions.Decided], moment: Moment, **facts: Any) -> None:
-        """Records a decision whose facts are applied already: see above."""
+    def _record(
+        self,
+        decision: type[decisions.Decided],
+        moment: Moment,
+        *,
+        asks_again: bool = True,
+        **facts: Any,
+    ) -> None:
+        """Records a decision whose facts are applied already: see above.
+
+        Where something is left for later events, and nobody has been asked to go on with it, the
+        event says so; ``asks_again``: unless the engine has just failed on it.
+        """
+        floor = self.floor
+        continues = False
+        if (floor.queue or floor.departing) and floor.continuation is None and asks_again:
+            continues = True
+            floor.continuation = continuation_id(self._id, self._version + 1)
+        facts["leaving"] = moment.leaving
+        facts["continues"] = continues
         facts["originator_id"] = self._id
         facts["originator_version"] = self._version + 1
         facts["timestamp"] = moment.time
@@ -389,23 +509,3 @@ class OrderBook(Aggregate):
         self._version += 1
         self._modified_on = moment.time
         self.position = moment.position
-
-
-def _of_arrival(
-    came: Execution, new: RestingOrder, triggered: tuple[Execution, ...], *, waits: bool
-) -> dict[str, Any]:
-    return {
-        "order_id": came.order_id,
-        "user_id": came.user_id,
-        "side": came.side,
-        "price": came.price,
-        "fills": came.fills,
-        "prevented": came.prevented,
-        "rested": came.rested,
-        "shown": came.shown,
-        "lowered": came.lowered,
-        "waits": waits,
-        "conditions": new.conditions if came.rested else None,
-        "reason": came.reason,
-        "triggered": triggered,
-    }

@@ -10,11 +10,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from domain.errors import CancelReason
-from domain.facts import Arrival, Departure, Fill
+from domain.facts import Arrival, Departure, Execution, Fill, Left
 from domain.merging import NOTHING, TRADED, Outcome, Told
 from domain.order import Order, OrderFill
 from domain.order_book import OrderBook
-from domain.values import Liquidity, OrderStatus
+from domain.values import Liquidity, OrderStatus, Turn
 
 # Names of their own: on Python 3.11 a member of an enumeration takes 0.1 us to look up.
 _MAKER: Final = Liquidity.MAKER
@@ -25,14 +25,14 @@ _FILLED: Final = OrderStatus.FILLED
 _EXPIRED: Final = OrderStatus.EXPIRED
 
 # Named once: a union of classes is made anew each time that it is asked for.
-_DEPARTED: Final = (OrderBook.MassCancelled, OrderBook.InstrumentChanged)
+_DEPARTED: Final = (OrderBook.MassCancelled, OrderBook.InstrumentChanged, OrderBook.Continued)
 
 
 def arrivals(decision: object) -> tuple[Arrival, ...]:
     """The orders that arrived, or were triggered, in a decision: in their order."""
     if isinstance(decision, OrderBook.Arrived):
         return (decision, *decision.triggered)
-    return ()
+    return decision.executed if isinstance(decision, OrderBook.Continued) else ()
 
 
 def departures(decision: object) -> tuple[Departure, ...]:
@@ -65,7 +65,8 @@ def outcomes(decision: object) -> list[Outcome]:
         return _of_each(decision)
     told = Told(decision)
     for departure in departures(decision):
-        told.left(departure.order_id, departure.reason, getattr(decision, "request_id", None))
+        asked = departure if isinstance(departure, Left) else decision
+        told.left(departure.order_id, departure.reason, getattr(asked, "request_id", None))
     _tell(decision, told)
     return told.outcomes()
 
@@ -130,15 +131,33 @@ def _(decision: OrderBook.Refused, told: Told) -> None:
         told.tell(decision.order_id, Order.RequestRefused, request_id=decision.request_id, **facts)
 
 
+@_tell.register
+def _(decision: OrderBook.Continued, told: Told) -> None:
+    _tell_turns(decision.executed, told)
+
+
 def _tell_arrivals(decision: OrderBook.Arrived, told: Told) -> None:
     _tell_arrival(decision, told)
-    for execution in decision.triggered:
-        facts: dict[str, Any] = {}
-        if execution.rejection is not None:
-            facts = {"rejection": execution.rejection, "limit": execution.limit}
-            facts["status"] = OrderStatus.REJECTED
-        told.tell(execution.order_id, Order.Triggered, **facts)
-        if execution.rejection is None:
+    _tell_turns(decision.triggered, told)
+
+
+def _tell_turns(executions: Sequence[Execution], told: Told) -> None:
+    for execution in executions:
+        rejection, limit = execution.rejection, execution.limit
+        if execution.turn is Turn.TRIGGERED:
+            facts: dict[str, Any] = {}
+            if rejection is not None:
+                facts = {"rejection": rejection, "limit": limit, "status": OrderStatus.REJECTED}
+            told.tell(execution.order_id, Order.Triggered, **facts)
+        elif rejection is not None:
+            told.tell(
+                execution.order_id,
+                Order.Rejected,
+                reason=rejection,
+                limit=limit,
+                status=OrderStatus.REJECTED,
+            )
+        if rejection is None:
             _tell_arrival(execution, told)
 
 
@@ -156,7 +175,7 @@ def _tell_arrival(arrival: Arrival, told: Told) -> None:
 
 
 def _of_taker(arrival: Arrival) -> tuple[type[Order.Decided], dict[str, Any]]:
-    facts: dict[str, Any] = {"status": _status(arrival.rested, arrival.quantity)}
+    facts: dict[str, Any] = {"status": _status_of(arrival)}
     event: type[Order.Decided] = Order.Opened
     if arrival.fills:
         event = Order.Filled
@@ -209,6 +228,15 @@ def _of_each(decision: OrderBook.Matched) -> list[Outcome]:
 
 def _fills(fills: Sequence[Fill], liquidity: Liquidity) -> tuple[OrderFill, ...]:
     return tuple([OrderFill(each.trade_id, each.price, each.quantity, liquidity) for each in fills])
+
+
+def _status_of(arrival: Arrival) -> OrderStatus:
+    left = arrival.queued
+    if left is None:
+        return _status(arrival.rested, arrival.quantity)
+    if arrival.quantity is None:  # by amount of money; it has just arrived
+        return _PARTIALLY_FILLED if arrival.fills else _OPEN
+    return _OPEN if left.remaining == arrival.quantity else _PARTIALLY_FILLED
 
 
 def _status(remaining: int, quantity: int | None) -> OrderStatus:

@@ -112,6 +112,23 @@ class ExpiryRequest(_Request, Aggregate):
         asset: str
 
 
+class ContinuationRequest(_Request, Aggregate):
+    """The engine asks that a book go on with what an event of it had no room for.
+
+    It is recorded with what came of that event, and has its time.
+    """
+
+    TOPIC = "continuation_request"
+    class_version = 1
+
+    class Created(Aggregate.Created):
+        TOPIC = "request.continue"
+        class_version = 1
+
+        user_id: str
+        asset: str
+
+
 class InstrumentRequest(_Request, Aggregate):
     """Somebody asked for other rules of an asset, or of all that have none of their own."""
 

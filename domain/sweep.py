@@ -18,6 +18,7 @@ class Taker(NamedTuple):
 
     ``limit`` is the worst price that it takes, ``quantity`` how much at most. ``budget`` is
     the most that it spends (price units x quantity units), in whole lots of ``lot_size``.
+    ``parts`` is how many trades, prevented ones included, it may have.
     """
 
     user_id: str
@@ -27,13 +28,15 @@ class Taker(NamedTuple):
     mode: SelfTradePrevention = _NO_PREVENTION
     budget: int | None = None
     lot_size: int = 1
+    parts: int | None = None
 
 
 class Sweep:
     """What came of a taker.
 
     ``left`` is what is yet to trade, ``lowered`` what prevention took off its quantity.
-    ``end`` says why it must not go on; None: there was no more at its price, or nothing left.
+    ``end`` says why it must not go on; None: there was no more at its price, or nothing left, or
+    it ``is_cut``: it had as many trades as it may have, and is to go on later.
     """
 
     __slots__ = (
@@ -44,6 +47,7 @@ class Sweep:
         "_trade_id",
         "end",
         "fills",
+        "is_cut",
         "is_more_beyond",
         "left",
         "lowered",
@@ -61,6 +65,7 @@ class Sweep:
         self.lowered = 0
         self.end: CancelReason | None = None
         self.is_more_beyond = False
+        self.is_cut = False
         self.fills: list[Fill] = []
         self.prevented: list[Prevented] = []
         self._run()
@@ -105,7 +110,12 @@ class Sweep:
             self._trade(maker, remaining, shown)
         else:
             self._prevent(maker, remaining)
-        return self.end is None and not self.is_done
+        if self.end is not None or self.is_done:
+            return False
+        if taker.parts is not None and len(self.fills) + len(self.prevented) >= taker.parts:
+            self.is_cut = True
+            return False
+        return True
 
     def _trade(self, maker: RestingOrder, remaining: int, shown: int) -> None:
         price: int = maker.price  # type: ignore[assignment]  # it rests

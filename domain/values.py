@@ -105,6 +105,15 @@ _TERMINAL: Final = frozenset(
 )
 
 
+class Turn(StrEnum):
+    """How an order came to trade: what is judged, and told, when its turn comes."""
+
+    ARRIVED = "ARRIVED"
+    CHANGED = "CHANGED"
+    TRIGGERED = "TRIGGERED"
+    TRADING = "TRADING"  # it has begun in an earlier event
+
+
 class Liquidity(StrEnum):
     """Which part an order had in a trade: it rested (maker) or it arrived (taker)."""
 
@@ -211,6 +220,11 @@ def book_id(asset: str) -> UUID:
 def venue_id() -> UUID:
     """The id of the one venue."""
     return uuid5(_NAMESPACE, "venue")
+
+
+def continuation_id(book: UUID, version: int) -> UUID:
+    """The id of the request that goes on with what the book's event of a version left over."""
+    return uuid5(book, f"continue after {version}")
 
 
 def derive_order_id(user_id: str, asset: str, client_order_id: str) -> UUID:

@@ -13,9 +13,12 @@ from application.contents.parts import (
     Departure,
     Execution,
     Instrument,
+    Left,
+    Number,
     OptionalAmount,
     Ordinal,
     Prevented,
+    Queued,
     Time,
 )
 from domain.errors import CancelReason, RejectReason
@@ -34,6 +37,8 @@ class BookDecided(Content):
     originator_version: Ordinal = field(name="bookVersion")
     position: Ordinal = field(name="commandPosition")
     expired: list[Departure]
+    leaving: Number
+    continues: bool
     user_id: str
 
 
@@ -52,6 +57,8 @@ class BookMatched(BookDecided):
     reason: CancelReason | None
     reason_text: str | None
     triggered: list[Execution]
+    queued: Queued | None
+    unfinished: bool
 
 
 class BookCancelled(BookDecided):
@@ -97,6 +104,8 @@ class BookReplaced(BookDecided):
     reason: CancelReason | None
     reason_text: str | None
     triggered: list[Execution]
+    queued: Queued | None
+    unfinished: bool
 
 
 class BookRefused(BookDecided):
@@ -110,6 +119,7 @@ class BookRefused(BookDecided):
 class BookMassCancelled(BookDecided):
     request_id: UUID
     departed: list[Departure]
+    reason: CancelReason | None
 
 
 class BookExpired(BookDecided):
@@ -124,6 +134,13 @@ class BookInstrumentChanged(BookDecided):
     request_id: UUID
     instrument: Instrument | None
     departed: list[Departure]
+
+
+class BookContinued(BookDecided):
+    request_id: UUID
+    departed: list[Left]
+    executed: list[Execution]
+    unfinished: bool
 
 
 class VenueOpened(Content):

@@ -150,5 +150,9 @@ class RequestUser(Request):
     is_suspended: bool = field(name="suspended")
 
 
+class RequestContinue(Request):
+    pass
+
+
 class RequestLimits(Request):
     limits: Limits

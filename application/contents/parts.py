@@ -15,6 +15,7 @@ from domain.values import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    Turn,
 )
 
 Amount: TypeAlias = msgspec.Raw  # the JSON number: see messages.amount and reading.units
@@ -23,6 +24,7 @@ Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 TimeOfDay = NewType("TimeOfDay", str)  # "HH:MM", UTC
 Ordinal: TypeAlias = Annotated[int, Meta(ge=1)]  # counted from 1
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Number: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
 class Content(Struct, rename="camel", forbid_unknown_fields=True):
@@ -80,7 +82,22 @@ class Departure(Content):
     reason: CancelReason
 
 
-class Execution(Content):
+class Left(Departure):
+    """An order that left in an earlier event; who asked for that."""
+
+    request_id: UUID | None
+
+
+class Queued(Content):
+    """What is left of an order for its next turn, in a later event."""
+
+    remaining: Amount
+    turn: Turn
+    limit: OptionalAmount
+    quote_quantity: OptionalAmount
+
+
+class ExecutionV1(Content):
     """What a stop did when its trigger came."""
 
     order_id: UUID
@@ -97,6 +114,13 @@ class Execution(Content):
     rejection: RejectReason | None
     limit: OptionalAmount
     reason_text: str | None
+
+
+class Execution(ExecutionV1):
+    """What an order did when its turn came."""
+
+    turn: Turn
+    queued: Queued | None
 
 
 class Conditions(Content):

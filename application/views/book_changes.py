@@ -1,10 +1,11 @@
 """What a batch of book events changes in the rows of the books."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from domain.facts import Arrival
+from domain.facts import Arrival, Execution
 from domain.order_book import OrderBook
 from domain.outcomes import departures
 from domain.values import Side
@@ -51,6 +52,8 @@ class BookChanges:
             case OrderBook.Replaced():
                 self._leave(event.order_id, event.side, event.previous_price, event.previous_shown)
                 self._arrive(event)
+            case OrderBook.Continued():
+                self._take_turns(event.executed)
             case OrderBook.Cancelled():
                 self._leave(event.order_id, event.side, event.price, event.shown)
             case OrderBook.Reduced():
@@ -60,8 +63,8 @@ class BookChanges:
     def _arrive(self, event: OrderBook.Arrived) -> None:
         """An order arrives, and then those that it triggers."""
         self._trade(event)
-        if event.rested:
-            if not event.waits:
+        if event.rested or event.queued is not None:
+            if event.rested and not event.waits:
                 self._rest(event)
             if event.conditions is not None and event.conditions.expires_at is not None:
                 self.expiring[event.order_id] = {
@@ -69,12 +72,16 @@ class BookChanges:
                     "order_id": event.order_id,
                     "expires_at": event.conditions.expires_at,
                 }
-        for execution in event.triggered:
+        self._take_turns(event.triggered)
+
+    def _take_turns(self, executions: Iterable[Execution]) -> None:
+        """Orders that came before trade, and then rest or are gone, or wait for another turn."""
+        for execution in executions:
             self._trade(execution)
             if execution.rested:
                 self._triggered.add(execution.order_id)
                 self._rest(execution)
-            else:
+            elif execution.queued is None:
                 self._drop(execution.order_id)
 
     def _trade(self, arrival: Arrival) -> None:

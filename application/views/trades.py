@@ -31,7 +31,7 @@ class TradeRow(NamedTuple):
     @classmethod
     def of(cls, event: object, position: int) -> list[Self]:
         """The trades of a decision of a book, if it has any; of all orders that it set off."""
-        if not isinstance(event, OrderBook.Arrived):
+        if not isinstance(event, OrderBook.Decided):
             return []
         return [
             cls(

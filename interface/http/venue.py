@@ -155,6 +155,8 @@ class VenueCommands:
             )
         if isinstance(asked, MassCancelRequest | UserRequest):
             body = {**body, "cancelled": outcome.cancelled}
+            if outcome.leaving:
+                body["leaving"] = outcome.leaving
         return presenting.answer(200, body, headers)
 
     def _outcome(

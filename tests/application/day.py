@@ -2,15 +2,23 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
 from application.deciding import COMMANDS
+from application.orders import continuation
 from application.persistence.log import Entry
 from domain.errors import CancelReason, RejectReason
 from domain.instrument import Instrument, Limits, Rules, TradingStatus
 from domain.order_book import OrderBook
-from domain.requests import CancelRequest, InstrumentRequest, LimitsRequest, UserRequest
+from domain.requests import (
+    CancelRequest,
+    InstrumentRequest,
+    LimitsRequest,
+    TimeRequest,
+    UserRequest,
+)
 from domain.values import (
     ALL_ASSETS,
     MAX_AMOUNT,
@@ -32,6 +40,8 @@ class Day(Exchange):
 
     def __init__(self) -> None:
         super().__init__()
+        self.goes_on = True  # at once, with what an event has no room for
+        self.left: Event = None  # such an event
         self.venue = Venue.open(START)
         self.orders_log: list[Entry] = []
         self.matching_log: list[Entry] = []
@@ -63,7 +73,8 @@ class Day(Exchange):
         self.venue.change_user(self.position, request)
         self._note(self.venue.collect_events())
         if suspended:
-            self.book.mass_cancel(self.position, request, CancelReason.USER_SUSPENDED)
+            rules = self.rules_for(user)
+            self.book.mass_cancel(self.position, request, CancelReason.USER_SUSPENDED, rules)
         return self._new()
 
     def set_default(self, **rules: Any) -> list[Event]:
@@ -79,7 +90,7 @@ class Day(Exchange):
         self.venue.change_default(self.position, request)
         self._note(self.venue.collect_events())
         if request.instrument.status is TradingStatus.DELISTED:
-            self.book.delist_by_default(self.position, request)
+            self.book.delist_by_default(self.position, request, self.rules_for("operator"))
         return self._new()
 
     def limit(self, **limits: int) -> list[Event]:
@@ -97,7 +108,17 @@ class Day(Exchange):
         return self._new()
 
     def send(self, decide: Callable[[int, Command], None], command: Command) -> list[Event]:
-        return super().send(decide, self._asked(command))
+        ruled: Any = decide
+        if not isinstance(command, TimeRequest.Created):
+            ruled = partial(ruled, rules=self.rules_for(command.user_id))
+        return super().send(ruled, self._asked(command))
+
+    def go_on(self) -> None:
+        """Goes on with what events had no room for, as the engine would."""
+        while self.left is not None:
+            left, self.left = self.left, None
+            self.commands += 1
+            self.send(self.book.go_on, continuation(left).collect_events()[0])
 
     def replace_request(self, name: str, time: datetime, **changes: int | None) -> Command:
         return self._asked(super().replace_request(name, time, **changes))
@@ -113,6 +134,11 @@ class Day(Exchange):
         for outcome in self.outcomes:
             if order := self.orders.get(outcome.order_id):
                 self.orders_log += [(self.position, event) for event in order.collect_events()]
+        for event in events:
+            if event.continues:
+                self.left = event
+        if self.goes_on and self.left is not None:
+            self.go_on()
         return events
 
     def _note(self, events: list[Event]) -> None:
@@ -150,6 +176,7 @@ def eventful_day() -> Day:
     _rules(day)
     _times(day)
     _limits(day)
+    _small_events(day)
     return day
 
 
@@ -311,7 +338,7 @@ def _times(day: Day) -> None:
 
 def _limits(day: Day) -> None:
     stop = {"order_type": OrderType.STOP, "stop_price": 10**9}
-    day.limit(max_open_orders=3, max_user_stops=1, max_stops=2, max_slices=2)
+    day.limit(max_open_orders=3, max_user_stops=1, max_stops=2, max_slices=2, max_parts=3)
     day.buy("two slices", 4, 20, display_quantity=2, user="limited")
     day.buy("three slices", 5, 20, display_quantity=2, user="limited")
     day.amend("two slices", display_quantity=1)
@@ -322,12 +349,41 @@ def _limits(day: Day) -> None:
     day.buy("third order", 1, 20, user="limited")
     day.buy("fourth order", 1, 20, user="limited")
     day.set_default(tick_size=1)
+    for user in ("limited", "another", "user"):
+        day.cancel_all(user)
+
+
+def _small_events(day: Day) -> None:
+    """What three parts have no room for is left for later."""
+    day.set_rules(limits=Limits(max_open_orders=10))
+    day.goes_on = False
+    day.buy("to move", 1, 50, user="w", post_only=True)
+    for number in range(4):
+        day.sell(f"ask {number}", 1, 100 + number, user="mm")
+    day.buy("too many", 4, 200, time_in_force=TimeInForce.FOK, user="y")
+    day.buy("sweeps", 4, 200, user="y")
+    day.buy("by money", None, None, order_type=OrderType.MARKET, quote_quantity=1, user="y")
+    day.sell("comes before", 1, 90, user="z")
+    day.amend("comes before", quantity=2)
+    day.amend("to move", price=90)
+    day.go_on()
+    day.goes_on = True
+    day.buy("has a stop", 1, 60, order_type=OrderType.STOP_LIMIT, stop_price=10**9, user="mm")
+    for number in range(5):
+        day.sell(f"again {number}", 1, 100 + number, user="mm")
+    day.buy("a", 2, 101, user="y")
+    day.cancel_all("mm")
+    for number in range(5):
+        day.sell(f"last {number}", 1, 100 + number, user="mm")
+    day.set_rules(status=TradingStatus.DELISTED)
+    day.set_rules()
+    day.buy("rests in the end", 5, 20, user="y")
 
 
 def long_day(seed: int, commands: int = 500) -> Day:
     """A day of chance, without a failure of the engine."""
     day = Day()
-    day.limit(max_open_orders=1_000, max_user_stops=500, max_stops=800, max_slices=999)
+    day.limit(max_open_orders=1_000, max_user_stops=500, max_stops=800, max_slices=999, max_parts=4)
     chance = _Chance(Random(seed), day)
     for number in range(commands):
         chance.act(number)

@@ -81,6 +81,8 @@ def test_what_an_older_version_says_is_not_changed(released: dict[str, Any]) -> 
             assert {side: now[name][side]["order_ids"] for side in ("bids", "asks")} == {
                 side: fact[side]["order_ids"] for side in ("bids", "asks")
             }
+        elif name == "triggered":
+            assert now[name] == [{**each, "turn": "TRIGGERED", "queued": None} for each in fact]
         elif name != "class_version":
             assert now[name] == fact
 
@@ -136,6 +138,10 @@ def test_the_store_holds_readable_json() -> None:
                 UUID(int=5), "u", Side.SELL, None, 9, (), (), 0, 0, 0, CancelReason.PRICE_BAND
             ),
         ),
+        queued=None,
+        unfinished=False,
+        leaving=2,
+        continues=True,
         expired=(Departure(UUID(int=6), "v", Side.SELL, 3, 2, 1, CancelReason.TIME_EXPIRED),),
     )
     found = MAPPER.to_stored_event(event)
@@ -201,8 +207,14 @@ def test_the_store_holds_readable_json() -> None:
                 "reason": "PRICE_BAND",
                 "rejection": None,
                 "limit": None,
+                "turn": "TRIGGERED",
+                "queued": None,
             }
         ],
+        "queued": None,
+        "unfinished": False,
+        "leaving": 2,
+        "continues": True,
         "expired": [
             {
                 "order_id": "00000000-0000-0000-0000-000000000006",
@@ -214,7 +226,7 @@ def test_the_store_holds_readable_json() -> None:
                 "reason": "TIME_EXPIRED",
             }
         ],
-        "class_version": 2,
+        "class_version": 3,
     }
     assert MAPPER.to_domain_event(found) == event
 
@@ -234,7 +246,7 @@ def test_an_older_version_of_a_class_is_upcast() -> None:
     assert (old.remaining, old.shown, old.expired) == (10, 10, ())
     assert isinstance(old.order_id, UUID)
     now = MAPPER.to_stored_event(old)
-    assert json.loads(now.state)["class_version"] == 2
+    assert json.loads(now.state)["class_version"] == 3
     assert MAPPER.to_domain_event(now) == old
 
 

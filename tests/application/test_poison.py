@@ -17,10 +17,10 @@ def test_a_poisonous_order_is_rejected_and_the_next_one_trades(
 ) -> None:
     place = OrderBook.place
 
-    def fail_on_666(book: OrderBook, position: int, order: object) -> None:
+    def fail_on_666(book: OrderBook, position: int, order: object, *rest: Any) -> None:
         if order.quantity == 666:  # type: ignore[attr-defined]
             raise ZeroDivisionError("poison")
-        place(book, position, order)  # type: ignore[arg-type]
+        place(book, position, order, *rest)  # type: ignore[arg-type]
 
     maker = core.buy(100, 5)
     monkeypatch.setattr(OrderBook, "place", fail_on_666)
@@ -63,10 +63,10 @@ def test_poison_after_poison_is_refused_one_by_one(
     """All of it waits in one batch, and in the book of an asset that nobody traded yet."""
     place = OrderBook.place
 
-    def fail_on_666(book: OrderBook, position: int, order: Any) -> None:
+    def fail_on_666(book: OrderBook, position: int, order: Any, *rest: Any) -> None:
         if order.quantity == 666:
             raise ZeroDivisionError("poison")
-        place(book, position, order)
+        place(book, position, order, *rest)
 
     monkeypatch.setattr(OrderBook, "place", fail_on_666)
     monkeypatch.setattr(core.matching, "process_batch", lambda *_: 0)

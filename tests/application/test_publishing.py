@@ -60,13 +60,14 @@ def test_a_decision_that_traded_and_its_trades() -> None:
     maker, taker = order_id("a"), order_id("b")
     decided = (
         '{"occurredAt":"2024-02-09T12:00:02Z","asset":"BTC-USD","bookVersion":2,'
-        f'"commandPosition":20,"expired":[],"userId":"bob","orderId":"{taker}","side":"BUY",'
+        f'"commandPosition":20,"expired":[],"leaving":0,"continues":false,'
+        f'"userId":"bob","orderId":"{taker}","side":"BUY",'
         '"price":0.000002,"quantity":0.00000004,'
         f'"trades":[{{"tradeId":1,"makerOrderId":"{maker}",'
         '"makerUserId":"alice","price":0.000001,"quantity":0.00000004,'
         '"makerRemaining":0.00000006,"refill":0}],"prevented":[],"rested":0,"shown":0,'
         '"lowered":0,"waits":false,"conditions":null,"reason":null,"reasonText":null,'
-        '"triggered":[]}'
+        '"triggered":[],"queued":null,"unfinished":false}'
     )
     executed = (
         '{"asset":"BTC-USD","executedAt":"2024-02-09T12:00:02Z","trades":[{"tradeId":1,'
@@ -75,7 +76,7 @@ def test_a_decision_that_traded_and_its_trades() -> None:
     )
     time = seconds(2)
     assert of_matching(matched) == [
-        Publication("7", "book.events", "BTC-USD", "book.matched.v2", time, decided.encode()),
+        Publication("7", "book.events", "BTC-USD", "book.matched.v3", time, decided.encode()),
         Publication("7-trades", "trades", "BTC-USD", "trades.executed.v2", time, executed.encode()),
     ]
 
@@ -86,7 +87,7 @@ def test_an_amended_order_that_trades_is_the_taker_of_its_trades() -> None:
     day.buy("b", 4, 90)
     [replaced] = day.amend("b", price=100)
     decision, trades = of_matching(replaced)
-    assert (decision.type, trades.type) == ("book.replaced.v2", "trades.executed.v2")
+    assert (decision.type, trades.type) == ("book.replaced.v3", "trades.executed.v2")
     [trade] = json.loads(trades.value)["trades"]
     assert (trade["takerOrderId"], trade["takerSide"]) == (str(order_id("b")), Side.BUY)
 
@@ -267,7 +268,12 @@ def test_the_book_is_rebuilt_as_the_page_about_messages_says(day: Day) -> None:
     book: Any = None
 
     def side(wanted: Side, sign: int) -> list[tuple[object, ...]]:
-        found = [(each, order) for each, order in told.items() if order["side"] == wanted]
+        leaving = {str(gone.order_id) for gone in book.floor.departing}
+        found = [
+            (each, order)
+            for each, order in told.items()
+            if order["side"] == wanted and each not in leaving
+        ]
         found.sort(key=lambda pair: sign * pair[1]["price"])
         return [
             (each, *[to_units(Decimal(order[name])) for name in ("price", "shown", "remaining")])

@@ -22,10 +22,12 @@ SHOWN = {
     "books": "SELECT * FROM book_view.books ORDER BY asset",
     "order events": """SELECT originator_id, originator_version, topic,
                               convert_from(state, 'UTF8')::jsonb - 'timestamp'
-                       FROM orders_events ORDER BY originator_id, originator_version""",
+                       FROM orders_events WHERE topic <> 'request.limits'
+                       ORDER BY originator_id, originator_version""",
     "book events": """SELECT originator_id, originator_version, topic,
                              convert_from(state, 'UTF8')::jsonb - 'timestamp' - 'position'
-                      FROM matching_events ORDER BY originator_id, originator_version""",
+                      FROM matching_events WHERE topic NOT LIKE 'venue.%'
+                      ORDER BY originator_id, originator_version""",
 }
 
 

@@ -52,7 +52,10 @@ class NaiveOrder:
     filled: int = 0
     notional: int = 0
     shown: int = 0
-    is_triggered: bool = False
+    turn: str = "ARRIVED"  # or CHANGED, TRIGGERED, TRADING
+    worst: int | None = None  # once it trades
+    most: int = MOST  # by amount of money: the most that it may have
+    since: int = 0  # of those that end at one time the first to have come is the first to go
     status: str = "PENDING"
     reason: str | None = None
     limit: int | None = None
@@ -121,7 +124,12 @@ class NaiveBook:
     def __init__(self) -> None:
         self.resting: list[NaiveOrder] = []
         self.stops: list[NaiveOrder] = []
-        self.turns: list[NaiveOrder] = []  # who is to trade as a taker, in this command
+        self.turns: list[NaiveOrder] = []  # who is to trade as a taker, the head of it first
+        self.departing: list[tuple[NaiveOrder, str, str]] = []  # gone, and to be told later
+        self.most: int | None = None  # parts of this command's event, and how many are left
+        self.room: int | None = None
+        self.may_trade = True  # or others are before
+        self.came = 0
         self.everyone: dict[UUID, NaiveOrder] = {}
         self.trades: list[NaiveTrade] = []
         self.last_price: int | None = None
@@ -144,7 +152,8 @@ class NaiveBook:
     # Commands.
 
     def place(self, order: UUID, terms: Terms, time: datetime, rules: Rules = NO_RULES) -> None:
-        self._begin(time)
+        self._begin(time, rules)
+        is_late = not self.may_trade or not self._has_room
         instrument = self._instrument(rules)
         new = NaiveOrder(
             order,
@@ -155,6 +164,7 @@ class NaiveBook:
             terms.display_quantity,
             terms.stop_price,
         )
+        new.most = instrument.max_quantity or MOST
         self.everyone[order] = new
         broken = (
             _broken_by_user(rules)
@@ -164,8 +174,10 @@ class NaiveBook:
             )
             or self._broken_by_limits(new, self._limits(rules))
             or _broken_by_price(instrument, new.stop_price, None)
-            or _broken_by_price(instrument, new.price, None if new.is_stop else self.last_price)
-            or (None if new.is_stop else self._broken_by_taking(terms, new.price))
+            or _broken_by_price(
+                instrument, new.price, None if new.is_stop or is_late else self.last_price
+            )
+            or (None if new.is_stop or is_late else self._broken_by_taking(terms, new.price))
         )
         if broken:
             new.end("REJECTED", *broken)
@@ -174,11 +186,21 @@ class NaiveBook:
         elif new.is_stop:
             self._wait(new)
         else:
-            self.turns.append(new)
+            self._line_up(new, "ARRIVED")
         self._settle(instrument)
 
-    def cancel(self, order: UUID, time: datetime) -> str | None:
-        self._begin(time)
+    def go_on(self, time: datetime, rules: Rules = NO_RULES) -> None:
+        """What earlier commands had no room for."""
+        self._begin(time, rules)
+        while self.departing and self.room != 0:
+            order, status, reason = self.departing.pop(0)
+            order.end(status, reason)
+            self._take_room(1)
+        self.may_trade = True
+        self._settle(self._instrument(rules))
+
+    def cancel(self, order: UUID, time: datetime, rules: Rules = NO_RULES) -> str | None:
+        self._begin(time, rules)
         found = self._find(order)
         if found is None:
             return "ORDER_NOT_OPEN"
@@ -197,7 +219,7 @@ class NaiveBook:
         display_quantity: int | None = None,
         rules: Rules = NO_RULES,
     ) -> str | None:
-        self._begin(time)
+        self._begin(time, rules)
         instrument = self._instrument(rules)
         found = self._find(order)
         # The book knows of no order that it doesn't hold whether it was post-only.
@@ -206,6 +228,8 @@ class NaiveBook:
         )
         if self.broken is None and found is None:
             self.broken = Broken("ORDER_NOT_OPEN")
+        if self.broken is None and found in self.turns:
+            self.broken = Broken("ORDER_QUEUED")
         if self.broken is None and found is not None:
             new = copy(found)
             new.price = found.price if price is None else price
@@ -221,41 +245,75 @@ class NaiveBook:
                 self._settle(instrument)
         return None if self.broken is None else self.broken.reason
 
-    def mass_cancel(self, user: str | None, reason: str, time: datetime) -> list[UUID]:
-        """Cancels the orders of a user, or of all; returns the bids, the asks, and the stops."""
-        self._begin(time)
-        everyone = [*self.queue(Side.BUY), *self.queue(Side.SELL), *self.stops]
-        found = [order for order in everyone if user is None or order.terms.user_id == user]
-        for order in found:
-            self._leave(order)
-            order.end("CANCELLED", reason)
-        return [order.order for order in found]
+    def mass_cancel(
+        self, user: str | None, reason: str, time: datetime, rules: Rules = NO_RULES
+    ) -> list[UUID]:
+        """Cancels the orders of a user, or of all; returns those that are told at once."""
+        self._begin(time, rules)
+        everyone = [*self.queue(Side.BUY), *self.queue(Side.SELL), *by_trigger(self.stops)]
+        everyone += self.turns
+        if user is not None:
+            everyone = [order for order in everyone if order.terms.user_id == user]
+            everyone.sort(key=lambda order: order.order.int)
+        return self._depart(everyone, "CANCELLED", reason)
 
-    def expire(self, time: datetime) -> None:
-        self._begin(time)
+    def expire(self, time: datetime, rules: Rules = NO_RULES) -> None:
+        self._begin(time, rules)
 
     def reset_time(self, time: datetime) -> None:
         self.time = time
 
-    def change_instrument(self, instrument: Instrument | None, time: datetime) -> None:
+    def change_instrument(
+        self, instrument: Instrument | None, time: datetime, rules: Rules = NO_RULES
+    ) -> None:
         """None: the asset has no rules of its own any more."""
-        self._begin(time)
+        self._begin(time, rules)
         self.own = instrument
         if instrument is not None and instrument.status == TradingStatus.DELISTED:
-            self.delist(time)
+            self._delist()
 
-    def delist(self, time: datetime) -> None:
-        self.mass_cancel(None, "DELISTED", time)
+    def delist(self, time: datetime, rules: Rules = NO_RULES) -> None:
+        self._begin(time, rules)
+        self._delist()
+
+    def _delist(self) -> None:
+        everyone = [*self.queue(Side.BUY), *self.queue(Side.SELL), *by_trigger(self.stops)]
+        self._depart([*everyone, *self.turns], "CANCELLED", "DELISTED")
         self.last_price = None
+
+    # Room.
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether an order can have its turn, and a trade."""
+        return self.room is None or self.room >= 2
+
+    def _take_room(self, parts: int) -> None:
+        if self.room is not None:
+            self.room -= parts
+
+    def _depart(self, orders: list[NaiveOrder], status: str, reason: str) -> list[UUID]:
+        """Has orders leave, of which those are told that there is room for."""
+        told = []
+        for order in orders:
+            self._leave(order)
+            if self.room == 0:
+                self.departing.append((order, status, reason))
+            else:
+                self._take_room(1)
+                order.end(status, reason)
+                told.append(order.order)
+        return told
 
     # Time.
 
-    def _begin(self, time: datetime) -> None:
+    def _begin(self, time: datetime, rules: Rules) -> None:
         self.time = time if self.time is None else max(self.time, time)
-        for order in [*self.resting, *self.stops]:
-            if self._is_past(order):
-                self._leave(order)
-                order.end("EXPIRED", "TIME_EXPIRED")
+        self.most = self.room = self._limits(rules)["max_parts"]
+        self.may_trade = not self.turns
+        past = [each for each in [*self.resting, *self.stops, *self.turns] if self._is_past(each)]
+        past.sort(key=lambda order: (order.expires_at, order.since))
+        self._depart(past, "EXPIRED", "TIME_EXPIRED")
 
     def _is_past(self, order: NaiveOrder) -> bool:
         assert self.time is not None
@@ -290,7 +348,13 @@ class NaiveBook:
 
         may_rest = new.is_stop or not new.is_immediate
         counts = [
-            ("OPEN_ORDERS_LIMIT", "max_open_orders", [*self.resting, *self.stops], may_rest, True),
+            (
+                "OPEN_ORDERS_LIMIT",
+                "max_open_orders",
+                [*self.resting, *self.stops, *self.turns],
+                may_rest,
+                True,
+            ),
             ("USER_STOPS_LIMIT", "max_user_stops", self.stops, new.is_stop, True),
             ("STOPS_LIMIT", "max_stops", self.stops, new.is_stop, False),
         ]
@@ -396,7 +460,7 @@ class NaiveBook:
     # Coming, changing and going.
 
     def _find(self, order: UUID) -> NaiveOrder | None:
-        for each in [*self.resting, *self.stops]:
+        for each in [*self.resting, *self.stops, *self.turns]:
             if each.order == order:
                 return each
         return None
@@ -406,12 +470,25 @@ class NaiveBook:
             self.resting.remove(order)
         if order in self.stops:
             self.stops.remove(order)
+        if order in self.turns:
+            self.turns.remove(order)
+
+    def _come(self, order: NaiveOrder) -> None:
+        self.came += 1
+        order.since = self.came
+
+    def _line_up(self, order: NaiveOrder, turn: str) -> None:
+        order.turn = turn
+        order.stay()
+        self._come(order)
+        self.turns.append(order)
 
     def _wait(self, stop: NaiveOrder) -> None:
-        stop.stay()
         if self.last_price is not None and _triggers(self.last_price, stop):
-            self.turns.append(stop)
+            self._line_up(stop, "TRIGGERED")
         else:
+            stop.stay()
+            self._come(stop)
             self.stops.append(stop)
 
     def _change(self, found: NaiveOrder, new: NaiveOrder) -> None:
@@ -434,29 +511,54 @@ class NaiveBook:
         if waits:
             self._wait(found)
         else:
-            self.turns.append(found)
+            self._line_up(found, "CHANGED")
 
     # Trading.
 
     def _settle(self, instrument: Instrument) -> None:
-        while self.turns:
-            self._take_turn(self.turns.pop(0), instrument)
+        if not self.may_trade:
+            return
+        while self.turns and self._has_room:
+            if not self._take_turn(self.turns[0], instrument):
+                return
 
-    def _take_turn(self, taker: NaiveOrder, instrument: Instrument) -> None:
-        if taker.is_stop and not taker.is_triggered:  # all others were judged before
-            taker.is_triggered = True
+    def _take_turn(self, taker: NaiveOrder, instrument: Instrument) -> bool:
+        """The head of the queue trades; whether the next one's turn may be in this command."""
+        if taker.turn in {"ARRIVED", "TRIGGERED"}:
             broken = _broken_by_price(
                 instrument, taker.price, self.last_price
             ) or self._broken_by_taking(taker.terms, taker.price)
             if broken:
+                self._take_room(1)
+                self.turns.remove(taker)
                 taker.end("REJECTED", *broken)
-                return
+                return True
+        if taker.turn == "CHANGED" and self._broken_by_taking(taker.terms, taker.price):
+            self._take_room(1)
+            self.turns.remove(taker)
+            taker.end("EXPIRED", "POST_ONLY_WOULD_TAKE")
+            return True
         if taker.terms.time_in_force == TimeInForce.FOK:
             obstacle = self._obstacle_to_all(taker, instrument)
+            if obstacle == "TOO_MANY_TRADES" and self.room != self.most:
+                return False  # it may have more room in the next
             if obstacle is not None:
+                self._take_room(1)
+                self.turns.remove(taker)
                 taker.end("EXPIRED", obstacle)
-                return
+                return True
+        self._take_room(1)
         obstacle = self._sweep(taker, instrument)
+        if obstacle == "ROOM":
+            taker.turn = "TRADING"
+            if taker.filled or taker.quantity is not None:
+                taker.stay()
+            return False
+        self.turns.remove(taker)
+        self._end_turn(taker, obstacle)
+        return True
+
+    def _end_turn(self, taker: NaiveOrder, obstacle: str | None) -> None:
         if obstacle is None:
             taker.end("FILLED")
         elif obstacle == "SELF_TRADE_PREVENTION":
@@ -466,6 +568,7 @@ class NaiveBook:
         else:
             taker.stay()
             taker.show()
+            self._come(taker)
             self.resting.append(taker)
 
     def _obstacle_to_all(self, taker: NaiveOrder, instrument: Instrument) -> str | None:
@@ -473,7 +576,11 @@ class NaiveBook:
         twin, elsewhere = copy(taker), NaiveBook()
         elsewhere.resting = [copy(order) for order in self.resting]
         elsewhere.last_price = self.last_price
+        if self.room is not None:
+            elsewhere.room = self.room - 1
         obstacle = elsewhere._sweep(twin, instrument)
+        if obstacle == "ROOM":
+            return "TOO_MANY_TRADES"
         if twin.filled == taker.quantity:
             return None
         return "PRICE_BAND" if obstacle == "PRICE_BAND" else "INSUFFICIENT_LIQUIDITY"
@@ -481,34 +588,63 @@ class NaiveBook:
     def _sweep(self, taker: NaiveOrder, instrument: Instrument) -> str | None:
         """Trades until something keeps the taker from it, which is returned, or all is traded."""
         worst = taker.price
-        if taker.is_market:
+        if taker.is_market and taker.worst is None:
             low, high = _band(instrument, self.last_price)
-            worst = high if taker.terms.side == Side.BUY else low
+            taker.worst = high if taker.terms.side == Side.BUY else low
+        if taker.is_market:
+            worst = taker.worst
+        maker: NaiveOrder | None = None
         while not taker.has_nothing_left:
+            if self.room == 0 and not self._is_unaffordable(taker, maker, instrument):
+                return "ROOM"
             makers = self.queue(_other(taker.terms.side))
             if not makers:
                 return "INSUFFICIENT_LIQUIDITY"
             maker = makers[0]
             if not _reaches(taker.terms.side, worst, _price(maker)):
                 return "PRICE_BAND" if taker.is_market else "INSUFFICIENT_LIQUIDITY"
-            if taker.terms.quote_quantity is None:
-                allowed = affordable = taker.remaining
-            else:
-                lot = instrument.lot_size
-                allowed = ((instrument.max_quantity or MOST) - taker.filled) // lot * lot
-                affordable = taker.money // _price(maker) // lot * lot
-                if allowed == 0:
-                    return "QUANTITY_LIMIT"
-                if affordable == 0:
-                    return "NO_WHOLE_LOT"
+            unaffordable = self._is_unaffordable(taker, maker, instrument)
+            if unaffordable is not None:
+                return unaffordable
+            allowed, affordable = self._affordable(taker, maker, instrument)
             mode = taker.terms.self_trade_prevention
             is_own = maker.terms.user_id == taker.terms.user_id
             if is_own and mode != SelfTradePrevention.NONE:
+                is_noted = mode != SelfTradePrevention.CANCEL_TAKER and not (
+                    mode == SelfTradePrevention.DECREMENT and taker.quantity is None
+                )
+                self._take_room(int(is_noted))
                 if self._prevent(taker, maker, mode):
                     return "SELF_TRADE_PREVENTION"
+                maker = None
             else:
-                self._trade(taker, maker, min(allowed, affordable, maker.shown))
+                self._take_room(1)
+                quantity = min(allowed, affordable, maker.shown)
+                is_whole = quantity == maker.shown
+                self._trade(taker, maker, quantity)
+                maker = None if is_whole else maker
         return None
+
+    def _affordable(
+        self, taker: NaiveOrder, maker: NaiveOrder, instrument: Instrument
+    ) -> tuple[int, int]:
+        """How much a taker may have at most, and how much it can pay for."""
+        if taker.terms.quote_quantity is None:
+            return taker.remaining, taker.remaining
+        lot = instrument.lot_size
+        allowed = (taker.most - taker.filled) // lot * lot
+        return allowed, taker.money // _price(maker) // lot * lot
+
+    def _is_unaffordable(
+        self, taker: NaiveOrder, maker: NaiveOrder | None, instrument: Instrument
+    ) -> str | None:
+        """Why it can't trade with this maker, where it is known who is next."""
+        if maker is None:
+            return None
+        allowed, affordable = self._affordable(taker, maker, instrument)
+        if allowed == 0:
+            return "QUANTITY_LIMIT"
+        return "NO_WHOLE_LOT" if affordable == 0 else None
 
     def _prevent(self, taker: NaiveOrder, maker: NaiveOrder, mode: SelfTradePrevention) -> bool:
         """Keeps a user from trading with themself. Returns whether the taker goes no further."""
@@ -567,7 +703,18 @@ class NaiveBook:
         falling.sort(key=lambda stop: -_stop_price(stop))
         for stop in [*rising, *falling]:
             self.stops.remove(stop)
+            stop.turn = "TRIGGERED"
             self.turns.append(stop)
+
+
+def by_trigger(stops: list[NaiveOrder]) -> list[NaiveOrder]:
+    """Those that wait for the price to rise, then for it to fall, the nearest trigger first."""
+    rising = [stop for stop in stops if stop.waits_for_a_rise]
+    falling = [stop for stop in stops if not stop.waits_for_a_rise]
+    return [
+        *sorted(rising, key=lambda stop: stop.stop_price or 0),
+        *sorted(falling, key=lambda stop: -(stop.stop_price or 0)),
+    ]
 
 
 def _price(order: NaiveOrder) -> int:

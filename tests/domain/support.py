@@ -118,7 +118,20 @@ def state(book: OrderBook) -> dict[str, Any]:
         "expiring": list(floor.expiries.ends()),
         "last_price": floor.last_price,
         "instrument": floor.instrument,
+        "queue": [
+            (whole_of_queued(each.order), each.turn, each.limit, each.quote_quantity, each.spent)
+            for each in floor.queue.values()
+        ],
+        "departing": list(floor.departing),
+        "continuation": floor.continuation,
     }
+
+
+def whole_of_queued(order: RestingOrder) -> tuple[Any, ...]:
+    """All that an order in the queue is: it stands in no level, and hides nothing."""
+    slots = [name for name in RestingOrder.__slots__ if name != "hidden"]
+    whole: tuple[Any, ...] = attrgetter(*slots)(order)
+    return whole
 
 
 def _tuples(facts: dict[str, Any]) -> dict[str, Any]:
@@ -286,6 +299,8 @@ class Market:
             "conditions": None,
             "reason": None,
             "triggered": (),
+            "queued": None,
+            "unfinished": False,
         }
         facts.setdefault("shown", facts.get("rested", 0))
         return event(
@@ -356,6 +371,8 @@ class Market:
             "conditions": None,
             "reason": None,
             "triggered": (),
+            "queued": None,
+            "unfinished": False,
         }
         facts.setdefault("shown", facts.get("rested", 0))
         return event(
@@ -394,7 +411,9 @@ class Market:
 
     def of_all(self, kind: type[Any], user: str, **facts: Any) -> Event:
         """A decision that is not about one order: ``departed`` says which left."""
-        common = {"request_id": request_id(self.commands), "user_id": user}
+        common: dict[str, Any] = {"request_id": request_id(self.commands), "user_id": user}
+        if kind is OrderBook.MassCancelled:
+            common["reason"] = CancelReason.USER_REQUEST
         return event(kind, **_tuples({**self._place(), **common, **facts}))
 
     def _common(self, name: str) -> dict[str, Any]:
@@ -409,6 +428,8 @@ class Market:
             "asset": self.asset,
             "position": self.position,
             "expired": (),
+            "leaving": 0,
+            "continues": False,
         }
 
     # What rests: (name, remaining, price), first in priority first.

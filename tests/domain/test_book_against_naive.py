@@ -6,6 +6,7 @@ NAIVE_COMMANDS says how many commands the long days have in all.
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import singledispatchmethod
 from itertools import chain, groupby
 from operator import attrgetter
@@ -27,6 +28,7 @@ from domain.order_book import OrderBook
 from domain.outcomes import arrivals, departures, outcomes, touched
 from domain.requests import (
     CancelRequest,
+    ContinuationRequest,
     ExpiryRequest,
     InstrumentRequest,
     MassCancelRequest,
@@ -46,10 +48,19 @@ from domain.values import (
     Side,
     Terms,
     TimeInForce,
+    continuation_id,
 )
-from tests.domain.naive_book import NaiveBook, NaiveOrder, NaiveTrade
+from tests.domain.naive_book import NaiveBook, NaiveOrder, NaiveTrade, by_trigger
 from tests.domain.structure import check_the_structure
-from tests.domain.support import START, Event, deterministic, order_id, request_id, seconds
+from tests.domain.support import (
+    START,
+    Event,
+    deterministic,
+    order_id,
+    request_id,
+    seconds,
+    whole_of_queued,
+)
 
 ASSET = "BTC-USD"
 VENUE = "venue"
@@ -301,6 +312,52 @@ def test_where_the_smallest_amounts_meet_the_largest(flow: list[Command]) -> Non
     Comparison().run(flow)
 
 
+@given(FEW, st.integers(2, 4), st.integers(0, 3))
+@settings(deterministic, max_examples=300)
+def test_where_events_are_small(flow: list[Command], parts: int, lag: int) -> None:
+    Comparison(parts, lag).run(flow)
+
+
+@given(ODD, st.integers(2, 4), st.integers(0, 3))
+@settings(deterministic, max_examples=150)
+def test_where_events_are_small_and_amounts_are_odd(
+    flow: list[Command], parts: int, lag: int
+) -> None:
+    Comparison(parts, lag).run(flow)
+
+
+@given(FEW | ODD, st.integers(2, 4))
+@settings(deterministic, max_examples=150)
+def test_small_events_lead_to_what_one_large_event_does(flow: list[Command], parts: int) -> None:
+    """But for FOK orders, which are killed where one event is too small for them."""
+    flow = [without_fok(command) for command in flow if not isinstance(command, Repeat)]
+    whole, small = Comparison(), Comparison(parts)
+    whole.run(flow)
+    small.run(flow)
+    assert small.trades == whole.trades
+    for name in ("sides", "stops", "floor"):
+        assert outcome_of(small)[name] == outcome_of(whole)[name]
+    assert orders_of(small) == orders_of(whole)
+
+
+def without_fok(command: Command) -> Command:
+    if isinstance(command, Place) and command.time_in_force is TimeInForce.FOK:
+        return command._replace(time_in_force=TimeInForce.IOC)
+    return command
+
+
+def outcome_of(comparison: "Comparison") -> dict[str, Any]:
+    """What the book is in the end; the bound itself left out."""
+    return state(comparison.book)
+
+
+def orders_of(comparison: "Comparison") -> list[tuple[Any, ...]]:
+    return [
+        (order.id, order.status, order.reason, order.limit, order.filled_quantity, order.notional)
+        for order in comparison.orders.values()
+    ]
+
+
 class LongDay:
     """Many levels, queues and waiting stops, which short examples never build up.
 
@@ -320,12 +377,14 @@ class LongDay:
     icebergs: ClassVar[float] = 0.15
     changes: ClassVar[float] = 0.02  # of the rules
     middle: ClassVar[int] = 100
+    parts: ClassVar[int | None] = None  # of an event
+    lag: ClassVar[int] = 0
 
     @pytest.mark.parametrize("seed", range(DAYS))
     def test_goes_as_in_the_naive_book(self, seed: int) -> None:
         self.random = Random(f"{type(self).__name__} {seed}")
         self.clock = 0
-        comparison = Comparison()
+        comparison = Comparison(self.parts, self.lag)
         comparison.run(self.command(number) for number in range(A_DAY))
         assert len(comparison.trades) > A_DAY // 20, "too quiet a day to show anything"
 
@@ -463,16 +522,27 @@ class TestADayOfChangingRules(LongDay):
     middle: ClassVar = 40
 
 
+class TestADayOfSmallEvents(TestADayOfCascades):
+    icebergs: ClassVar = 0.3
+    users: ClassVar = 3
+    parts: ClassVar = 3
+    lag: ClassVar = 2
+
+
 class Comparison:
     """Sends each command to both books and compares all that there is to see."""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: int | None = None, lag: int = 0) -> None:
+        """``parts`` bounds each event; what is left is gone on with ``lag`` commands later."""
+        self.lag = lag
+        self.waited = 0
+        self.continuation: Event = None  # what the engine has asked for, as it would
         self.book = OrderBook.open(ASSET, START)
         self.events: list[Event] = list(self.book.collect_events())
         self.replica: OrderBook = self.events[0].mutate(None)
         self.naive = NaiveBook()
         self.naive.expire(START)
-        self.default = DEFAULT
+        self.default = replace(DEFAULT, limits=Limits(max_parts=parts))
         self.orders: dict[UUID, Order] = {}  # in the order of their placing
         self.unsettled: set[UUID] = set()
         self.commands = 0
@@ -482,7 +552,13 @@ class Comparison:
 
     def run(self, flow: Iterable[Command]) -> None:
         for command in flow:
+            self.waited += 1
             self.send(command)
+            while self.continuation is not None and self.waited >= self.lag:
+                self.go_on()
+        while self.continuation is not None:
+            self.go_on()
+        assert not self.book.floor.has_work_left
         for order in self.orders.values():
             self.check_the_order(order)
         self.check_the_sums()
@@ -490,6 +566,12 @@ class Comparison:
         for event in self.events:
             replayed = event.mutate(replayed)
         assert state(replayed) == state(self.book)
+
+    def go_on(self) -> None:
+        request, self.continuation = self.continuation, None
+        rules = Rules(self.default)
+        self.naive.go_on(request.timestamp, rules)
+        self.decide("go_on", request, rules)
 
     # Sending.
 
@@ -514,11 +596,12 @@ class Comparison:
     @send.register
     def _(self, command: Cancel) -> None:
         name, time = self.name(command.order), seconds(command.time)
-        refused = self.naive.cancel(name, time)
+        rules = Rules(self.default)
+        refused = self.naive.cancel(name, time, rules)
         request = CancelRequest.make(
             self.request, user_id="user", asset=ASSET, order_id=name, time=time
         )
-        event = self.decide("cancel", created(request))
+        event = self.decide("cancel", created(request), rules)
         assert getattr(event, "request_id", None) == request.id
         assert isinstance(event, Refused) == (refused is not None)
         assert refused in {None, event.reason}
@@ -548,23 +631,25 @@ class Comparison:
         expected: list[UUID] = []
         is_heard = any(order.terms.user_id == user for order in self.open_orders())
         reason = CancelReason.USER_SUSPENDED if command.suspends else CancelReason.USER_REQUEST
+        rules = Rules(self.default)
         if is_heard:  # where a book has none of the orders, the request is none of its commands
-            expected = self.naive.mass_cancel(user, reason.value, time)
+            expected = self.naive.mass_cancel(user, reason.value, time, rules)
         request = (
             UserRequest.make(self.request, user_id=user, asset=ASSET, is_suspended=True, time=time)
             if command.suspends
             else MassCancelRequest.make(self.request, user_id=user, asset=ASSET, time=time)
         )
-        event = self.decide("mass_cancel", created(request), reason, is_heard=is_heard)
+        event = self.decide("mass_cancel", created(request), reason, rules, is_heard=is_heard)
         if is_heard:
             assert {each.order_id for each in event.departed} == set(expected)
 
     @send.register
     def _(self, command: Expire) -> None:
         time = seconds(command.time)
-        self.naive.expire(time)
+        rules = Rules(self.default)
+        self.naive.expire(time, rules)
         request = ExpiryRequest.make(self.request, user_id=VENUE, asset=ASSET, time=time)
-        self.decide("expire", created(request))
+        self.decide("expire", created(request), rules)
 
     @send.register
     def _(self, command: ResetTime) -> None:
@@ -580,16 +665,18 @@ class Comparison:
             self.request, user_id=VENUE, asset=ASSET, instrument=instrument, time=time
         )
         if not command.is_default:
-            self.naive.change_instrument(instrument, time)
-            self.decide("change_instrument", created(request))
+            rules = Rules(self.default)
+            self.naive.change_instrument(instrument, time, rules)
+            self.decide("change_instrument", created(request), rules)
             return
         self.default = Rules(self.default).limited(instrument)
         if instrument.status is TradingStatus.DELISTED:
             is_known = any(self.open_orders()) or self.naive.last_price is not None
             is_heard = self.naive.own is None and is_known
+            rules = Rules(self.default)
             if is_heard:
-                self.naive.delist(time)
-            self.decide("delist_by_default", created(request), is_heard=is_heard)
+                self.naive.delist(time, rules)
+            self.decide("delist_by_default", created(request), rules, is_heard=is_heard)
 
     @send.register
     def _(self, command: Repeat) -> None:
@@ -623,7 +710,7 @@ class Comparison:
         return order_id(f"order {number}" if number >= 0 else "nobody's")
 
     def open_orders(self) -> Iterator[NaiveOrder]:
-        return chain(self.naive.resting, self.naive.stops)
+        return chain(self.naive.resting, self.naive.stops, self.naive.turns)
 
     # What is decided.
 
@@ -643,6 +730,7 @@ class Comparison:
         assert event.originator_version == self.book.version == len(self.events) - 1
         event.mutate(self.replica)
         assert state(self.replica) == state(self.book)
+        self.check_the_bound(event)
         self.check_the_trades(trades_of(event))
         self.check_the_floor()
         self.depth.apply(event)
@@ -653,6 +741,28 @@ class Comparison:
             if self.orders[name].status.is_terminal:
                 self.unsettled.remove(name)
         return event
+
+    def check_the_bound(self, event: Event) -> None:
+        """Nothing is too large, and one request at a time goes on with what is left."""
+        most = Rules(self.default).limits_of(self.book.floor.instrument or self.default).max_parts
+        turns = arrivals(event)
+        parts = len(departures(event)) + sum(len(each.fills + each.prevented) for each in turns)
+        assert most is None or parts <= most
+        if event.continues:
+            assert self.continuation is None
+            self.waited = 0
+            self.continuation = created(
+                ContinuationRequest.make(
+                    continuation_id(self.book.id, event.originator_version),
+                    user_id="engine",
+                    asset=ASSET,
+                    time=event.timestamp,
+                )
+            )
+        floor = self.book.floor
+        assert floor.has_work_left <= (floor.continuation is not None)
+        asked = self.continuation and self.continuation.originator_id
+        assert floor.continuation == asked
 
     def tell(self, event: Event) -> None:
         """Tells the orders what became of them."""
@@ -716,6 +826,12 @@ class Comparison:
             (order.order, order.price, order.quantity, order.remaining)
             for order in by_trigger(self.naive.waiting())
         ]
+        assert [(each.order.order_id, each.turn) for each in floor.queue.values()] == [
+            (order.order, order.turn) for order in self.naive.turns
+        ]
+        assert [gone.order_id for gone in floor.departing] == [
+            order.order for order, *_ in self.naive.departing
+        ]
         assert floor.last_price == self.naive.last_price
         assert floor.last_trade_id == len(self.naive.trades)
         assert floor.instrument == self.naive.own
@@ -740,7 +856,9 @@ class Comparison:
         assert order.display_quantity == expected.display_quantity
         assert (order.filled_quantity, order.notional) == (expected.filled, expected.notional)
         assert order.status is not OrderStatus.PENDING
-        is_open = self.book.floor.find(order.id) is not None
+        is_open = self.book.floor.find(order.id) is not None or any(
+            gone.order_id == order.id for gone in self.book.floor.departing
+        )
         assert is_open != order.status.is_terminal, (
             "what is over does not rest, and what rests is not"
         )
@@ -803,6 +921,10 @@ def depth_of(book: OrderBook) -> dict[tuple[Side, int], tuple[int, int]]:
             assert order.price is not None
             shown, orders = depth.get((side, order.price), (0, 0))
             depth[side, order.price] = (shown + order.shown, orders + 1)
+    for gone in book.floor.departing:  # it is shown until an event says that it has left
+        if gone.price is not None and gone.shown:
+            shown, orders = depth.get((gone.side, gone.price), (0, 0))
+            depth[gone.side, gone.price] = (shown + gone.shown, orders + 1)
     return depth
 
 
@@ -832,16 +954,6 @@ def price_of(order: NaiveOrder) -> int:
     return order.price
 
 
-def by_trigger(stops: list[NaiveOrder]) -> list[NaiveOrder]:
-    """Those that wait for the price to rise, then for it to fall, the nearest trigger first."""
-    rising = [stop for stop in stops if stop.waits_for_a_rise]
-    falling = [stop for stop in stops if not stop.waits_for_a_rise]
-    return [
-        *sorted(rising, key=lambda stop: stop.stop_price or 0),
-        *sorted(falling, key=lambda stop: -(stop.stop_price or 0)),
-    ]
-
-
 def state(book: OrderBook) -> dict[str, Any]:
     """Everything that a book is, pending events left out."""
     floor = book.floor
@@ -853,4 +965,9 @@ def state(book: OrderBook) -> dict[str, Any]:
         "stops": [whole(order) for order in floor.stops],
         "expiries": {time: set(orders) for time, orders in floor.expiries._orders.items()},
         "floor": (floor.instrument, floor.last_trade_id, floor.last_price),
+        "queue": [
+            (whole_of_queued(each.order), each.turn, each.limit, each.quote_quantity, each.spent)
+            for each in floor.queue.values()
+        ],
+        "left": (list(floor.departing), floor.continuation),
     }

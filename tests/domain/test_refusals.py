@@ -73,6 +73,7 @@ def test_the_codes_are_these() -> None:
     """They are stored and published: one that goes missing is a break."""
     assert {str(reason) for reason in RejectReason} == {
         "ORDER_NOT_OPEN",
+        "ORDER_QUEUED",
         "QUANTITY_NOT_ABOVE_FILLED",
         "NO_LIMIT_PRICE",
         "NO_STOP_PRICE",
@@ -107,6 +108,8 @@ def test_the_codes_are_these() -> None:
         "NO_WHOLE_LOT": True,
         "QUANTITY_LIMIT": True,
         "TIME_EXPIRED": True,
+        "TOO_MANY_TRADES": True,
+        "POST_ONLY_WOULD_TAKE": True,
     }
 
 

@@ -23,10 +23,10 @@ def poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
     """An order over 666 makes the book raise."""
     place = OrderBook.place
 
-    def fail_on_poison(book: OrderBook, position: int, order: Any) -> None:
+    def fail_on_poison(book: OrderBook, position: int, order: Any, *rules: Any) -> None:
         if order.quantity == POISON:
             raise ZeroDivisionError("poison")
-        place(book, position, order)
+        place(book, position, order, *rules)
 
     monkeypatch.setattr(OrderBook, "place", fail_on_poison)
 

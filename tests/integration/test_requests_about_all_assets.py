@@ -237,10 +237,10 @@ def test_a_book_that_fails_on_a_request_is_told_of(
     ids = [venue.buy(90, 1, asset=asset, user_id="mine") for asset in ASSETS]
     mass_cancel = OrderBook.mass_cancel
 
-    def fail_in_one(book: OrderBook, *arguments: Any) -> None:
+    def fail_in_one(book: OrderBook, *arguments: Any, **rules: Any) -> None:
         if book.asset == ASSETS[0]:
             raise ZeroDivisionError("poison")
-        mass_cancel(book, *arguments)
+        mass_cancel(book, *arguments, **rules)
 
     monkeypatch.setattr(OrderBook, "mass_cancel", fail_in_one)
     asked = MassCancelRequest.make(uuid4(), user_id="mine", asset="*", time=venue.tick())
