@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+import psycopg
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, Mapper
@@ -77,7 +78,18 @@ class StockMatching(_Stock):
         processing_event.collect_events(book)
 
 
+def _settings(url: str) -> dict[str, str]:
+    ours = {name: value for name, value in ENV.items() if "RECORDER_TOPIC" not in name}
+    return {**ours, **database_env(url)}
+
+
 def engine(url: str, _batch: int) -> Child:
+    """Start the stock followers, whose positions are in tables that the library makes."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP TABLE orders_tracking, matching_tracking")
+    env = {**_settings(url), "CREATE_TABLE": "y"}
+    for application in (StockOrders, StockMatching):
+        application(env).close()
     return Child(["benchmarks.stock_pipeline", "engine", url])
 
 
@@ -121,6 +133,4 @@ def place_orders(env: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    settings = {**ENV, **database_env(sys.argv[2])}
-    del settings["PROCESS_RECORDER_TOPIC"]
-    (run_engine if sys.argv[1] == "engine" else place_orders)(settings)
+    (run_engine if sys.argv[1] == "engine" else place_orders)(_settings(sys.argv[2]))

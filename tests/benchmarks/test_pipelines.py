@@ -11,7 +11,7 @@ from system import create_tables
 
 ORDERS = 600
 
-# Times and positions depend on the run.
+# Times and positions depend on the run; the limits are what an engine asks for when it starts.
 SHOWN = {
     "orders": """SELECT to_jsonb(o) - ARRAY['created_at', 'updated_at', 'position']
                  FROM order_view.orders o ORDER BY order_id""",
