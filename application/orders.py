@@ -242,6 +242,8 @@ class Orders(BatchProcess):
         failed: list[str] = []
         leaving = 0
         for decision in self._decisions(since, upto):
+            if not isinstance(decision, OrderBook.Decided):
+                continue  # the venue's: it has no orders
             if getattr(decision, "request_id", None) == request_id:
                 if isinstance(decision, OrderBook.Refused):
                     failed.append(decision.asset)

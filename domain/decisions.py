@@ -265,7 +265,7 @@ class MassCancelled(Decided):
     user_id: str
     request_id: UUID
     departed: tuple[Departure, ...]
-    reason: CancelReason | None  # of those as well that later events hold
+    reason: CancelReason | None  # of those that later events hold; None: there are none
 
     def apply(self, aggregate: Any) -> None:
         super().apply(aggregate)

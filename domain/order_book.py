@@ -298,7 +298,7 @@ class OrderBook(Aggregate):
             user_id=user,
             request_id=request.originator_id,
             departed=departed,
-            reason=reason,
+            reason=reason if leaving else None,
         )
 
     def expire(

@@ -413,7 +413,7 @@ class Market:
         """A decision that is not about one order: ``departed`` says which left."""
         common: dict[str, Any] = {"request_id": request_id(self.commands), "user_id": user}
         if kind is OrderBook.MassCancelled:
-            common["reason"] = CancelReason.USER_REQUEST
+            common["reason"] = None
         return event(kind, **_tuples({**self._place(), **common, **facts}))
 
     def _common(self, name: str) -> dict[str, Any]:

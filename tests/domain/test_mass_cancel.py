@@ -147,9 +147,7 @@ def test_what_is_due_expires_first_and_is_not_cancelled(market: Market) -> None:
 
 
 def test_a_suspended_users_orders_leave(crowd: Market) -> None:
-    assert suspend(crowd, "ann") == cancelled(
-        crowd, "ann", *all_of_ann(SUSPENDED), reason=SUSPENDED
-    )
+    assert suspend(crowd, "ann") == cancelled(crowd, "ann", *all_of_ann(SUSPENDED))
     check_that_bob_stays(crowd)
 
 
