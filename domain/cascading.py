@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from domain.admitting import refusal_to_take, refusal_to_trade
 from domain.arriving import execute, nothing
+from domain.book import RestingOrder
 from domain.errors import CancelReason
 from domain.facts import Execution, Queued
 from domain.floor import Floor
@@ -30,16 +31,32 @@ class Came(NamedTuple):
     triggered: tuple[Execution, ...]
 
 
-def come(floor: Floor, instrument: Instrument, entry: InTurn, parts: Parts) -> Came:
+def come(  # noqa: PLR0913, PLR0917 - what comes, where to, and what it may take
+    floor: Floor,
+    instrument: Instrument,
+    order: RestingOrder,
+    parts: Parts,
+    turn: Turn,
+    quote_quantity: int | None = None,
+) -> Came:
     """Decides and applies all that an order sets off that arrives, or loses its place.
 
     It waits for its trigger; it trades at once, if the queue is empty; or it joins the queue.
     """
-    order = entry.order
+    has_turn = not floor.queue and parts.allow_a_turn
+    price = order.price
+    if (
+        has_turn
+        and order.conditions is None
+        and price is not None
+        and not floor.book.would_take(order.side, price)
+    ):
+        return _rest(floor, order, parts)  # at once: most orders are such
+    entry = InTurn(order, turn, None, quote_quantity)
     if order.conditions is not None and order.conditions.stop_price is not None:
         return _come_as_stop(floor, instrument, entry, parts)
     execution = None
-    if not floor.queue and parts.allow_a_turn:
+    if has_turn:
         execution = turn_of(floor, instrument, entry, parts, is_judged=True)
     if execution is None:
         return _join(floor, entry)
@@ -49,6 +66,14 @@ def come(floor: Floor, instrument: Instrument, entry: InTurn, parts: Parts) -> C
     floor.line_up(execution.fills)
     triggered = take_turns(floor, instrument, parts) if floor.queue else ()
     return Came(execution, waits=False, triggered=triggered)
+
+
+def _rest(floor: Floor, order: RestingOrder, parts: Parts) -> Came:
+    """Rest a plain order that trades with nobody: what its turn would do, in one step."""
+    quantity = order.remaining
+    floor.stand(order, waits=False)
+    parts.take(1)
+    return Came(nothing(order, None, None, quantity, quantity), False, ())  # noqa: FBT003
 
 
 def _come_as_stop(floor: Floor, instrument: Instrument, entry: InTurn, parts: Parts) -> Came:

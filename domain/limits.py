@@ -22,14 +22,13 @@ def refusal_of_limits(floor: Floor, limits: Limits, order: RestingOrder) -> Refu
     An order that never rests counts for nothing, so that a user at a limit can still trade
     (Binance, MAX_NUM_ORDERS, counts orders on the book).
     """
+    most = limits.max_open_orders
+    is_at_limit = most is not None and floor.count_of(order.user_id) >= most
+    if order.conditions is None and not is_at_limit:
+        return None  # at once: most orders are such
     conditions = order.conditions or PLAIN
     waits = conditions.stop_price is not None
-    most = limits.max_open_orders
-    if (
-        most is not None
-        and floor.count_of(order.user_id) >= most
-        and (waits or _may_rest(order, conditions.time_in_force))
-    ):
+    if most is not None and is_at_limit and (waits or _may_rest(order, conditions.time_in_force)):
         return _refusal(RejectReason.OPEN_ORDERS_LIMIT, most)
     if waits:
         most = limits.max_user_stops

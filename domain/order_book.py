@@ -31,7 +31,6 @@ from domain.floor import Floor
 from domain.instrument import NO_RULES, Instrument, Refusal, Rules, delists
 from domain.order import Order
 from domain.parts import Parts
-from domain.queue import InTurn
 from domain.requests import (
     CancelRequest,
     ContinuationRequest,
@@ -194,12 +193,11 @@ class OrderBook(Aggregate):
         if expires_at is not None and expires_at <= moment.time:
             came = Came(nothing(new, CancelReason.TIME_EXPIRED), waits=False, triggered=())
         else:
-            entry = InTurn(new, _ARRIVED, None, order.quote_quantity)
-            came = come(floor, instrument, entry, parts)
+            came = come(floor, instrument, new, parts, _ARRIVED, order.quote_quantity)
         facts = self._of_arrival(came, new)
         if order.quantity is None:
             facts["quantity"] = None
-        return self._record(self.Matched, moment, **facts)
+        return self._record_facts(self.Matched, moment, facts)
 
     def cancel(
         self, position: int, request: CancelRequest.Created, rules: Rules = NO_RULES
@@ -214,18 +212,17 @@ class OrderBook(Aggregate):
             return self._refuse(moment, request, broken)
         gone = self.floor.departure(order, CancelReason.USER_REQUEST)
         self.floor.leave(order.order_id)
-        return self._record(
-            self.Cancelled,
-            moment,
-            order_id=gone.order_id,
-            user_id=gone.user_id,
-            request_id=request.originator_id,
-            side=gone.side,
-            price=gone.price,
-            remaining=gone.remaining,
-            shown=gone.shown,
-            reason=gone.reason,
-        )
+        facts = {
+            "order_id": gone.order_id,
+            "user_id": gone.user_id,
+            "request_id": request.originator_id,
+            "side": gone.side,
+            "price": gone.price,
+            "remaining": gone.remaining,
+            "shown": gone.shown,
+            "reason": gone.reason,
+        }
+        return self._record_facts(self.Cancelled, moment, facts)
 
     def replace(
         self, position: int, request: ReplaceRequest.Created, rules: Rules = NO_RULES
@@ -268,7 +265,7 @@ class OrderBook(Aggregate):
                 **before,
             )
         floor.leave(order.order_id)
-        came = come(floor, instrument, InTurn(new, Turn.CHANGED), moment.parts)
+        came = come(floor, instrument, new, moment.parts, Turn.CHANGED)
         return self._record(
             self.Replaced,
             moment,
@@ -487,7 +484,18 @@ class OrderBook(Aggregate):
         asks_again: bool = True,
         **facts: Any,
     ) -> None:
-        """Records a decision whose facts are applied already: see above.
+        """Record a decision whose facts are applied already: see above."""
+        self._record_facts(decision, moment, facts, asks_again=asks_again)
+
+    def _record_facts(
+        self,
+        decision: type[decisions.Decided],
+        moment: Moment,
+        facts: dict[str, Any],
+        *,
+        asks_again: bool = True,
+    ) -> None:
+        """Record a decision with these facts, which the event keeps.
 
         Where something is left for later events, and nobody has been asked to go on with it, the
         event says so; ``asks_again``: unless the engine has just failed on it.

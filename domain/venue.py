@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 from domain.aggregate import Aggregate
-from domain.instrument import DEFAULT, Instrument, Rules
+from domain.instrument import NO_RULES, Instrument, Rules
 from domain.requests import InstrumentRequest, LimitsRequest, UserRequest
 from domain.values import ALL_ASSETS, venue_id
 
@@ -52,7 +52,7 @@ class Venue(Aggregate):
 
         def apply(self, aggregate: Any) -> None:
             aggregate.position = self.position
-            aggregate.defaults.append((self.position, self.instrument))
+            aggregate.defaults.append((self.position, Rules(self.instrument)))
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, Any]) -> None:
@@ -79,7 +79,7 @@ class Venue(Aggregate):
         self.asset = asset
         self.position = 0
         # What has held from which position on.
-        self.defaults: list[tuple[int, Instrument]] = []
+        self.defaults: list[tuple[int, Rules]] = []
         self.users: dict[str, list[tuple[int, bool]]] = {}
 
     @classmethod
@@ -89,8 +89,11 @@ class Venue(Aggregate):
 
     def rules_at(self, position: int, user_id: str) -> Rules:
         """What held for a user's command at a place in the log."""
-        default: Instrument = _at(self.defaults, position) or DEFAULT
-        return Rules(default, bool(_at(self.users.get(user_id, ()), position)))
+        rules: Rules = _at(self.defaults, position) or NO_RULES
+        changes = self.users.get(user_id)
+        if changes is None or not _at(changes, position):
+            return rules
+        return rules._replace(is_suspended=True)
 
     def change_default(self, position: int, request: InstrumentRequest.Created) -> None:
         """Gives all assets without rules of their own others; open limits stay as they were."""
@@ -130,5 +133,7 @@ class Venue(Aggregate):
 
 def _at(changes: Any, position: int) -> Any:
     """The newest change at or before a position; None where there is none."""
+    if changes and changes[-1][0] <= position:
+        return changes[-1][1]  # at once: most commands come after all changes
     place = bisect_right(changes, position, key=_position)
     return changes[place - 1][1] if place else None
