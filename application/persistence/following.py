@@ -6,7 +6,7 @@ With nothing waiting, a batch is one event.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self, cast
 from uuid import UUID
@@ -36,8 +36,12 @@ from application.persistence.partitions import (
 from application.persistence.position import Advance, Move
 from application.persistence.recorder import EventRecorder
 from application.persistence.schemas import beside, schema_of
+from domain.order_book import OrderBook
+from domain.requests import ContinuationRequest
 
 _WAITING = 1_000
+_LOOK_PAST = 20  # events that continue a decision, of which each may have 200 kB
+_CONTINUING = frozenset({ContinuationRequest.Created.TOPIC, OrderBook.Continued.TOPIC})
 LOOK_ANYWAY_SECONDS = 1.0  # a notification may be lost with its sender: look this often
 
 
@@ -241,22 +245,39 @@ class BatchFollower(Follower[UUID]):
         )
 
     def lags(self, leader_name: str, now: datetime) -> list[timedelta]:
-        """For how long the oldest event that waits has been waiting, in each partition.
+        """Return for how long the oldest event that waits has been waiting, in each partition.
 
         Where there are no partitions, of the whole log.
         """
         positions = Reach.read(self.recorder, leader_name).positions
         lags = [timedelta(0)] * len(positions)
         seen: set[int] = set()
-        # From the partition on that is furthest behind: whose oldest is not among so many is not.
-        for waiting in self.pending(leader_name, _WAITING if len(positions) > 1 else 1):
-            event: Any = self.mappers[leader_name].to_domain_event(waiting)
+        for place, event in self._oldest_pending(leader_name, len(positions)):
             for number, position in enumerate(positions):
                 is_its = concerns(event.asset, number, len(positions))
-                if is_its and number not in seen and waiting.id > position:
+                if is_its and number not in seen and place > position:
                     seen.add(number)
                     lags[number] = max(now - event.timestamp, timedelta(0))
         return lags
+
+    def _oldest_pending(self, leader_name: str, partitions: int) -> Iterator[Entry]:
+        """Yield the first events that wait and whose time is that of their recording.
+
+        What continues a decision has the time of that, so that it is as old as the whole of a long
+        cascade: it does not show that anything has waited for so long.
+        """
+        if partitions > 1:
+            # From the partition on that is furthest behind: whose oldest is not among so many is
+            # not.
+            waiting = self.pending(leader_name, _WAITING)
+        else:
+            waiting = self.pending(leader_name, 1)
+            if waiting and waiting[0].topic in _CONTINUING:
+                waiting = self.pending(leader_name, _LOOK_PAST)
+        for each in waiting:
+            if each.topic not in _CONTINUING:
+                event: Any = self.mappers[leader_name].to_domain_event(each)
+                yield each.id, event
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
         """Processes a batch in one transaction."""

@@ -63,6 +63,26 @@ def test_a_mass_cancel_leaves_in_several_events(bounded: Venue) -> None:
     assert bounded.difference() is None
 
 
+def test_what_continues_a_decision_has_not_waited_since_then(bounded: Venue) -> None:
+    for number in range(11):
+        bounded.buy(90 + number, 1, user_id="mine")
+    bounded.settle()
+    bounded.cancel_all("mine")
+    matching, orders = bounded.market.matching, bounded.market.orders
+    matching.process_batch("Orders")
+    orders.process_batch("Matching")
+    later = bounded.now + timedelta(minutes=1)
+    assert [each.topic for each in matching.pending("Orders", 10)] == ["request.continue"]
+    assert matching.lags("Orders", later) == [timedelta(0)]
+    bounded.sell(95, 3)
+    assert matching.lags("Orders", later) == [later - bounded.now]
+    matching.process_batch("Orders", limit=1)
+    assert [each.topic for each in orders.pending("Matching", 10)] == ["book.continued"]
+    assert orders.lags("Matching", later) == [timedelta(0)]
+    bounded.settle()
+    assert bounded.difference() is None
+
+
 def test_a_sweep_and_its_cascade_go_on_in_later_events(bounded: Venue) -> None:
     makers = [bounded.sell(100 + number, 1, user_id="maker") for number in range(9)]
     stops = [
