@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from select import POLLIN, poll
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import psycopg
 from eventsourcing.persistence import InterfaceError, InternalError, OperationalError
@@ -44,6 +44,14 @@ def living_connection(
 ) -> AbstractContextManager[psycopg.Connection[dict[str, Any]]]:
     """A connection of the pool that is alive, see datastore.Datastore."""
     return datastore.get_connection()
+
+
+def connection_for_list(
+    datastore: PostgresDatastore,
+) -> AbstractContextManager[psycopg.Connection[dict[str, Any]]]:
+    """A living connection for a read that may be long: some are kept for all else."""
+    get_connection = getattr(datastore, "get_connection_for_list", datastore.get_connection)
+    return cast("AbstractContextManager[psycopg.Connection[dict[str, Any]]]", get_connection())
 
 
 def has_ended(connection: psycopg.Connection[Any]) -> bool:

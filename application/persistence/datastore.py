@@ -23,6 +23,8 @@ from application.persistence.watchdog import Watchdog
 ENGINE_POOL: Final = 5
 _RECONNECT_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 10.0  # after which a connection that nobody needed is closed
+# Of a pool, those that lists leave to commits and to short reads.
+_KEPT_FREE: Final = 3
 # How long a statement may take that sends no limit of its own; unset: as long as it takes.
 STATEMENT_SECONDS: Final = "POSTGRES_STATEMENT_SECONDS"
 # How long a connection may be in use before the database counts as silent; unset: for ever.
@@ -79,6 +81,22 @@ class Datastore(PostgresDatastore):
                 raise OperationalError(self._shared.pool.failure) from error.__cause__
             raise
 
+    @contextmanager
+    def get_connection_for_list(self) -> Iterator[Connection]:
+        """Give a connection for a read that may be long, unless too many of these are under way.
+
+        A list that is limited to something rare may read millions of rows. Were the whole pool
+        taken by such, nobody could place an order.
+        """
+        places = self._shared.places_of_lists
+        if not places.acquire(timeout=self.pool.timeout):
+            raise OperationalError("Too many long lists are being read")
+        try:
+            with self.get_connection() as connection:
+                yield connection
+        finally:
+            places.release()
+
     def register_type_adapters(self) -> None:
         """As the library's, which does not quote the name of the schema."""
         for name in self.db_type_names - self.psycopg_type_adapters.keys():
@@ -117,6 +135,7 @@ class _Shared:
     def __init__(self, key: tuple[Any, ...], pool: Pool, watchdog: Watchdog) -> None:
         self.pool = pool
         self.watchdog = watchdog
+        self.places_of_lists = threading.BoundedSemaphore(max(pool.max_size - _KEPT_FREE, 1))
         self._key = key
         self._users = 0
 
