@@ -314,12 +314,16 @@ class OrderBook(Aggregate):
     def go_on(
         self, position: int, request: ContinuationRequest.Created, rules: Rules = NO_RULES
     ) -> None:
-        """Goes on with what earlier events had no room for: first departures, then the queue."""
+        """Go on with what earlier events had no room for: first departures, then the queue.
+
+        The book's time stays as it is. The request has the time of an earlier event, from before
+        the book's time was reset, perhaps.
+        """
         if position <= self.position:
             return
         floor = self.floor
         floor.continuation = None
-        moment = self._begin(position, request.timestamp, rules)
+        moment = self._begin(position, self._modified_on, rules)
         departed = moment.parts.first_of(floor.departing)
         for _ in departed:
             floor.departing.popleft()

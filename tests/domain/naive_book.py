@@ -189,9 +189,10 @@ class NaiveBook:
             self._line_up(new, "ARRIVED")
         self._settle(instrument)
 
-    def go_on(self, time: datetime, rules: Rules = NO_RULES) -> None:
-        """What earlier commands had no room for."""
-        self._begin(time, rules)
+    def go_on(self, rules: Rules = NO_RULES) -> None:
+        """What earlier commands had no room for; it takes no time."""
+        assert self.time is not None
+        self._begin(self.time, rules)
         while self.departing and self.room != 0:
             order, status, reason = self.departing.pop(0)
             order.end(status, reason)

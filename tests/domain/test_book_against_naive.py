@@ -570,7 +570,7 @@ class Comparison:
     def go_on(self) -> None:
         request, self.continuation = self.continuation, None
         rules = Rules(self.default)
-        self.naive.go_on(request.timestamp, rules)
+        self.naive.go_on(rules)
         self.decide("go_on", request, rules)
 
     # Sending.

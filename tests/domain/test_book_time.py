@@ -1,10 +1,13 @@
 """A book's time is the larger of its time so far and its command's: it never runs backwards."""
 
 from datetime import timedelta
+from typing import Any, cast
 
+from domain.instrument import Instrument, Limits, Rules
 from domain.order_book import OrderBook
-from domain.values import Side
-from tests.domain.support import START, Market, fill, order_id, seconds
+from domain.requests import ContinuationRequest, MassCancelRequest, TimeRequest
+from domain.values import Side, continuation_id
+from tests.domain.support import START, Market, fill, order_id, request_id, seconds
 
 
 def times(market: Market) -> list[float]:
@@ -78,6 +81,38 @@ def test_reset_time_ahead_lets_nobody_leave_before_the_next_command(market: Mark
     [sale] = market.sell("late", 1, 98, at=seconds(70))
     assert [each.order_id for each in sale.expired] == [order_id("due")]
     assert sale.fills == ()
+
+
+def test_reset_time_holds_for_what_continues_a_decision_from_before(market: Market) -> None:
+    rules, book = Rules(Instrument(limits=Limits(max_parts=2))), market.book
+    for name in "abcd":
+        market.buy(name, 5, 100, user="mine", at=seconds(60))
+    asked = MassCancelRequest.make(
+        request_id(20), user_id="mine", asset=market.asset, time=seconds(61)
+    )
+    [cancelled] = market.send(
+        lambda _, request: book.mass_cancel(1_000, cast("Any", request), rules=rules),
+        asked.collect_events()[0],
+    )
+    assert cancelled.continues
+    going_on = ContinuationRequest.make(
+        continuation_id(book.id, cancelled.originator_version),
+        user_id="engine",
+        asset=market.asset,
+        time=cancelled.timestamp,
+    )
+    reset = TimeRequest.make(
+        request_id(21), user_id="operator", asset=market.asset, time=seconds(3)
+    )
+    market.send(
+        lambda _, request: book.reset_time(1_001, cast("Any", request)), reset.collect_events()[0]
+    )
+    [continued] = market.send(
+        lambda _, request: book.go_on(1_002, cast("Any", request), rules),
+        going_on.collect_events()[0],
+    )
+    assert len(continued.departed) == 2
+    assert continued.timestamp == seconds(3)
 
 
 def test_reset_time_of_a_restored_book_is_kept(market: Market) -> None:
