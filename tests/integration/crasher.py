@@ -65,7 +65,7 @@ def prepare(market: Market, what: str, env: dict[str, str]) -> Callable[[], obje
             market.matching.recorder.max_notification_id()
             return taker.take_due
         case ["publish", name, servers, prefix]:
-            vars(topics)["REQUEST_SECONDS"] = 60  # Kafka is there, however long it takes to answer
+            vars(topics)["_SECONDS"] = 60  # Kafka is there, however long it takes to answer
             settings = Settings(kafka_bootstrap_servers=servers, kafka_topic_prefix=prefix)
             pairs = publishing(settings, env)(market)
             [publisher] = [each for each, leader in pairs if leader == name]

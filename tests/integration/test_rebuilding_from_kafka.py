@@ -110,7 +110,7 @@ def test_the_command_builds_or_says_why_not(venue: Venue, settings: Settings) ->
 def test_without_an_answer_it_is_refused(
     venue: Venue, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(topics, "REQUEST_SECONDS", 2)
+    monkeypatch.setattr(topics, "_SECONDS", 2)
     nobody = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
     with pytest.raises(KafkaAway, match="Kafka is away"):
         rebuild_now(venue, nobody, "orders")
