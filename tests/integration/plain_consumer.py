@@ -76,26 +76,27 @@ def _change(book: dict[str, Resting], waiting: set[str], name: str, data: dict[s
     for gone in (*data.get("expired", ()), *data.get("departed", ())):
         _leave(book, waiting, gone["orderId"], gone["shown"], gone["remaining"])
     order_id = data.get("orderId") or ""
-    match name:
-        case "book.cancelled.v2":
+    kind, _, _ = name.rpartition(".v")
+    match kind:
+        case "book.cancelled":
             _leave(book, waiting, order_id, data["shown"], data["remaining"])
-        case "book.reduced.v2" if order_id in waiting:
+        case "book.reduced" if order_id in waiting:
             assert (data["shown"], data["previousShown"]) == (0, 0)
-        case "book.reduced.v2":
+        case "book.reduced":
             order = book[order_id]
             assert order.price == data["price"]
             assert order.remaining == data["previousRemaining"]
             assert order.shown == data["previousShown"]
             order.shown, order.remaining = data["shown"], data["remaining"]
-        case "book.replaced.v2":
+        case "book.replaced":
             assert order_id in waiting or book[order_id].price == data["previousPrice"]
             before = data["previousShown"], data["previousRemaining"]
             _leave(book, waiting, order_id, *before)
-    if name in {"book.matched.v2", "book.replaced.v2"}:
+    if kind in {"book.matched", "book.replaced"}:
         _arrive(book, waiting, data, waits=data["waits"])
-        for execution in data["triggered"]:
-            waiting.remove(execution["orderId"])
-            _arrive(book, waiting, execution, waits=False)
+    for execution in (*data.get("triggered", ()), *data.get("executed", ())):
+        waiting.remove(execution["orderId"])
+        _arrive(book, waiting, execution, waits=False)
 
 
 def _leave(
@@ -133,7 +134,7 @@ def _arrive(
             del book[prevented["orderId"]]
         else:
             other.shown, other.remaining = prevented["shown"], prevented["remaining"]
-    if waits:
+    if waits or data.get("queued"):  # for its trigger, or for its turn
         waiting.add(data["orderId"])
     elif data["rested"]:
         book[data["orderId"]] = Resting(data["side"], data["price"], data["shown"], data["rested"])

@@ -165,8 +165,11 @@ def test_the_books_are_rebuilt_from_the_topic_alone(
         trade_at_random(traded, Random(1), turns=100)
     assert books.dropped > 0
     of_log = {"book", "venue"}
+    # Nothing here goes on in a further event: a decision would need a thousand parts.
     assert {each for each in books.types if each.partition(".")[0] in of_log} == {
-        form.types[-1] for form in FORMS.values() if form.name.partition(".")[0] in of_log
+        form.types[-1]
+        for form in FORMS.values()
+        if form.name.partition(".")[0] in of_log and form.name != "book.continued"
     }
 
 
