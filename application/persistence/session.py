@@ -6,6 +6,7 @@ without an error. Startup options could do the same, but connection poolers refu
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -13,6 +14,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 _HAS_PARAMETER_PRIVILEGES: Final = 150_000  # server version from which SET can be granted
 
+_ATTEMPTS: Final = 10
 # The first limits the rest of the batch, so it is the first to go.
 _TIMEOUTS: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -76,17 +78,21 @@ def prepare(
     timeouts = {
         name: str(int(limit * 1000)) for name, limit in zip(_TIMEOUTS, seconds, strict=True)
     }
-    connection.execute(
-        SQL("; ").join(
-            [
-                *(_set(name, value) for name, value in timeouts.items()),
-                SQL("SET ROLE NONE"),
-                SQL("SET search_path = {}").format(Identifier(schema)),
-                *(_set(name, value) for name, value in _SETTINGS.items()),
-                _rest(connection.info.server_version),
-            ]
-        )
+    settings = SQL("; ").join(
+        [
+            *(_set(name, value) for name, value in timeouts.items()),
+            SQL("SET ROLE NONE"),
+            SQL("SET search_path = {}").format(Identifier(schema)),
+            *(_set(name, value) for name, value in _SETTINGS.items()),
+            _rest(connection.info.server_version),
+        ]
     )
+    for _ in range(_ATTEMPTS - 1):
+        # The preset time for a statement may be over before the first of these has removed it.
+        with suppress(psycopg.errors.QueryCanceled):
+            connection.execute(settings)
+            return
+    connection.execute(settings)
 
 
 def _set(name: str, value: str) -> Composed:
