@@ -26,26 +26,30 @@ _OBJECTS: Final = """
     FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace, LATERAL (SELECT format(
         '%%I(%%s)', proname, pg_get_function_identity_arguments(p.oid)) AS name) AS f
     WHERE nspname IN (%(old)s, %(new)s)"""
-# Rights first, as their giver is replaced with the owner.
+# What differs. Rights first, as their giver is replaced with the owner; and those of the schema
+# in between, as nobody reaches what is in it without them.
 _STATEMENTS: Final = """WITH objects AS ({objects}), both_ AS (
         SELECT after.kind, after.altered, after.name, before.owner,
             before.acl AS wanted, after.acl AS had
         FROM objects before JOIN objects after USING (kind, part)
         WHERE before.schema = %(old)s AND after.schema = %(new)s
+        AND (before.owner, before.acl) IS DISTINCT FROM (after.owner, after.acl)
     ), given AS (
-        SELECT 1 AS place, format('REVOKE ALL ON %%s %%s FROM %%s', kind, name, who) AS text
+        SELECT CASE kind WHEN 'SCHEMA' THEN 2 ELSE 1 END AS place,
+            format('REVOKE ALL ON %%s %%s FROM %%s', kind, name, who) AS text
         FROM both_, aclexplode(had) AS acl, LATERAL (SELECT CASE grantee WHEN 0 THEN 'PUBLIC'
             ELSE format('%%I', pg_get_userbyid(grantee)) END AS who) AS grantees
         UNION
-        SELECT 2, format('GRANT %%s ON %%s %%s TO %%s', privilege_type, kind, name, who)
+        SELECT CASE kind WHEN 'SCHEMA' THEN 3 ELSE 4 END,
+            format('GRANT %%s ON %%s %%s TO %%s', privilege_type, kind, name, who)
             || CASE WHEN is_grantable AND grantee <> owner THEN ' WITH GRANT OPTION' ELSE '' END
         FROM both_, aclexplode(wanted) AS acl, LATERAL (SELECT CASE grantee WHEN 0 THEN 'PUBLIC'
             ELSE format('%%I', pg_get_userbyid(grantee)) END AS who) AS grantees
         UNION
-        SELECT 3, format('ALTER %%s %%s OWNER TO %%I', altered, name, pg_get_userbyid(owner))
+        SELECT 5, format('ALTER %%s %%s OWNER TO %%I', altered, name, pg_get_userbyid(owner))
         FROM both_
         UNION
-        SELECT 4, format('ALTER DEFAULT PRIVILEGES FOR ROLE %%I IN SCHEMA %%I'
+        SELECT 6, format('ALTER DEFAULT PRIVILEGES FOR ROLE %%I IN SCHEMA %%I'
                 ' GRANT %%s ON %%s TO %%s',
             pg_get_userbyid(defaclrole), %(new)s::text, privilege_type,
             CASE defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES'
