@@ -21,6 +21,7 @@ from application.matching import Matching
 from application.persistence.locks import alone
 from application.persistence.partitions import Reach
 from domain.order_book import OrderBook
+from domain.requests import LimitsRequest
 from interface.engine import Engine
 from interface.kafka import consuming, publishing
 from interface.kafka.topics import create, topics_of
@@ -301,7 +302,12 @@ class Group:
 def check_decisions(venue: Venue) -> None:
     """Every command is decided, and none twice."""
     orders, books = log_of(venue, "Orders"), log_of(venue, "Matching")
-    asked = [position for position, event in orders if isinstance(event, COMMANDS)]
+    # Limits are for the venue to hear, and for no book to decide.
+    asked = [
+        position
+        for position, event in orders
+        if isinstance(event, COMMANDS) and not isinstance(event, LimitsRequest.Created)
+    ]
     decided = [event.position for _, event in books if isinstance(event, OrderBook.Decided)]
     assert sorted(decided) == asked
 
