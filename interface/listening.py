@@ -122,16 +122,20 @@ class Bell:
     def recorded(self, name: str) -> int:
         return self._recorded[name]
 
-    def drive(self, steps: Generator[Mark, None, T], seconds: float) -> T:
-        """Takes the steps of a wait to their result.
+    def drive(
+        self, steps: Generator[Mark, None, T], seconds: float, begun: float | None = None
+    ) -> T:
+        """Take the steps of a wait to their result.
 
-        The bell's thread takes all but the first, so that who waits is woken only once.
+        The bell's thread takes all but the first, so that a waiting thread is woken only once.
+        ``begun``: when the request began (monotonic seconds; now, unless given), as the database
+        may have been silent since then.
         Raises TimeoutError when ``seconds`` are over, or the database is silent.
         """
         waiter = _Waiter(steps)
         with self._mutex:
             self._step(waiter)
-        if not self._wait(waiter, seconds):
+        if not self._wait(waiter, seconds, begun):
             with self._mutex:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
@@ -139,9 +143,9 @@ class Bell:
         result: T = waiter.result
         return result
 
-    def _wait(self, waiter: "_Waiter", seconds: float) -> bool:
-        begun = time.monotonic()
-        end = begun + max(seconds, 0)
+    def _wait(self, waiter: "_Waiter", seconds: float, begun: float | None) -> bool:
+        end = time.monotonic() + max(seconds, 0)
+        begun = time.monotonic() if begun is None else begun
         while True:
             # While somebody waits the bell looks every second, if it can.
             silent = max(begun, self._looked) + self._silence_seconds

@@ -7,12 +7,13 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from eventsourcing.application import Application
-from flask import Request
+from flask import Request, request
 from werkzeug.http import parse_list_header
 
 from application.waiting import Mark, Progress
 from interface.http.problems import BadInput, Fault, Problem
 from interface.http.tokens import Token, decode
+from interface.http.wsgi import BEGUN
 from interface.listening import Bell
 
 MAX_WAIT_SECONDS: Final = 30
@@ -60,7 +61,8 @@ class Waiting:
     ) -> T:
         has_place = places.acquire(blocking=False)
         try:
-            return self._bell.drive(steps, seconds if has_place else 0)
+            begun: float | None = request.environ.get(BEGUN)
+            return self._bell.drive(steps, seconds if has_place else 0, begun)
         finally:
             if has_place:
                 places.release()
