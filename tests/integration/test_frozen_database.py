@@ -74,7 +74,8 @@ class Market:
         paths = [path, f"{path}/events", "/orders", "/trades?limit=1", "/ready"]
         paths += ["/books/OTHER", "/books/OTHER?level=3"]
         makes = [new_order({})] * 10 + [new_order({"Prefer": "wait=30"})] * 4
-        self.clients = [Asking(running, make) for make in [*makes, *map(read, paths)]]
+        self._readers = [Asking(running, read(path)) for path in paths]
+        self.clients = [*(Asking(running, make) for make in makes), *self._readers]
 
     @property
     def asked(self) -> list[Asked]:
@@ -91,14 +92,20 @@ class Market:
         for each in self.clients:
             each.join()
 
+    def stop_reading(self) -> None:
+        """Leave all connections to those that write."""
+        for each in self._readers:
+            each.ending.set()
+
     def goes_on(self) -> None:
-        """Waits until every client has been given what it asks for."""
-        done = [len(each.asked) for each in self.clients]
+        """Waits until every client that goes on has been given what it asks for."""
+        clients = [each for each in self.clients if not each.ending.is_set()]
+        done = [len(each.asked) for each in clients]
 
         def is_served() -> bool:
             return all(
                 any(asked.answer.is_success for asked in each.asked[count:])
-                for each, count in zip(self.clients, done, strict=True)
+                for each, count in zip(clients, done, strict=True)
             )
 
         eventually(is_served, 60, self._running.output)
@@ -138,7 +145,8 @@ def test_a_frozen_database_keeps_nobody_waiting_and_costs_nothing(short_dir):
                 asked_meanwhile += [each for each in market.asked if id(each) not in before]
             market.goes_on()
             if any(is_unknown(each) for each in market.asked):
-                break  # a commit was under way, which it need not be each time
+                break
+            market.stop_reading()  # reads had all connections, so that no commit was under way
         market.stop()
         assert {each.answer.status_code for each in market.asked} <= {200, 201, 503}
         refused = [each for each in market.asked if each.answer.status_code == 503]
