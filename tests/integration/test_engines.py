@@ -28,9 +28,11 @@ TAKEOVERS = 2
 AT_WORK = 'event="at work"'
 
 
+# Keys of turns have 32 bits; those of logs and positions, which transactions hold, have 64.
 CUT_THE_LOCKS = """SELECT pg_terminate_backend(pid) FROM pg_locks
     JOIN pg_database d ON d.oid = database
-    WHERE locktype = 'advisory' AND datname = current_database() GROUP BY pid"""
+    WHERE locktype = 'advisory' AND datname = current_database()
+    AND classid::bigint IN (0, 4294967295) GROUP BY pid"""
 
 
 class Part:
