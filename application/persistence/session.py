@@ -12,7 +12,9 @@ from typing import Any, Final
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-_HAS_PARAMETER_PRIVILEGES: Final = 150_000  # server version from which SET can be granted
+# Server versions: from which SET can be granted, and a transaction's time limited.
+_HAS_PARAMETER_PRIVILEGES: Final = 150_000
+_HAS_TRANSACTION_TIMEOUT: Final = 170_000
 
 _ATTEMPTS: Final = 10
 # The first limits the rest of the batch, so it is the first to go.
@@ -49,7 +51,6 @@ _SETTINGS: Final[Mapping[str, str]] = {
 # Set where the server knows them, they differ, and the role may.
 _WHERE_KNOWN: Final[Mapping[str, str]] = {
     "idle_session_timeout": "0",
-    "transaction_timeout": "0",  # since 17
     "session_replication_role": "origin",
     "restrict_nonsystem_relation_kind": "",
     "debug_parallel_query": "off",
@@ -78,6 +79,9 @@ def prepare(
     timeouts = {
         name: str(int(limit * 1000)) for name, limit in zip(_TIMEOUTS, seconds, strict=True)
     }
+    if connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
+        # The batch is one transaction, and the preset limit on it ends the session.
+        timeouts = {"transaction_timeout": "0", **timeouts}
     settings = SQL("; ").join(
         [
             *(_set(name, value) for name, value in timeouts.items()),
