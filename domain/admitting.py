@@ -1,4 +1,4 @@
-"""Whether an order may come in: the rules of the market, in the order in which they are judged."""
+"""The checks of an order on arrival: the rules of the market, in the order of judging."""
 
 from datetime import datetime
 from typing import Final
@@ -74,7 +74,7 @@ def _conditions_of(
 
 
 def refusal_of_status(instrument: Instrument, rules: Rules, *, post_only: bool) -> Refusal | None:
-    """Whether a user may place or change anything, or this kind of order, at all."""
+    """Return why the user, or the state of the market, forbids an order or a change of one."""
     if rules.is_suspended:
         return Refusal(RejectReason.USER_SUSPENDED)
     if instrument.status is _TRADING:
@@ -116,15 +116,15 @@ def refusal(  # noqa: PLR0913 - what is judged, and by what
 
 
 def refusal_to_trade(floor: Floor, instrument: Instrument, order: RestingOrder) -> Refusal | None:
-    """What forbids an order as the market is when it would trade, or come to rest."""
+    """Return why the state of the market forbids the order to trade or to come to rest."""
     broken = refusal_of_price(instrument.band(floor.last_price), order.price)
     return broken or refusal_to_take(floor, order)
 
 
 def refusal_to_take(floor: Floor, order: RestingOrder) -> Refusal | None:
-    """Whether it is post-only, and would take: it is refused whole (Coinbase, "Post only").
+    """Refuse all of a post-only order that would take (Coinbase, "Post only").
 
-    Whose orders it would take doesn't matter.
+    It makes no difference whose orders it would take.
     """
     if (
         order.conditions is not None

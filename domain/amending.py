@@ -1,4 +1,4 @@
-"""How a change of an order is decided: which rules forbid it, and whether it keeps its place."""
+"""The checks of an amend: the rules that forbid it, and the test for keeping time priority."""
 
 from dataclasses import replace
 
@@ -58,7 +58,7 @@ def refusal_to_amend(
 def _refusal_of_sizes(
     order: RestingOrder, conditions: Conditions, request: ReplaceRequest.Created
 ) -> Refusal | None:
-    """Whether the new quantities don't go together."""
+    """Return why the new quantities don't go together."""
     quantity = order.quantity if request.quantity is None else request.quantity
     if quantity <= order.filled:
         return Refusal(RejectReason.QUANTITY_NOT_ABOVE_FILLED)
@@ -75,7 +75,7 @@ def _refusal_of_changes(
 ) -> Refusal | None:
     """The rule of the market that a change breaks.
 
-    What an order keeps is not judged again: it may have been right by the rules of its time, and
+    Only what changes is judged: the rest may have been right by the rules of its time, and
     nobody should have to cancel an order in order to reduce it. A larger quantity is asked for at
     the price that the order has, so all of it is judged.
     """
@@ -139,7 +139,7 @@ def _conditions(
 
 
 def keeps_place(floor: Floor, order: RestingOrder, new: RestingOrder) -> bool:
-    """Whether a change leaves an order where it stands: it asks for nothing more than it had.
+    """Test if a change leaves an order in its place: it asks for nothing more than it had.
 
     Price-time priority is lost by a new price and by a larger quantity, displayed or not (CME
     Globex, "Cancel/Replace"); a stop stands in a queue by its trigger.

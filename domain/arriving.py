@@ -1,4 +1,4 @@
-"""What an order does when its turn comes: it trades, and the rest of it rests, or is gone."""
+"""The turn of an order: it trades, and the rest of it rests or leaves."""
 
 from typing import Final
 
@@ -22,11 +22,11 @@ def execute(
     entry: InTurn,
     parts: int | None = None,
 ) -> Execution:
-    """What an order does at once, with what remains of it. Changes nothing.
+    """Return what an order does at once, with what remains of it. Changes nothing.
 
-    What IOC leaves is gone, FOK has all of its quantity or nothing (FIX 4.4, tag 59); a market
-    order never rests, and stops at the band (CME Globex, "Market order with protection", which
-    rests there instead).
+    The rest of an IOC leaves, and a FOK trades all of its quantity or nothing (FIX 4.4, tag 59). A
+    market order never rests, and stops at the band (CME Globex, "Market order with protection",
+    which rests there instead).
 
     By ``quote_quantity``, the order's quantity is the most that it may have. After so many
     ``parts``, trades and prevented ones, the rest is left for a later event, but for a FOK.
@@ -111,7 +111,7 @@ def nothing(  # noqa: PLR0913, PLR0917 - most are left out by each caller
     shown: int = 0,
     queued: Queued | None = None,
 ) -> Execution:
-    """What an order does that trades with nobody; a stop that waits shows nothing."""
+    """Return the result of an order that trades with nobody; a stop that waits shows nothing."""
     return Execution(
         order.order_id,
         order.user_id,

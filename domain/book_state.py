@@ -78,9 +78,9 @@ class BookState:
     stops: list[Waiting] = field(default_factory=list)
     last_price: int | None = None
     instrument: Instrument | None = None
-    # Where several orders end at one time, the order in which they do.
+    # The ids of orders with one end, in the order in which they expire.
     expiring: list[UUID] = field(default_factory=list)
-    # What is left for later events.
+    # The orders whose turns later events hold.
     queue: list[Waiter] = field(default_factory=list)
     departing: list[Left] = field(default_factory=list)
     continuation: UUID | None = None
@@ -121,7 +121,7 @@ def state_of(floor: Floor, asset: str, created_on: datetime, position: int) -> B
 
 
 def restore(floor: Floor, state: BookState) -> None:
-    """Makes an empty floor what it was. Raises ValueError where the columns don't match."""
+    """Fill an empty floor with this state. Raises ValueError where the columns don't match."""
     floor.last_trade_id = state.last_trade_id
     floor.last_price = state.last_price
     floor.instrument = state.instrument

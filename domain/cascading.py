@@ -2,8 +2,8 @@
 
 Each stop is an order of its own when its turn comes: the trades of one are over before the next
 trades (Kraken and Binance trigger by the last trade's price, not by quotes). As a stop waits
-only once, it ends. What the event has no room for stays in the queue, and whatever arrives
-meanwhile joins its end; so the order of all trades is as if there were no bound.
+only once, it ends. Orders beyond the bound of the event stay in the queue, and those that
+arrive meanwhile join its end; so the order of all trades is as if there were no bound.
 """
 
 from typing import Final, NamedTuple
@@ -24,7 +24,7 @@ _TOO_MANY_TRADES: Final = CancelReason.TOO_MANY_TRADES  # see book.py on names l
 
 
 class Came(NamedTuple):
-    """What came of an order when it arrived, and of those that it triggered."""
+    """The result of an order on arrival, and of those that it triggered."""
 
     arrival: Execution
     waits: bool
@@ -39,7 +39,7 @@ def come(  # noqa: PLR0913, PLR0917 - what comes, where to, and what it may take
     turn: Turn,
     quote_quantity: int | None = None,
 ) -> Came:
-    """Decides and applies all that an order sets off that arrives, or loses its place.
+    """Decide and apply all that an order sets off that arrives, or loses its place.
 
     It waits for its trigger; it trades at once, if the queue is empty; or it joins the queue.
     """
@@ -95,7 +95,7 @@ def _come_as_stop(floor: Floor, instrument: Instrument, entry: InTurn, parts: Pa
 
 
 def _join(floor: Floor, entry: InTurn) -> Came:
-    """Puts an order at the end of the queue."""
+    """Put an order at the end of the queue."""
     order = entry.order
     left = Queued(order.remaining, entry.turn, None, entry.quote_quantity)
     queued = nothing(order, queued=left)
@@ -104,7 +104,7 @@ def _join(floor: Floor, entry: InTurn) -> Came:
 
 
 def take_turns(floor: Floor, instrument: Instrument, parts: Parts) -> tuple[Execution, ...]:
-    """Has the orders in the queue trade, and those that they trigger, as long as they fit."""
+    """Let the orders in the queue trade, and those that they trigger, as long as they fit."""
     executions = []
     while floor.queue and parts.allow_a_turn:
         execution = turn_of(floor, instrument, floor.queue.head, parts)
@@ -124,7 +124,7 @@ def turn_of(
     *,
     is_judged: bool = False,
 ) -> Execution | None:
-    """What an order does when its turn comes, which takes parts. Changes nothing.
+    """Return what an order does when its turn comes, which takes parts. Changes nothing.
 
     None: it needs more than are left, all at once, and has to wait for an event of its own.
     """

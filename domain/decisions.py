@@ -1,4 +1,4 @@
-"""What a book decides, as events: the facts, and how they are applied, which cannot fail.
+"""The decisions of a book, as events: the facts, and their application, which cannot fail.
 
 They are the events of the aggregate OrderBook, which has them under the same names.
 """
@@ -41,7 +41,7 @@ class Event(Aggregate.Event):
 
 
 class Decided(Event):
-    """What the book decided about the command at ``position``. Never alone.
+    """The decision of a book about the command at ``position``; a base class.
 
     ``expired``: the orders whose time was over by then; they left before all else.
     ``leaving``: how many more left, whose departures later events hold. ``continues``: from here
@@ -109,7 +109,7 @@ class Arrived(Decided):
 
 
 def _proceed(floor: Floor, executions: Iterable[Execution], *, unfinished: bool) -> None:
-    """Applies turns; the stops that are reached all have theirs, unless it is unfinished."""
+    """Apply turns; the stops that are reached all have theirs, unless it is unfinished."""
     for execution in executions:
         floor.proceed(execution)
         if unfinished:

@@ -1,4 +1,4 @@
-"""What can be wrong, and why the market refuses.
+"""The errors of callers, and the market's reasons to refuse.
 
 An exception means that the caller erred; a refusal by a rule of the market is an event
 that carries a reason.
@@ -44,7 +44,7 @@ class Reason(StrEnum):
 
 
 class RejectReason(Reason):
-    """Why the book refused an order, or a request about one. ``{limit}``: what the rule allows."""
+    """Reasons to refuse an order, or a request about one. ``{limit}``: what the rule allows."""
 
     ORDER_NOT_OPEN = "ORDER_NOT_OPEN", "The order no longer rests in the book"
     ORDER_QUEUED = (
@@ -95,7 +95,7 @@ class RejectReason(Reason):
 
 
 class CancelReason(Reason):
-    """Why an order, or the rest of one, left the market without trading.
+    """Reasons for which an order, or the rest of one, leaves the market without trading.
 
     Each says whether the engine ended it (EXPIRED) or somebody did (CANCELLED).
     """
@@ -129,7 +129,7 @@ class CancelReason(Reason):
 
     @property
     def by_engine(self) -> bool:
-        """Whether it leaves the order EXPIRED; else it is CANCELLED."""
+        """Test if it leaves the order EXPIRED; else it is CANCELLED."""
         return self in _BY_ENGINE
 
 

@@ -1,7 +1,7 @@
-"""What the events of a book hold: what came of one order's trading, and of those it met.
+"""The facts in a book's events: the result of an order's turn, and of the orders that it met.
 
-Amounts are in units. What is ``shown`` is what depth counts: all of a plain order, the slice of
-an iceberg, nothing of a stop that waits.
+Amounts are in units. ``shown`` is the quantity that depth counts: all of a plain order, the slice
+of an iceberg, nothing of a stop that waits.
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ class Left(Departure):
 
 @dataclass(slots=True)
 class Queued:
-    """What is left of an order for a later event, in which its turn comes.
+    """The rest of an order that trades on in a later event, when its turn comes.
 
     ``limit`` is the worst price that a market order takes, once it has begun; by amount of money
     it has the ``quote_quantity`` that it was placed with.
@@ -83,7 +83,7 @@ class Queued:
 
 @dataclass(slots=True)
 class Execution:
-    """What an order did when its trigger, or its turn, came.
+    """The result of an order when its trigger, or its turn, came.
 
     ``quantity`` is its total, after prevention has ``lowered`` it; ``rested`` is what of it is now
     in the book. ``reason`` says why the rest is not, ``rejection`` which rule forbade all of it,
@@ -108,7 +108,7 @@ class Execution:
 
 
 class Arrival(Protocol):
-    """What executions have in common with the events of orders that arrive."""
+    """The facts that executions share with the events of orders that arrive."""
 
     @property
     def order_id(self) -> UUID: ...

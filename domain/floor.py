@@ -1,4 +1,4 @@
-"""Where one asset trades: its book, its waiting stops, and what decides about them.
+"""The state of one asset's market: its book, its waiting stops, and its rules.
 
 Everything that changes it is a fact, and comes from the events of the OrderBook, so that
 events alone give it again.
@@ -27,8 +27,8 @@ class Floor:
         self.stops = Stops()
         self.expiries = Expiries()
         self._of_users: dict[str, dict[int, RestingOrder]] = {}  # by the ids' integers
-        # The users who came to have orders here, or ceased to, each with whether they had any
-        # before; None: nobody asks for it.
+        # The users who came to have orders here, or ceased to; True: they had some before. None
+        # where nobody asks.
         self.turnover: dict[str, bool] | None = None
         self.queue = Queue()
         # Orders that are gone, and whose departure is left for later events.
@@ -50,18 +50,18 @@ class Floor:
 
     @property
     def has_work_left(self) -> bool:
-        """Whether anything is left for later events."""
+        """Test if anything is left for later events."""
         return bool(self.queue) or bool(self.departing)
 
     def waits(self, order_id: UUID) -> bool:
         return order_id in self.stops.orders
 
     def has_orders(self, user_id: str | None = None) -> bool:
-        """Whether anything rests or waits here, or anything of a user."""
+        """Test if anything rests or waits here, or anything of a user."""
         return bool(self._of_users) if user_id is None else user_id in self._of_users
 
     def count_of(self, user_id: str) -> int:
-        """How many orders of a user rest or wait here."""
+        """Count the orders of a user that rest or wait here."""
         return len(self._of_users.get(user_id, ()))
 
     def users(self) -> Iterable[str]:
@@ -74,7 +74,7 @@ class Floor:
         return [orders[key] for key in sorted(orders)]
 
     def take_turnover(self) -> list[tuple[str, bool]]:
-        """Users with or without orders here now (True, False), who were not so at the last call.
+        """Return users with or without orders here (True, False), unlike at the last call.
 
         The first call begins it.
         """
@@ -95,7 +95,7 @@ class Floor:
             yield entry.order
 
     def departure(self, order: RestingOrder, reason: CancelReason) -> Departure:
-        """What it is to be when an order leaves."""
+        """Return the departure that an order is to have when it leaves."""
         shown = order.shown if order.order_id in self.book.orders else 0
         return Departure(
             order.order_id,
@@ -123,7 +123,7 @@ class Floor:
     def retire(
         self, orders: Iterable[RestingOrder], reason: CancelReason, request_id: UUID | None = None
     ) -> None:
-        """Takes orders away whose departure is left for later events."""
+        """Remove orders whose departure is left for later events."""
         resting = self.book.orders
         for order in orders:
             shown = order.shown if order.order_id in resting else 0
@@ -142,7 +142,7 @@ class Floor:
             self.leave(order.order_id)
 
     def line_up(self, fills: Iterable[Fill]) -> None:
-        """Puts the stops that trades reach at the end of the queue, in their order."""
+        """Put the stops that trades reach at the end of the queue, in their order."""
         if not self.stops.orders:
             return
         for fill in fills:
@@ -150,7 +150,7 @@ class Floor:
                 self.queue.append(InTurn(self.stops.remove(stop.order_id), Turn.TRIGGERED))
 
     def trade(self, arrival: Arrival) -> None:
-        """Applies an arriving order's trades, and what prevention did, to those that it met."""
+        """Apply an arriving order's trades, and prevented trades, to the orders that it met."""
         for fill in arrival.fills:
             maker = self.book.fill(fill.maker_order_id, fill.quantity)
             if maker.remaining == 0:
@@ -166,7 +166,7 @@ class Floor:
             self.last_price = arrival.fills[-1].price
 
     def leave(self, order_id: UUID) -> None:
-        """Takes an order away, which is in the book, waits, or is in the queue."""
+        """Remove an order, which is in the book, waits, or is in the queue."""
         order = self.book.orders.get(order_id)
         if order is not None:
             self.book.remove(order_id)
@@ -179,14 +179,14 @@ class Floor:
     def amend(
         self, order_id: UUID, price: int | None, quantity: int, conditions: Conditions | None
     ) -> None:
-        """Changes an order that keeps its place; its time doesn't change."""
+        """Change an order that keeps its place; its time doesn't change."""
         if self.waits(order_id) and conditions is not None:
             self.stops.amend(order_id, price, quantity, conditions)
         else:
             self.book.amend(order_id, quantity, conditions)
 
     def arrive(self, arrival: Arrival, conditions: Conditions | None, *, waits: bool) -> None:
-        """Applies all that came of an order that arrives."""
+        """Apply the whole result of an order that arrives."""
         self.trade(arrival)
         if arrival.rested:
             order = RestingOrder(
@@ -219,7 +219,7 @@ class Floor:
             self.note_expiry(order)
 
     def proceed(self, execution: Execution) -> None:
-        """Applies all that came of an order when its turn came.
+        """Apply the whole result of an order whose turn came.
 
         It is in the queue, or a stop that waits until then.
         """
@@ -242,13 +242,13 @@ class Floor:
         entry.spent += _spent(execution.fills)
 
     def enqueue(self, entry: InTurn) -> None:
-        """Puts an order at the end of the queue; see ``note_expiry`` as well."""
+        """Put an order at the end of the queue; see ``note_expiry`` as well."""
         order = entry.order
         self.queue.append(entry)
         self._remember(order)
 
     def stand(self, order: RestingOrder, *, waits: bool) -> None:
-        """Puts an order where it rests, or waits; see ``note_expiry`` as well."""
+        """Put an order where it rests, or waits; see ``note_expiry`` as well."""
         if waits:
             self.stops.wait(order)
         else:
@@ -264,12 +264,12 @@ class Floor:
         orders[order.order_id.int] = order
 
     def note_expiry(self, order: RestingOrder) -> None:
-        """Remembers when the time of an order is over, if it ever is."""
+        """Remember the time at which an order expires, if it ever does."""
         if order.conditions is not None and order.conditions.expires_at is not None:
             self.expiries.add(order.conditions.expires_at, order.order_id)
 
     def _forget(self, order: RestingOrder) -> None:
-        """What is remembered of an order beside its place."""
+        """Forget all that is remembered of an order beyond its place."""
         orders = self._of_users[order.user_id]
         del orders[order.order_id.int]
         if not orders:

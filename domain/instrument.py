@@ -15,7 +15,7 @@ _DAY: Final = timedelta(days=1)
 
 
 class TradingStatus(StrEnum):
-    """What a market takes: all; nothing but cancels; what doesn't trade; nothing any more.
+    """The state of a market: open, for cancels only, for orders that don't trade, or closed.
 
     Coinbase has them for its products: cancel only, post only, delisted.
     """
@@ -38,11 +38,11 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a user, or an asset, may hold in a book; counts. None: as by default, or any.
+    """Counts that bound a user, or an asset, in a book. None: as by default, or any.
 
     ``max_open_orders`` and ``max_user_stops`` are a user's in an asset, ``max_stops`` an asset's,
-    ``max_slices`` an iceberg's. ``max_parts`` bounds an event of the book: what it holds of trades,
-    prevented trades, triggered orders and departures.
+    ``max_slices`` an iceberg's. ``max_parts`` bounds the trades, prevented trades, triggered
+    orders and departures in an event of the book.
     """
 
     max_open_orders: int | None = None
@@ -86,7 +86,7 @@ class Instrument:
 
     @property
     def takes_any_amount(self) -> bool:
-        """Whether no rule of amounts is stricter than that of all orders."""
+        """Test if no rule of amounts is stricter than that of all orders."""
         return (
             self.tick_size == 1
             and self.lot_size == 1
@@ -115,7 +115,7 @@ class Instrument:
         return low, high
 
     def session_end_after(self, time: datetime) -> datetime:
-        """When the session ends that ``time`` is in, and with it its DAY orders (FIX 59=0)."""
+        """Return the end of the session that ``time`` is in, and of its DAY orders (FIX 59=0)."""
         midnight = time.replace(hour=0, minute=0, second=0, microsecond=0)
         end = midnight + timedelta(minutes=self.session_end)
         return end if end > time else end + _DAY
@@ -125,7 +125,7 @@ DEFAULT: Final = Instrument()
 
 
 def delists(own: Instrument | None) -> bool:
-    """Whether rules that an asset is given end its listing; None: those of all assets do.
+    """Test if new rules of an asset end its listing; None: those of all assets do.
 
     The last trade is forgotten with it: what is listed again may be something else.
     """
@@ -133,7 +133,7 @@ def delists(own: Instrument | None) -> bool:
 
 
 class Rules(NamedTuple):
-    """What holds beyond a book at the place of a command: the venue says it, see venue.py."""
+    """The rules that hold beyond a book at the place of a command; see venue.py."""
 
     default: Instrument = DEFAULT
     is_suspended: bool = False
@@ -179,7 +179,7 @@ def refusal_of_tick(instrument: Instrument, *prices: int | None) -> Refusal | No
 
 
 def refusal_of_lot(instrument: Instrument, *quantities: int | None) -> Refusal | None:
-    """Slices are whole lots as well: each is traded by itself (Binance, LOT_SIZE)."""
+    """Refuse a slice that is not in whole lots: each trades by itself (Binance, LOT_SIZE)."""
     lot = instrument.lot_size
     is_broken = any(quantity is not None and quantity % lot for quantity in quantities)
     return Refusal(RejectReason.LOT_SIZE, lot) if is_broken else None
@@ -188,7 +188,7 @@ def refusal_of_lot(instrument: Instrument, *quantities: int | None) -> Refusal |
 def refusal_of_size(
     instrument: Instrument, quantity: int | None, before: int | None = None
 ) -> Refusal | None:
-    """Whether a quantity is too small or too large, and was not more so ``before``."""
+    """Refuse a quantity that is too small or too large, unless it was more so ``before``."""
     if quantity is None:
         return None
     least, most = instrument.min_quantity or 0, instrument.most
@@ -212,7 +212,7 @@ def refusal_of_notional(
 
 
 def refusal_of_price(band: tuple[int, int], price: int | None) -> Refusal | None:
-    """Whether a limit price is outside of the band."""
+    """Refuse a limit price that is outside of the band."""
     low, high = band
     if price is not None and price < low:
         return Refusal(RejectReason.PRICE_TOO_LOW, low)

@@ -1,7 +1,7 @@
-"""Limits on how much a user, or an asset, may hold in a book.
+"""Limits on the open orders of a user, and on the stops and icebergs of an asset.
 
-What an asset's own rules leave open is as the default instrument has it; what that leaves open
-as well is not limited. So a market without limits on record decides as it always has.
+A limit that an asset's own rules leave open is that of the default instrument; one that both
+leave open is none. So a market without limits on record decides as it always has.
 """
 
 from typing import Final
@@ -43,7 +43,7 @@ def refusal_of_limits(floor: Floor, limits: Limits, order: RestingOrder) -> Refu
 def refusal_of_slices(
     limits: Limits, order: RestingOrder, before: RestingOrder | None = None
 ) -> Refusal | None:
-    """Whether an iceberg has too many slices, and had fewer ``before`` a change."""
+    """Refuse an iceberg of too many slices, unless it had as many ``before`` a change."""
     most = limits.max_slices
     slices = _slices(order)
     if most is None or slices <= most or (before is not None and slices <= _slices(before)):
@@ -56,7 +56,7 @@ def _may_rest(order: RestingOrder, time_in_force: TimeInForce) -> bool:
 
 
 def _slices(order: RestingOrder) -> int:
-    """How many slices all of an order has, filled ones included."""
+    """Count the slices of a whole order, filled ones included."""
     display = (order.conditions or PLAIN).display_quantity
     return 1 if display is None else -(-order.quantity // display)
 

@@ -5,7 +5,7 @@ number of commands that it has decided; 0 is the empty book. Each event carries 
 ``position`` of its command in the log of orders and requests. A book ignores positions
 that it has had, so that commands that come again, by whatever transport, change nothing.
 
-What a command sets off is decided step by step, each on the floor as the one before left it;
+A command's consequences are decided step by step, each on the floor as the last one left it;
 so facts are applied as they are found, and the event that holds all of them, once made, is not
 applied again. Reading it back applies the same facts in the same way, which cannot fail.
 """
@@ -61,7 +61,7 @@ _ARRIVED: Final = Turn.ARRIVED  # see book.py on names like this one
 
 
 class Moment(NamedTuple):
-    """When a command is decided: its place in the log, the book's time, and who left by then.
+    """The moment of a decision: the command's position, the book's time, and who left by then.
 
     ``leaving`` counts those whose departure is left for later; ``parts`` is what room there is.
     """
@@ -149,7 +149,7 @@ class OrderBook(Aggregate):
 
     @property
     def book(self) -> Book:
-        """What rests, and can be traded with."""
+        """The orders that rest, and can be traded with."""
         return self.floor.book
 
     @property
@@ -158,7 +158,7 @@ class OrderBook(Aggregate):
 
     @property
     def has_something_to_delist(self) -> bool:
-        """Whether it would be changed if all assets without rules of their own were delisted."""
+        """Test if delisting all assets without rules of their own would change this book."""
         floor = self.floor
         return floor.instrument is None and (floor.has_orders() or floor.last_price is not None)
 
@@ -168,7 +168,7 @@ class OrderBook(Aggregate):
         return cls._create(cls.Created, id=book_id(asset), asset=asset, timestamp=time)
 
     def place(self, position: int, order: Order.Created, rules: Rules = NO_RULES) -> None:
-        """Decides an arriving order, by the rules that hold at its place in the log."""
+        """Decide an arriving order, by the rules that hold at its place in the log."""
         if position <= self.position:
             return None
         moment = self._begin(position, order.timestamp, rules)
@@ -202,7 +202,7 @@ class OrderBook(Aggregate):
     def cancel(
         self, position: int, request: CancelRequest.Created, rules: Rules = NO_RULES
     ) -> None:
-        """Takes an order out of the book; refused where it is there no longer."""
+        """Take an order out of the book; refuse if it is there no longer."""
         if position <= self.position:
             return None
         moment = self._begin(position, request.timestamp, rules)
@@ -227,11 +227,10 @@ class OrderBook(Aggregate):
     def replace(
         self, position: int, request: ReplaceRequest.Created, rules: Rules = NO_RULES
     ) -> None:
-        """Changes price, total quantity, trigger or displayed quantity of an order.
+        """Change price, total quantity, trigger or displayed quantity of an order.
 
-        Where that asks for no more than it had at its price, the order keeps its place;
-        anything else loses it, and a price that crosses trades at once, the order being the
-        taker.
+        An order that asks for no more than it had at its price keeps its place. Any other loses
+        it, and trades at once as the taker if its price crosses.
         """
         if position <= self.position:
             return None
@@ -282,7 +281,7 @@ class OrderBook(Aggregate):
         reason: CancelReason = CancelReason.USER_REQUEST,
         rules: Rules = NO_RULES,
     ) -> None:
-        """Takes all orders of a user out of the book; where there are none, it is untouched."""
+        """Take all orders of a user out of the book; without any, leave it untouched."""
         user = request.user_id
         if position <= self.position or not self.floor.has_orders(user):
             return
@@ -301,7 +300,7 @@ class OrderBook(Aggregate):
     def expire(
         self, position: int, request: ExpiryRequest.Created, rules: Rules = NO_RULES
     ) -> None:
-        """Hears what the time is: whatever is due leaves the book."""
+        """Take out the orders whose time is over by the time of the request."""
         if position > self.position:
             moment = self._begin(position, request.timestamp, rules)
             self._record(
@@ -356,7 +355,7 @@ class OrderBook(Aggregate):
     def change_instrument(
         self, position: int, request: InstrumentRequest.Created, rules: Rules = NO_RULES
     ) -> None:
-        """Gives the asset rules of its own; where it is delisted, all orders leave."""
+        """Give the asset rules of its own; where that delists it, all orders leave."""
         if position > self.position:
             self._change(position, request, request.instrument, rules)
 
@@ -368,7 +367,7 @@ class OrderBook(Aggregate):
             self._change(position, request, None, rules)
 
     def refuse(self, position: int, command: Order.Created | Request, reason: RejectReason) -> None:
-        """Records that a command was refused that the book didn't get to decide."""
+        """Record the refusal of a command that the book didn't get to decide."""
         if position > self.position:
             moment = Moment(position, self._time(command.timestamp), Parts(None))
             if command.originator_id == self.floor.continuation:
@@ -382,7 +381,7 @@ class OrderBook(Aggregate):
         return max(sent, self._modified_on)
 
     def _begin(self, position: int, sent: datetime, rules: Rules) -> Moment:
-        """Has leave what is due when a command is decided."""
+        """Take out the orders whose time is over, before a command is decided."""
         time = self._time(sent)
         floor = self.floor
         parts = Parts(rules.limits_of(floor.instrument or rules.default).max_parts)
@@ -403,7 +402,7 @@ class OrderBook(Aggregate):
         orders: Iterable[RestingOrder],
         request_id: UUID,
     ) -> tuple[tuple[Departure, ...], int]:
-        """Has orders leave; gives those that the event has room for, and how many are to follow."""
+        """Remove orders; return those that the event has room for, and the number of the others."""
         floor = self.floor
         first, later = moment.parts.split(list(orders))
         departed = tuple([floor.departure(order, reason) for order in first])

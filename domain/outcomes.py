@@ -1,4 +1,4 @@
-"""What a decision of the book means for each order that it touches.
+"""The outcome of a book's decision for each order that it touches.
 
 Orders come in the order in which each is first met: those whose time was over, then the one that
 the decision is about.
@@ -73,7 +73,7 @@ def outcomes(decision: object) -> list[Outcome]:
 
 @singledispatch
 def _tell(decision: object, told: Told) -> None:
-    """Tells what a decision means for the orders that it is about."""
+    """Collect what a decision means for the orders that it is about."""
     del decision, told
 
 
@@ -162,7 +162,7 @@ def _tell_turns(executions: Sequence[Execution], told: Told) -> None:
 
 
 def _tell_arrival(arrival: Arrival, told: Told) -> None:
-    """What one order did, and what it did to those that it met."""
+    """Collect what one order did, and what it did to those that it met."""
     event, facts = _of_taker(arrival)
     told.tell(arrival.order_id, event, **facts)
     for fill in arrival.fills:
@@ -200,7 +200,7 @@ def _of_maker(fill: Fill) -> dict[str, Any]:
 
 
 def _meets_all_once(decision: OrderBook.Matched) -> bool:
-    """Whether nothing is told twice of any order, as is the case of plain orders.
+    """Test if no order is met twice, as is the case where all are plain orders.
 
     An iceberg that shows another slice may be met again.
     """

@@ -1,7 +1,7 @@
 """The bound of one event of a book: how many parts it holds at most.
 
-Parts are trades, prevented trades, orders whose turn came, and departures. What does not fit is
-left for later events, so that no command holds the engine for long, and no event is too large to
+Parts are trades, prevented trades, orders whose turn came, and departures. The rest is left
+for later events, so that no command holds the engine for long, and no event is too large to
 be sent.
 """
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Parts:
-    """How many parts an event may still take; None: any number."""
+    """The number of parts that an event may still take; None: any number."""
 
     __slots__ = ("left", "most")
 
@@ -23,17 +23,17 @@ class Parts:
 
     @property
     def allow_a_turn(self) -> bool:
-        """Whether an order can have its turn: that takes one part, and one for a trade."""
+        """Test if an order can have its turn: that takes one part, and one for a trade."""
         return self.left is None or self.left > 1
 
     @property
     def for_trades(self) -> int | None:
-        """How many trades an order may have whose turn it is."""
+        """Return the number of trades that an order may have whose turn it is."""
         return None if self.left is None else self.left - 1
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is taken yet."""
+        """Test if nothing is taken yet."""
         return self.left == self.most
 
     def take(self, count: int) -> None:

@@ -24,7 +24,7 @@ class InTurn:
 
 
 class Queue(OrderedDict[int, InTurn]):
-    """Orders in their order, found by their ids' integers."""
+    """The waiting turns, in their order, found by the ids' integers."""
 
     @property
     def head(self) -> InTurn:

@@ -1,4 +1,4 @@
-"""What is asked beside new orders: one-event aggregates, as FIX has messages for them.
+"""Requests beyond new orders: aggregates of one event, as FIX has messages for them.
 
 Users ask about orders already placed, which stay untouched until the book has decided; each
 outcome carries the request's id. The venue asks too: that time has come, that rules change.
@@ -14,7 +14,7 @@ from domain.instrument import Instrument, Limits
 
 
 class _Request:
-    """What all have: somebody, ``user_id``, asks something about an asset, or all of them."""
+    """The base of requests: a user, ``user_id``, asks something about an asset, or all of them."""
 
     def __init__(self, user_id: str, asset: str) -> None:
         self.user_id = user_id
@@ -76,7 +76,7 @@ class ReplaceRequest(_Request, Aggregate):
 
     @classmethod
     def make(cls, request_id: UUID, **facts: Any) -> Self:
-        """What is not told stays as it is."""
+        """Make a request; a value that is not given stays as it is."""
         nothing = dict.fromkeys(("price", "quantity", "stop_price", "display_quantity"))
         return super().make(request_id, **{**nothing, **facts})
 
@@ -166,7 +166,7 @@ class LimitsRequest(_Request, Aggregate):
 class UserRequest(_Request, Aggregate):
     """Somebody asked that a user be suspended, all their orders cancelled, or let in again.
 
-    What CME Globex calls a kill switch.
+    CME Globex calls it a kill switch.
     """
 
     TOPIC = "user_request"

@@ -35,11 +35,11 @@ class Stops:
         yield from self._falling
 
     def count_of(self, user_id: str) -> int:
-        """How many of a user's orders wait."""
+        """Count the waiting orders of a user."""
         return self._counts[user_id]
 
     def wait(self, order: RestingOrder) -> None:
-        """Puts an order at the back of the queue at its trigger."""
+        """Put an order at the back of the queue at its trigger."""
         self._orders[order.order_id.int] = order
         self._counts[order.user_id] += 1
         self._ladder(order).append(_trigger(order), order)
@@ -55,7 +55,7 @@ class Stops:
     def amend(
         self, order_id: UUID, price: int | None, quantity: int, conditions: Conditions
     ) -> None:
-        """Changes an order that keeps its place, and its trigger."""
+        """Change an order that keeps its place, and its trigger."""
         order = self._orders[order_id.int]
         order.price = price
         order.quantity = order.remaining = quantity
@@ -70,12 +70,12 @@ class Stops:
 
 
 def is_rising(side: Side, conditions: Conditions | None) -> bool:
-    """Whether it waits for the price to rise to its trigger."""
+    """Test if it waits for the price to rise to its trigger."""
     return (side is _BUY) != (conditions is not None and conditions.take_profit)
 
 
 def is_through(side: Side, conditions: Conditions, price: int | None) -> bool:
-    """Whether a last trade at ``price`` is at the trigger, or past it."""
+    """Test if a last trade at ``price`` is at the trigger, or past it."""
     stop_price = conditions.stop_price
     if price is None or stop_price is None:
         return False

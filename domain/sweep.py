@@ -1,4 +1,4 @@
-"""What an arriving order would trade with, first to last. Looks at the book, changes nothing."""
+"""The trades that an arriving order would make, first to last. Changes nothing in the book."""
 
 from collections import deque
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Taker(NamedTuple):
 
 
 class Sweep:
-    """What came of a taker.
+    """The result of a taker's sweep.
 
     ``left`` is what is yet to trade, ``lowered`` what prevention took off its quantity.
     ``end`` says why it must not go on; None: there was no more at its price, or nothing left, or
@@ -72,7 +72,7 @@ class Sweep:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to be traded, or to be spent."""
+        """Test if nothing is left to be traded, or to be spent."""
         return self._budget == 0 if self._budget is not None else self.left == 0
 
     def _run(self) -> None:
@@ -87,7 +87,7 @@ class Sweep:
         self.is_more_beyond = level is not None
 
     def _goes_through(self, level: Level[RestingOrder]) -> bool:
-        """Meets the orders of a level in turn; whether it then goes on."""
+        """Meet the orders of a level in turn; return True to go on to the next level."""
         maker = level.front
         while maker is not None:
             remaining = maker.remaining
@@ -101,7 +101,7 @@ class Sweep:
         return True
 
     def _meets(self, maker: RestingOrder, remaining: int, shown: int) -> bool:
-        """Trades with an order, unless that is prevented; whether it then goes on."""
+        """Trade with an order, unless that is prevented; return True to go on."""
         taker = self._taker
         price: int = maker.price  # type: ignore[assignment]  # it rests
         if self._budget is not None and not self._affordable(self._budget, price):
@@ -137,7 +137,7 @@ class Sweep:
             self._affordable(self._budget, price)  # says why it ends
 
     def _affordable(self, budget: int, price: int) -> int:
-        """How much at most is bought with the budget at a price; where nothing is, it ends.
+        """Return the most that the budget buys at a price; end the sweep where that is nothing.
 
         Never more than was to be spent (Binance, quoteOrderQty).
         """
@@ -153,7 +153,7 @@ class Sweep:
         return min(quantity, allowed)
 
     def _prevent(self, maker: RestingOrder, remaining: int) -> None:
-        """Does what the taker's mode says about an order of the same user.
+        """Apply the taker's mode to an order of the same user.
 
         Coinbase, "Self-trade prevention": decrement and cancel takes the smaller order's
         quantity off the larger one, and cancels the smaller; both where they are equal.

@@ -1,4 +1,4 @@
-"""What orders are made of: the enumerations, the identifiers, and exact amounts.
+"""The values of orders: the enumerations, the identifiers, and exact amounts.
 
 Prices and quantities are integers in units of 0.00000001, one scale for every asset, so
 that no change of an instrument's rules ever changes what a stored number means.
@@ -40,7 +40,7 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How an order finds its price. A stop waits for its trigger, and is then one of the others.
+    """The type of an order. A stop waits for its trigger, and is then one of the others.
 
     As Binance Spot ("Order types": STOP_LOSS, STOP_LOSS_LIMIT) and Kraken have them.
     """
@@ -56,7 +56,7 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order stays.
+    """The time that an order stays in the market.
 
     GTC until cancelled; IOC only for the moment it arrives; FOK the same, all of it or
     nothing; GTD until its ``expires_at``; DAY until the end of the instrument's session (FIX 4.4,
@@ -71,7 +71,7 @@ class TimeInForce(StrEnum):
 
 
 class SelfTradePrevention(StrEnum):
-    """What happens where a user would trade with themself; the taker's mode rules.
+    """The ways to prevent a user's trade with themself; the taker's mode rules.
 
     Binance, "Self-trade prevention FAQ" (EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH); Coinbase,
     "Self-trade prevention" (decrement and cancel).
@@ -85,7 +85,7 @@ class SelfTradePrevention(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """Where an order is in its life; the terminal states are final."""
+    """The stages in the life of an order; the terminal ones are final."""
 
     PENDING = "PENDING"
     OPEN = "OPEN"
@@ -106,7 +106,7 @@ _TERMINAL: Final = frozenset(
 
 
 class Turn(StrEnum):
-    """How an order came to trade: what is judged, and told, when its turn comes."""
+    """The reason for an order's turn, by which it is judged and told."""
 
     ARRIVED = "ARRIVED"
     CHANGED = "CHANGED"
@@ -115,17 +115,17 @@ class Turn(StrEnum):
 
 
 class Liquidity(StrEnum):
-    """Which part an order had in a trade: it rested (maker) or it arrived (taker)."""
+    """The part of an order in a trade: it rested (maker) or it arrived (taker)."""
 
     MAKER = "MAKER"
     TAKER = "TAKER"
 
 
 class Terms(NamedTuple):
-    """What a user asks for when placing an order; amounts in units.
+    """The terms on which a user places an order; amounts in units.
 
-    Which of them go together, interface/http/order_fields.py says: ``price`` is None for MARKET and
-    STOP, ``quantity`` where ``quote_quantity`` says how much to spend instead.
+    ``price`` is None for MARKET and STOP, ``quantity`` where ``quote_quantity`` says how much to
+    spend instead. interface/http/order_fields.py checks which of them go together.
     """
 
     user_id: str
@@ -147,7 +147,7 @@ class Terms(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Conditions:
-    """What an order in a book asks for beyond price and quantity; amounts in units.
+    """The conditions of an order in a book beyond price and quantity; amounts in units.
 
     Plain orders have none. ``expires_at`` is that of DAY orders as well.
     """
@@ -169,7 +169,7 @@ def to_units(amount: Decimal) -> int:
     """The integer units (of 0.00000001) of a price or quantity, exactly.
 
     Looks at the magnitude before any arithmetic: ``int(Decimal('1E+9999999'))`` practically
-    never ends. What is then to be rounded has too many decimals.
+    never ends. An amount that would then be rounded has too many decimals.
 
     Raises InvalidAmount, whose text is the rule: not a number, not above 0, more than
     eight decimals (never rounded), above 10 000 000 000.

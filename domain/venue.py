@@ -78,7 +78,7 @@ class Venue(Aggregate):
     def __init__(self, asset: str) -> None:
         self.asset = asset
         self.position = 0
-        # What has held from which position on.
+        # The default rules, each with the position from which they hold.
         self.defaults: list[tuple[int, Rules]] = []
         self.users: dict[str, list[tuple[int, bool]]] = {}
 
@@ -88,7 +88,7 @@ class Venue(Aggregate):
         return cls._create(cls.Created, id=venue_id(), asset=ALL_ASSETS, timestamp=time)
 
     def rules_at(self, position: int, user_id: str) -> Rules:
-        """What held for a user's command at a place in the log."""
+        """Return the rules that held for a user's command at a place in the log."""
         rules: Rules = _at(self.defaults, position) or NO_RULES
         changes = self.users.get(user_id)
         if changes is None or not _at(changes, position):
@@ -96,12 +96,12 @@ class Venue(Aggregate):
         return rules._replace(is_suspended=True)
 
     def change_default(self, position: int, request: InstrumentRequest.Created) -> None:
-        """Gives all assets without rules of their own others; open limits stay as they were."""
+        """Give other rules to all assets without their own; open limits stay as they were."""
         instrument = self.rules_at(position, request.user_id).limited(request.instrument)
         self._record(self.DefaultChanged, position, request, instrument=instrument)
 
     def set_limits(self, position: int, request: LimitsRequest.Created) -> None:
-        """Sets the limits that the default instrument leaves open; where none is, does nothing."""
+        """Set the limits that the default instrument leaves open; if none is, do nothing."""
         default = self.rules_at(position, request.user_id).default
         limits = default.limits.over(request.limits)
         if limits != default.limits:
@@ -109,7 +109,7 @@ class Venue(Aggregate):
             self._record(self.DefaultChanged, position, request, instrument=instrument)
 
     def change_user(self, position: int, request: UserRequest.Created) -> None:
-        """Suspends a user, or lets them in again."""
+        """Suspend a user, or end the suspension."""
         self._record(self.UserChanged, position, request, is_suspended=request.is_suspended)
 
     def _record(
