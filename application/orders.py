@@ -191,7 +191,7 @@ class Orders(BatchProcess):
         if move is not None and isinstance(self.recorder, EventRecorder):
             asks = any(isinstance(event, ContinuationRequest.Created) for event in events)
             if asks:
-                self.recorder.wake(recorded=ids[-1])
+                self.recorder.wake(ids[-1])
         return ids
 
     def forget(self) -> None:

@@ -363,7 +363,7 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
             for follower in self.followers:
                 follower.receive_recording_event(prompt)
         if move is not None and isinstance(self.recorder, EventRecorder):
-            self.recorder.wake(leader=move.application_name)
+            self.recorder.wake_of_follower(move, ids[-1] if ids else None)
         return ids
 
 

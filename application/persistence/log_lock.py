@@ -13,11 +13,12 @@ _KEY: Final = "hashtextextended('ome log ' || {log}, 0)"
 # Writers of earlier releases, and of the library, lock the table in EXCLUSIVE mode. A lock on
 # the table that conflicts with theirs comes first, as it does in theirs: the two kinds of
 # writers exclude each other, and can't deadlock. It conflicts with no maintenance.
-LOCK_FUNCTION: Final = f"""CREATE OR REPLACE FUNCTION {{lock}}()
-        RETURNS void LANGUAGE plpgsql SET lock_timeout = {{lock_timeout}} AS $$
-    BEGIN
+LOCK: Final = f"""
         LOCK TABLE {{events}} IN ROW EXCLUSIVE MODE;
-        PERFORM pg_advisory_xact_lock({_KEY});
+        PERFORM pg_advisory_xact_lock({_KEY});"""
+_LOCK_FUNCTION: Final = f"""CREATE OR REPLACE FUNCTION {{lock}}()
+        RETURNS void LANGUAGE plpgsql SET lock_timeout = {{lock_timeout}} AS $$
+    BEGIN {LOCK}
     END $$"""
 
 # Before the first row of a statement, and so before its id is drawn: whatever writes into the
@@ -41,4 +42,4 @@ _TRIGGER: Final = """DO $$ BEGIN
         END IF;
     END $$"""
 
-LOG_LOCK: Final = (LOCK_FUNCTION, _TRIGGER_FUNCTION, _TRIGGER)
+LOG_LOCK: Final = (_LOCK_FUNCTION, _TRIGGER_FUNCTION, _TRIGGER)

@@ -36,9 +36,15 @@ class Advance(Tracking):
 
     @property
     def arguments(self) -> tuple[list[str], list[int | None], list[int]]:
-        """What ADVANCE takes."""
+        """The arguments of ADVANCE: names, where the positions were seen, where they move to."""
         names, since, upto = zip(*self.moves, strict=True)
         return list(names), list(since), list(upto)
+
+    @property
+    def of_whole_log(self) -> int | None:
+        """The position in the whole log; None where only those of partitions move."""
+        [name, *_] = (move.name for move in self.moves)
+        return self.notification_id if name == self.application_name else None
 
 
 class PositionMoved(IntegrityError):
@@ -65,29 +71,34 @@ _MOVE: Final = (
         RETURNS void LANGUAGE plpgsql SET enable_seqscan TO off AS $$
     DECLARE
         newest bigint;
-        is_there boolean;
     BEGIN
-        PERFORM pg_advisory_xact_lock_shared({all});
         FOR place IN 1 .. cardinality(names) LOOP
-            PERFORM pg_advisory_xact_lock(
+            PERFORM pg_advisory_xact_lock_shared({all}), pg_advisory_xact_lock(
                 hashtextextended('ome position ' || {tracking_name} || names[place], 0)
             );
-            newest := (
-                SELECT max(notification_id) FROM {tracking} WHERE application_name = names[place]
-            );
-            is_there := newest IS NOT DISTINCT FROM since[place];
-            IF newest IS NULL THEN
-                -- Not beside positions by partition, see partitions.split.
-                is_there := is_there AND NOT EXISTS (
-                    SELECT FROM {tracking} WHERE starts_with(application_name, names[place] || '#')
+            -- In a statement after the locks, which sees what was committed under them.
+            INSERT INTO {tracking} SELECT names[place], upto[place] FROM {tracking}
+                WHERE application_name = names[place] AND notification_id = since[place]
+                AND since[place] < upto[place] AND NOT EXISTS (
+                    SELECT FROM {tracking} newer WHERE newer.application_name = names[place]
+                    AND newer.notification_id > since[place]
                 );
+            IF NOT FOUND THEN
+                newest := (SELECT max(notification_id) FROM {tracking}
+                    WHERE application_name = names[place]);
+                -- The first has no position to move, and is not beside positions by partition,
+                -- see partitions.split. Whoever moves to where they are need not.
+                IF newest IS NULL AND since[place] IS NULL AND NOT EXISTS (
+                    SELECT FROM {tracking} WHERE starts_with(application_name, names[place] || '#')
+                ) THEN
+                    INSERT INTO {tracking} VALUES (names[place], upto[place]);
+                ELSIF newest = since[place] AND newest = upto[place] THEN
+                    CONTINUE;
+                ELSE
+                    RAISE EXCEPTION 'the position in % is not % any more',
+                        names[place], since[place] USING ERRCODE = 'integrity_constraint_violation';
+                END IF;
             END IF;
-            IF NOT is_there OR newest > upto[place] THEN
-                RAISE EXCEPTION 'the position in % is not % any more', names[place], since[place]
-                    USING ERRCODE = 'integrity_constraint_violation';
-            END IF;
-            CONTINUE WHEN newest = upto[place];
-            INSERT INTO {tracking} VALUES (names[place], upto[place]);
             IF since[place] / {block} < upto[place] / {block} THEN
                 DELETE FROM {tracking} WHERE application_name = names[place]
                 AND notification_id >= since[place] / {block} * {block}

@@ -101,19 +101,19 @@ class EventRecorder(PostgresProcessRecorder):
         beside: Sequence[object] | None = None,
         **_: Any,
     ) -> Sequence[int]:
-        """Records events and, for a follower, its position.
+        """Record events and, for a follower, its position.
 
-        ``stamp`` is the newest time of commands; what a follower decides has that of its book.
-        ``beside``: the arguments of what a log of a kind of its own writes in the same transaction.
+        ``stamp`` is the newest time of the commands; a follower's events have the time of their
+        book instead. ``beside`` holds the arguments of the statement by which a log of a kind of
+        its own writes more in the same transaction.
 
         Overridden whole: what many threads record at the same time shares a commit; many
         events go by COPY; the position moves by compare-and-set; and a lost commit is told
-        apart from a failed one. Who listens is woken where there is no position to move;
-        a follower does it itself, see ``wake``.
+        apart from a failed one. Listeners are woken where there is no position to move;
+        a follower wakes them itself, see ``wake_of_follower``.
 
         Raises IntegrityError (a version taken, a position moved), CommitUnknown, LockTimeout,
-        SchemaOutdated, StampAhead, OperationalError (the database is
-        unavailable).
+        SchemaOutdated, StampAhead, OperationalError (the database is unavailable).
         """
         if tracking is None:
             return self._group.record(stored_events, stamp)
@@ -124,19 +124,29 @@ class EventRecorder(PostgresProcessRecorder):
             return []
         return self._record(stored_events, tracking, beside=beside)
 
-    def wake(self, *, recorded: int | None = None, leader: str = "") -> None:
-        """Tells who listens how far the log goes and, of a follower, how far it has followed.
+    def wake(self, recorded: int) -> None:
+        """Tell listeners how far the log goes: up to the notification id ``recorded``.
 
-        Of what users ask it is told what was ``recorded``, of a follower whom it follows. After
-        the commit and in a transaction of its own: inside, NOTIFY holds an instance-wide lock
-        through the flush. Who misses it looks by itself, soon.
+        After the commit and in a transaction of its own: inside, NOTIFY holds an instance-wide
+        lock through the flush. A listener that misses it looks by itself, soon.
         """
-        name = "wake follower" if leader else "wake"
+        self._tell("wake", message=f"{recorded}:")
+
+    def wake_of_follower(self, move: Advance, recorded: int | None) -> None:
+        """Tell listeners, too, how far this follower has come with ``move``.
+
+        ``recorded`` is the last notification id that was recorded with it; None where there was
+        nothing to record. Positions of partitions are read: the others' have to be told as well.
+        """
+        if recorded is None or move.of_whole_log is None:
+            self._tell("wake of follower", leader=move.application_name)
+        else:
+            self._tell("wake", message=f"{recorded}:{move.of_whole_log}")
+
+    def _tell(self, name: str, **parameters: str) -> None:
         with suppress(psycopg.Error, *AWAY), living_connection(self.datastore) as connection:
             connection.execute(
-                self._statements[name],
-                {"channel": self.channel_name, "recorded": str(recorded), "leader": leader},
-                prepare=True,
+                self._statements[name], {"channel": self.channel_name, **parameters}, prepare=True
             )
 
     def select_events(
@@ -245,7 +255,7 @@ class EventRecorder(PostgresProcessRecorder):
     ) -> Sequence[int]:
         ids = self._record(stored_events, stamp=stamp)
         if ids:
-            self.wake(recorded=ids[-1])
+            self.wake(ids[-1])
         return ids
 
     def _record(

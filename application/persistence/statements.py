@@ -9,7 +9,7 @@ from application.persistence.guards import (
     STAMP_PARAMETERS,
     VERSION_PARAMETER,
 )
-from application.persistence.log_lock import LOG_LOCK
+from application.persistence.log_lock import LOCK, LOG_LOCK
 from application.persistence.migrations import SCHEMA_VERSION
 from application.persistence.partitions import FLOOR, REACH
 from application.persistence.position import ADVANCE, ADVANCE_PARAMETERS
@@ -47,12 +47,12 @@ STATEMENTS: Final = {
         ORDER BY notification_id LIMIT %(limit)s""",
     "last": "SELECT max(notification_id) FROM {events}",
     "position": FLOOR.replace("{leader}", "%(leader)s"),
-    # Of one moment: what came of ``followed`` is among what is recorded.
-    "wake follower": """SELECT pg_notify(%(channel)s,
+    # Both of one moment: all that came of what was followed is among what is recorded.
+    "wake of follower": """SELECT pg_notify(%(channel)s,
         (SELECT max(notification_id) FROM {events}) || ':' || ({reach}))""".replace(
         "{reach}", REACH.replace("{leader}", "%(leader)s")
     ),
-    "wake": "SELECT pg_notify(%(channel)s, %(recorded)s || ':')",
+    "wake": "SELECT pg_notify(%(channel)s, %(message)s)",
     "ids": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
         ORDER BY notification_id LIMIT %(limit)s""",
     "ids of": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
@@ -116,8 +116,7 @@ FUNCTIONS: Final = (
         RETURNS void LANGUAGE plpgsql SET lock_timeout = {{lock_timeout}} AS $$
     BEGIN {GUARD} {STAMP_GUARD}
         IF names IS NOT NULL THEN {ADVANCE}
-        END IF;
-        PERFORM {{lock}}();
+        END IF; {LOCK}
     END $$""",
     # json, not jsonb: a state is stored as it was written, to the byte. First comes the last
     # id before these events, see Recorded: in a statement after the lock, which therefore sees

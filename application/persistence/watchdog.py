@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -46,12 +46,11 @@ class Watchdog:
         if not self._seconds:
             yield
             return
-        use = _Use(connection.fileno())
         with self._mutex:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
                 self._thread.start()
-            use.deadline = self._now + self._limit()
+            use = _Use(connection, self._now + self._limit())
             self._uses.add(use)
         try:
             yield
@@ -60,7 +59,6 @@ class Watchdog:
                 self._uses.discard(use)
                 if not use.is_cut and not connection.closed:
                     self._is_suspicious = False
-            use.close()
 
     def close(self) -> None:
         self._closing.set()
@@ -91,22 +89,19 @@ class Watchdog:
 
 
 class _Use:
-    """A use of a connection, with a descriptor of its own: the connection's may be another's."""
+    """A use of a connection."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = os.dup(descriptor)
-        self.deadline = 0.0
+    __slots__ = ("_connection", "_descriptor", "deadline", "is_cut")
+
+    def __init__(self, connection: psycopg.Connection[Any], deadline: float) -> None:
+        self._connection = connection
+        self._descriptor = connection.fileno()
+        self.deadline = deadline
         self.is_cut = False
 
     def cut(self) -> None:
         self.is_cut = True
-        connection = socket.socket(fileno=os.dup(self._descriptor))
-        try:
-            connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other end was faster
-        finally:
-            connection.close()
-
-    def close(self) -> None:
-        os.close(self._descriptor)
+        with suppress(OSError), socket.socket(fileno=os.dup(self._descriptor)) as connection:
+            # The number may have become another's, but not before this connection was closed.
+            if not self._connection.closed:
+                connection.shutdown(socket.SHUT_RDWR)

@@ -166,7 +166,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             parameters=SQL(", ").join(map(SQL, [*_PARAMETERS, *["json"] * len(steps)])),
             guard=SQL(GUARD),
             advance=SQL(ADVANCE).format(**named),
-            reach=SQL(REACH).format(**named, leader=SQL("split_part(names[1], '#', 1)")),
+            reach=SQL(_REACH).format(**named, leader=SQL("split_part(names[1], '#', 1)")),
             parked_in=SQL(_PARKED_IN.replace("%(names)s", "names")).format(**named),
             steps=SQL("\n").join(
                 SQL("IF {rows} IS NOT NULL THEN " + step + "; END IF;").format(
@@ -270,6 +270,10 @@ BEGIN
     DELETE {parked_in};
     PERFORM pg_notify({channel}, ':' || ({reach}));
 END $$"""
+
+# A follower that has one position has just moved it; only those of partitions have to be read.
+_REACH: Final = f"""CASE WHEN strpos(names[1], '#') = 0 THEN upto[1]::text
+    ELSE ({REACH}) END"""
 
 _INSERT: Final = """INSERT INTO {schema}.{table}
     SELECT * FROM json_populate_recordset(NULL::{schema}.{table}, {rows})"""
