@@ -130,3 +130,30 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(library_env, connection, 
     tables = "SELECT FROM pg_class WHERE relname IN ('orders_events', 'ome_schema_versions')"
     assert connection.execute(tables).fetchall() == []
     assert create_tables(library_env) == ALL
+
+
+def checking(connection: psycopg.Connection[Any], version: int) -> dict[str, str]:
+    """The definitions of the functions that want callers of a version, by their signatures."""
+    found = connection.execute(
+        "SELECT oid::regprocedure::text AS name, pg_get_functiondef(oid) AS text FROM pg_proc"
+        " WHERE strpos(prosrc, %s) > 0",
+        [_wanted(version)],
+    )
+    return {row["name"]: row["text"] for row in found}
+
+
+def _wanted(version: int) -> str:
+    return f"IF version IS DISTINCT FROM {version} THEN"
+
+
+def test_a_database_of_the_version_before_gets_the_functions_of_this_one(library_env, connection):
+    create_tables(library_env)
+    functions = checking(connection, SCHEMA_VERSION)
+    before = SCHEMA_VERSION - 1
+    for text in functions.values():
+        connection.execute(text.replace(_wanted(SCHEMA_VERSION), _wanted(before)))
+    connection.execute("DELETE FROM ome_schema_versions WHERE version = %s", [SCHEMA_VERSION])
+    assert checking(connection, before).keys() == functions.keys()
+    assert create_tables(library_env) == [SCHEMA_VERSION]
+    assert checking(connection, SCHEMA_VERSION) == functions
+    assert checking(connection, before) == {}
