@@ -46,6 +46,15 @@ _STATEMENTS: Final = """WITH objects AS ({objects}), both_ AS (
         FROM both_, aclexplode(wanted) AS acl, LATERAL (SELECT CASE grantee WHEN 0 THEN 'PUBLIC'
             ELSE format('%%I', pg_get_userbyid(grantee)) END AS who) AS grantees
         UNION
+        SELECT 4, format('GRANT %%s (%%I) ON %%I.%%I TO %%s', privilege_type, attname,
+                %(new)s::text, relname, who)
+            || CASE WHEN is_grantable AND grantee <> relowner THEN ' WITH GRANT OPTION' ELSE '' END
+        FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+            JOIN pg_attribute ON attrelid = c.oid,
+            aclexplode(attacl) AS acl, LATERAL (SELECT CASE grantee WHEN 0 THEN 'PUBLIC'
+            ELSE format('%%I', pg_get_userbyid(grantee)) END AS who) AS grantees
+        WHERE nspname = %(old)s AND relkind = 'r' AND NOT attisdropped
+        UNION
         SELECT 5, format('ALTER %%s %%s OWNER TO %%I', altered, name, pg_get_userbyid(owner))
         FROM both_
         UNION

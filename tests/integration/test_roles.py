@@ -130,6 +130,9 @@ RIGHTS = """SELECT 'schema' AS what, nspowner::regrole::text AS owner, nspacl::t
     FROM pg_namespace WHERE nspname = 'order_view'
     UNION ALL SELECT relname, relowner::regrole::text, relacl::text[] FROM pg_class
     WHERE relnamespace = 'order_view'::regnamespace AND relkind IN ('r', 'S')
+    UNION ALL SELECT relname || '.' || attname, '', attacl::text[] FROM pg_attribute
+    JOIN pg_class c ON c.oid = attrelid
+    WHERE relnamespace = 'order_view'::regnamespace AND attacl IS NOT NULL
     UNION ALL SELECT proname || pg_get_function_identity_arguments(oid),
         proowner::regrole::text, proacl::text[]
     FROM pg_proc WHERE pronamespace = 'order_view'::regnamespace
@@ -151,6 +154,8 @@ def test_a_rebuild_leaves_owners_and_rights_as_they_were(library_env, trader):
             f"GRANT SELECT ON order_view.orders TO {trader} WITH GRANT OPTION;"
             " REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA order_view FROM PUBLIC;"
             f" GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA order_view TO {trader};"
+            f" GRANT SELECT (asset, status) ON order_view.orders TO {trader} WITH GRANT OPTION;"
+            " GRANT SELECT (user_id) ON order_view.open_orders TO PUBLIC;"
             f" ALTER TABLE order_view.parked OWNER TO {trader};"
             " ALTER DEFAULT PRIVILEGES IN SCHEMA order_view"
             f" GRANT SELECT ON TABLES TO {trader}".encode()
@@ -166,6 +171,8 @@ def test_a_rebuild_leaves_owners_and_rights_as_they_were(library_env, trader):
         assert ("parked", trader) in [(what, whose) for what, whose, _ in before]
         [orders] = [acl for what, _, acl in before if what == "orders"]
         assert f"{trader}=ar*wd/postgres" in orders
+        assert ("orders.asset", "", [f"{trader}=r*/postgres"]) in before
+        assert ("open_orders.user_id", "", ["=r/postgres"]) in before
         [default] = [acl for what, _, acl in before if what == "default"]
         assert f"{trader}=r/postgres" in default
         assert create_tables(service) == []
