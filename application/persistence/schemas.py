@@ -42,8 +42,11 @@ def check_schema(schema: str) -> str:
             f"must be the name of a schema, of 1 to {MAX_BYTES} bytes:"
             " those of the views and the publisher begin with it"
         )
-    if schema.startswith("pg_") or schema == "information_schema":
-        raise ValueError("must not be a schema of PostgreSQL's own")
+    if f"{schema}_".startswith("pg_") or schema == "information_schema":
+        raise ValueError("must not be a schema of PostgreSQL's own, nor pg")
+    if set(schema) & set("%$"):
+        # Statements have the first in their placeholders, bodies of functions end at the second.
+        raise ValueError("must not contain % or $")
     if schema.endswith(tuple(name + end for name in _BESIDE for end in _REPLACED)):
         raise ValueError(
             f"must not end in {', '.join(_BESIDE)}, with or without _new or _old: those are"

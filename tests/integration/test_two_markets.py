@@ -16,7 +16,7 @@ from system import VIEWS, build, create_tables
 from tests.integration.conftest import Venue, at_work, has_followed_all, patient
 from tests.integration.service import eventually
 
-LONGEST = 'Ä "market" of ' + "m" * (MAX_BYTES - 15)
+LONGEST = 'Ä "market" of \'{}\\ ' + "m" * (MAX_BYTES - 20)
 BTC = "BTC-USD"
 
 
@@ -83,7 +83,20 @@ def test_channels_carry_the_schema(venues: list[Venue]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "m" * (MAX_BYTES + 1), "pg_market", "information_schema", "blue_order_view", "a\nb"],
+    [
+        "",
+        " ",
+        "m" * (MAX_BYTES + 1),
+        "pg",
+        "pg_market",
+        "information_schema",
+        "blue_order_view",
+        "a\nb",
+        "%",
+        "50 %s",
+        "$$",
+        "a$make$",
+    ],
 )
 def test_a_name_that_can_not_be_used_is_refused_with_the_rule(name: str) -> None:
     with pytest.raises(ValueError, match="must"):
