@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from tests.databases import EMPTY, PATIENT, fresh_database
 from tests.kafka.runtime import or_skip
 from tests.kafka.sharing import Kafka, SharedKafka, ask
 
@@ -64,14 +65,28 @@ def postgres_url() -> Iterator[str]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture
-def database_url(postgres_url: str) -> Iterator[str]:
-    """The URL of a fresh database."""
-    name = f"test_{uuid.uuid4().hex}"
+@pytest.fixture(scope="session")
+def market_template(postgres_url: str) -> str:
+    """The name of a database with a market's tables; to copy it is quicker than to make them.
+
+    The time that is waited for a lock is in its functions: a long one.
+    """
+    from interface.database_url import database_env  # noqa: PLC0415
+    from system import create_tables  # noqa: PLC0415
+
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield postgres_url.replace("/ome?", f"/{name}?")
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        connection.execute("CREATE DATABASE market")
+    create_tables({**database_env(postgres_url.replace("/ome?", "/market?")), **PATIENT})
+    return "market"
+
+
+@pytest.fixture
+def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a fresh database, with a market's tables where a fixture needs market_template."""
+    needed = "market_template" in request.fixturenames
+    template = request.getfixturevalue("market_template") if needed else EMPTY
+    with fresh_database(postgres_url, template) as url:
+        yield url
 
 
 @pytest.fixture

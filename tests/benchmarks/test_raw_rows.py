@@ -8,15 +8,13 @@ import psycopg
 import pytest
 
 from benchmarks.raw_rows import array, copy, order_row
-from system import create_tables
 
 ORDER = UUID(int=7)
 TIME = datetime(2024, 2, 9, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture
-def cursor(library_env, database_url):
-    create_tables(library_env)
+def cursor(market_template, database_url):
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection.cursor()
 

@@ -22,19 +22,19 @@ from domain.requests import ExpiryRequest, InstrumentRequest, MassCancelRequest,
 from domain.values import ALL_ASSETS, Side, Terms
 from interface.engine import Engine
 from interface.settings import Settings
-from system import Market, build, create_tables, followings
+from system import Market, build, followings
+from tests.databases import PATIENT
 from tests.kafka.sharing import Kafka
 
 # A machine that tests keep busy stands still for seconds, and whoever has the log's lock with it.
 # What engines make of a lock is theirs to show; who only asks waits for it. PostgreSQL itself is
 # there: whoever starts gets his connection.
-_PATIENCE_TO_START = {"POSTGRES_CONNECT_TIMEOUT": "60"}
-_PATIENCE = {**_PATIENCE_TO_START, "POSTGRES_LOCK_TIMEOUT": "60"}
+_PATIENCE_TO_START = {"POSTGRES_CONNECT_TIMEOUT": PATIENT["POSTGRES_CONNECT_TIMEOUT"]}
 
 
 def patient(env: dict[str, str]) -> dict[str, str]:
     """The environment of a market that a test asks, or has work step by step."""
-    return {**env, **_PATIENCE}
+    return {**env, **PATIENT}
 
 
 @dataclass
@@ -184,8 +184,7 @@ def patience_with_kafka(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def venue(library_env: dict[str, str]) -> Iterator[Venue]:
-    create_tables(patient(library_env))  # the time for a lock is in the functions, too
+def venue(market_template: str, library_env: dict[str, str]) -> Iterator[Venue]:
     with closing(build(patient(library_env))) as market:
         yield Venue(market, {**library_env, **_PATIENCE_TO_START})
 

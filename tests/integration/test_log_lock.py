@@ -81,9 +81,10 @@ def preset_setting(connection: psycopg.Connection[Any], name: str, value: str) -
 
 
 @pytest.fixture
-def preset(request: pytest.FixtureRequest, library_env: dict[str, str]) -> dict[str, str]:
+def preset(
+    request: pytest.FixtureRequest, market_template: str, library_env: dict[str, str]
+) -> dict[str, str]:
     """The environment of a database whose transactions have another isolation level."""
-    create_tables(patient(library_env))
     with connect(library_env) as connection:
         preset_setting(connection, "default_transaction_isolation", request.param)
     return patient(library_env)
@@ -277,9 +278,8 @@ def test_a_process_of_another_schema_version_is_refused(
 
 @pytest.mark.parametrize("way", [one_by_one, by_copy, by_the_library, by_hand])
 def test_events_are_committed_synchronously_whatever_is_preset(
-    library_env: dict[str, str], way: Any
+    market_template: str, library_env: dict[str, str], way: Any
 ) -> None:
-    create_tables(patient(library_env))
     with connect(library_env) as connection:
         preset_setting(connection, "synchronous_commit", "off")
         # Deferred: it is called at the commit.
