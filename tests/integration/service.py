@@ -181,12 +181,17 @@ def place(http: httpx.Client, order: dict[str, Any]) -> httpx.Response:
 
 @contextmanager
 def service(directory: Path, port: int | None = None, **settings: str) -> Iterator[Service]:
-    running = Service(directory, port, **settings)
-    try:
-        running.start()
+    with started(Service(directory, port, **settings)) as running:
         yield running
+
+
+@contextmanager
+def started(service: Service) -> Iterator[Service]:
+    try:
+        service.start()
+        yield service
     finally:
-        running.clean_up()
+        service.clean_up()
 
 
 def eventually(

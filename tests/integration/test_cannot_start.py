@@ -1,7 +1,6 @@
 """A start that can't succeed says why once, in at most three lines, and ends with its own code."""
 
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ def role(postgres_url: str) -> Iterator[str]:
 def end_of(service: Service, *arguments: str) -> tuple[int, list[str]]:
     """The exit code of `ome run`, and the lines that it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "interface.cli", "run", *arguments],
+        [*service.command, "run", *arguments],
         cwd=service.directory,
         env=service.env,
         capture_output=True,

@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from interface.connections import Need
 from interface.errors import DATABASE_UNREACHABLE, DATABASE_UNUSABLE
 from tests.http.support import order
-from tests.integration.service import Service, client, eventually, place, service
+from tests.integration.impatient import IMPATIENT, PATIENCE_SECONDS
+from tests.integration.service import Service, client, eventually, place, service, started
 from tests.integration.test_cannot_start import end_of
 
 pytestmark = pytest.mark.timeout(300)
@@ -19,6 +21,13 @@ pytestmark = pytest.mark.timeout(300)
 _AT_REST = 12
 _AT_MOST = 20
 _COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+
+
+def impatient(directory: Path, url: str) -> Service:
+    """A service that soon closes connections nobody needs, and gives up waiting for others'."""
+    service = Service(directory, DATABASE_URL=url)
+    service.command = IMPATIENT
+    return service
 
 
 def test_the_whole_service_has_few_connections(short_dir, database_url, postgres_url):
@@ -39,7 +48,7 @@ def test_the_whole_service_has_few_connections(short_dir, database_url, postgres
 
         def trade(running: Service) -> None:
             with client(running) as http:
-                for number in range(30):
+                for number in range(10):
                     side = ("BUY", "SELL")[number % 2]
                     http.post("/orders", json=order(type=side, clientOrderId=uuid.uuid4().hex))
                     http.get("/orders?limit=10")
@@ -47,7 +56,7 @@ def test_the_whole_service_has_few_connections(short_dir, database_url, postgres
 
         watching = threading.Thread(target=watch)
         watching.start()
-        with service(short_dir, DATABASE_URL=database_url) as running:
+        with started(impatient(short_dir, database_url)) as running:
             threads = [threading.Thread(target=trade, args=(running,)) for _ in range(32)]
             for thread in threads:
                 thread.start()
@@ -102,10 +111,10 @@ def test_connections_that_others_have_are_waited_for_and_then_said(short_dir, ro
     url = role(6)
     others = [psycopg.connect(url) for _ in range(6)]
     begun = time.monotonic()
-    code, lines = end_of(Service(short_dir, DATABASE_URL=url))
+    code, lines = end_of(impatient(short_dir, url))
     for other in others:
         other.close()
     assert code == DATABASE_UNREACHABLE
-    assert time.monotonic() - begun >= 30
+    assert time.monotonic() - begun >= PATIENCE_SECONDS
     assert len(lines) <= 3
     assert str(Need.of("all", 1)) in lines[-2]
