@@ -58,8 +58,10 @@ def postgres_url() -> Iterator[str]:
     """The URL of a server that this test process has for itself, quick and not durable."""
     # Imported here: tests of the domain need nothing that is above it.
     from interface.postgres import EmbeddedPostgres  # noqa: PLC0415
+    from tests.clusters import put_cluster  # noqa: PLC0415
 
     directory = Path(tempfile.mkdtemp(prefix="ome-test-", dir="/tmp"))
+    put_cluster(directory)
     with EmbeddedPostgres(directory, durable=False) as postgres:
         yield postgres.url
     shutil.rmtree(directory, ignore_errors=True)

@@ -116,6 +116,8 @@ class Cluster:
         tie = death_signal(os.getpid(), death)
 
         def tie_or_exit() -> None:
+            # Ignored in a shell's background job: a server that just started would miss the signal.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             if not tie():
                 os._exit(1)
 

@@ -14,6 +14,7 @@ from interface.database_url import database_env
 from interface.listening import Bell
 from interface.postgres import EmbeddedPostgres
 from system import build, create_tables
+from tests.clusters import put_cluster
 from tests.http.support import Service, Stopwatch, order, shown, wait_for
 
 pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
@@ -24,6 +25,7 @@ ANY_ORDER = "/orders/550e8400-e29b-41d4-a716-446655440000"
 @pytest.fixture
 def postgres(short_dir: Path) -> Iterator[EmbeddedPostgres]:
     """A server of its own, to be stopped and started."""
+    put_cluster(short_dir)
     with EmbeddedPostgres(short_dir, durable=False) as postgres:
         yield postgres
 

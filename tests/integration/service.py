@@ -15,6 +15,7 @@ from uuid import uuid4
 import httpx
 import psutil
 
+from tests.clusters import put_cluster
 from tests.kafka.program import free_port
 
 START_SECONDS = 60
@@ -181,6 +182,8 @@ def place(http: httpx.Client, order: dict[str, Any]) -> httpx.Response:
 
 @contextmanager
 def service(directory: Path, port: int | None = None, **settings: str) -> Iterator[Service]:
+    if "DATABASE_URL" not in settings:
+        put_cluster(directory / "var")
     with started(Service(directory, port, **settings)) as running:
         yield running
 

@@ -16,11 +16,12 @@ from pydantic import SecretStr
 
 from interface.data_dir import DataDirInUse, DataDirLock
 from interface.database_url import database_env
-from interface.postgres import AccountError, EmbeddedPostgres, PostgresError, database
+from interface.postgres import AccountError, EmbeddedPostgres, PostgresError, database, server
 from interface.postgres.account import Account
 from interface.postgres.postmaster import PID_FILE, Postmaster
 from interface.postgres.socket_dir import private_directory
 from interface.settings import Settings
+from tests.clusters import put_cluster
 
 ROOT = Path(__file__).parents[2]
 as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs several users")
@@ -54,10 +55,9 @@ def ended(pid: int) -> bool:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Path]:
-    """A data directory whose cluster is made once: for tests that leave it usable."""
+    """A data directory with a cluster: for tests that leave it usable."""
     directory = Path(tempfile.mkdtemp(prefix="ome-test-", dir="/tmp")).resolve()
-    with start(directory):
-        pass
+    put_cluster(directory)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
 
@@ -193,20 +193,22 @@ def test_initdb_killed_half_way_leaves_nothing_half_made(short_dir):
 
 
 def test_a_start_that_fails_says_what_the_log_says(short_dir):
-    with start(short_dir):
-        pass
+    put_cluster(short_dir)
     configuration = short_dir / "postgresql-18" / "postgresql.auto.conf"
     configuration.write_text("shared_buffers = 'nonsense'\n")
     with pytest.raises(PostgresError, match="invalid value for parameter"):
         start(short_dir).start()
 
 
-def test_a_start_can_be_cancelled(shared):
+def test_a_start_can_be_cancelled_also_in_the_background_of_a_shell(shared, monkeypatch):
+    monkeypatch.setattr(server, "_STOP_TIMEOUT", 600)  # it stops at once, and not by force
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     with pytest.raises(PostgresError, match="cancelled"):
         EmbeddedPostgres(shared, durable=False, cancelled=lambda: True).start()
+    signal.signal(signal.SIGINT, before)
     cluster = shared.resolve() / "postgresql-18"
-    server = Postmaster.read(cluster)
-    assert server is None or not server.alive()
+    left = Postmaster.read(cluster)
+    assert left is None or not left.alive()
 
 
 @as_root_only
@@ -220,8 +222,7 @@ def test_as_root_it_runs_as_another_user_and_opens_the_way_for_passing_only(shor
 
 @as_root_only
 def test_as_root_it_runs_as_the_owner_of_the_data(short_dir):
-    with start(short_dir):
-        pass
+    put_cluster(short_dir)
     nobody = pwd.getpwnam("nobody")
     for path in [short_dir / "postgresql-18", *(short_dir / "postgresql-18").rglob("*")]:
         os.chown(path, nobody.pw_uid, nobody.pw_gid)

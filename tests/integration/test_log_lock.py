@@ -27,6 +27,7 @@ from domain.values import Side, Terms
 from interface.database_url import database_env
 from interface.postgres import EmbeddedPostgres
 from system import build, create_tables
+from tests.clusters import put_cluster
 from tests.integration.conftest import Venue, patient
 from tests.integration.service import eventually
 
@@ -304,6 +305,7 @@ def test_acknowledged_orders_survive_a_crash_of_a_database_that_does_not_flush_b
     short_dir: Path,
 ) -> None:
     """What is only in the buffers of PostgreSQL is lost with its processes."""
+    put_cluster(short_dir)
     with EmbeddedPostgres(short_dir, durable=False) as postgres:
         env = database_env(postgres.url)
         create_tables(patient(env))

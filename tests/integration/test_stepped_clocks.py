@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from interface.postgres import EmbeddedPostgres
+from tests.clusters import put_cluster
 from tests.integration.service import WAIT, Service, eventually
 
 pytestmark = [
@@ -85,6 +86,7 @@ class World:
 def world(short_dir: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     database = SteppedClock(library, short_dir / "database.clock")
     host = SteppedClock(library, short_dir / "host.clock")
+    put_cluster(short_dir / "var")
     popen = subprocess.Popen
 
     def with_clock(command: list[str], env: dict[str, str], **given: Any) -> Any:

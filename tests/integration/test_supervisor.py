@@ -1,9 +1,7 @@
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +11,8 @@ import psutil
 import psycopg
 import pytest
 
-from interface.postgres import EmbeddedPostgres
 from interface.postgres.postmaster import Postmaster
+from tests.clusters import put_cluster
 from tests.kafka.program import free_port
 
 pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
@@ -90,19 +88,9 @@ def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
-def data_dir() -> Iterator[Path]:
-    """A data directory to copy: making one takes longer than most tests."""
-    directory = Path(tempfile.mkdtemp(prefix="ome-test-", dir="/tmp"))
-    with EmbeddedPostgres(directory, durable=False):
-        pass
-    yield directory
-    shutil.rmtree(directory)
-
-
 @pytest.fixture
-def directory(short_dir: Path, data_dir: Path) -> Iterator[Path]:
-    subprocess.run(["cp", "-a", data_dir, short_dir / "var"], check=True)
+def directory(short_dir: Path) -> Iterator[Path]:
+    put_cluster(short_dir / "var")
     yield short_dir.resolve()
     # Whatever a failed test has left.
     leftover = Service.__new__(Service)
