@@ -1,8 +1,8 @@
 """The books whose time is ahead of the database's, as a wrong clock once left them.
 
-Today's commands can't move a book ahead by more than the bound. So all books are looked at once,
-and again where the database's clock has gone back; of those that are ahead it is looked whether
-an operator has reset them. Time passes without asking anybody.
+Today's commands can't move a book ahead by more than the bound. So all books are read once, and
+again where the database's clock has gone back. Those that are ahead are read more often, since an
+operator may reset them; no query is needed to see that a time has passed.
 """
 
 import time
@@ -22,7 +22,7 @@ _KNOWN: Final = 100  # of those that are ahead, how many are read again each tim
 
 
 class BooksAhead:
-    """What one thread finds out by ``look``, and any may ask."""
+    """The times of the books that are ahead: one thread calls ``look``, any may read them."""
 
     def __init__(self, matching: Matching, clock: DatabaseClock) -> None:
         self._matching = matching
@@ -32,7 +32,7 @@ class BooksAhead:
         self._times: dict[str, datetime] = {}  # by asset, the one looked at last at the end
 
     def look(self) -> None:
-        """Find out which books are ahead. While the clocks disagree nobody knows."""
+        """Find the books that are ahead. While the clocks disagree, none can be found."""
         if self._clock.fault():
             return
         jumps = self._clock.jumps_believed
@@ -44,7 +44,7 @@ class BooksAhead:
         self._due = time.monotonic() + _LOOK_AGAIN_SECONDS
 
     def times(self) -> Mapping[str, datetime]:
-        """Return the time of each book that is ahead, by asset: from then on it is so no more."""
+        """Return, by asset, the moment at which each book that is ahead will no longer be."""
         if not self._times or self._clock.fault():
             return {}
         limit = self._limit()

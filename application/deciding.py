@@ -1,4 +1,4 @@
-"""What a command asks of the books, and of the venue: the same for who decides and who proves."""
+"""The dispatch of commands to books and the venue, for Matching and for verification."""
 
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -65,9 +65,9 @@ class Scoped(NamedTuple):
 def decide(  # noqa: C901 - the list of commands
     book: OrderBook, position: int, command: Command, venue: Venue | None
 ) -> None:
-    """Has a book decide the command that stands at ``position`` in the log of Orders.
+    """Let a book decide the command at ``position`` in the log of Orders.
 
-    The venue is as it was then, or later; None: nothing was ever asked of it.
+    The venue is as it was then, or later; None: it has had no request yet.
     """
     rules = NO_RULES if venue is None else venue.rules_at(position, command.user_id)
     match command:
@@ -95,12 +95,12 @@ def decide(  # noqa: C901 - the list of commands
 
 
 def is_for_all(command: Any) -> bool:
-    """Whether a command is not about the one asset that it names."""
+    """Test if a command is about more than the asset that it names."""
     return bool(command.asset == ALL_ASSETS)
 
 
 def is_for_books(command: Command) -> bool:
-    """Whether a command for all assets may change books, and not only the venue."""
+    """Test if a command for all assets may change books, and not only the venue."""
     match command:
         case UserRequest.Created():
             return command.is_suspended
@@ -118,7 +118,7 @@ def users_of(command: Command) -> tuple[str, ...]:
 
 
 def touches(book: OrderBook, command: Command) -> bool:
-    """Whether a command changes this book; of many, if it doesn't, nothing is recorded."""
+    """Test if a command changes this book; a command for many records nothing where it doesn't."""
     match command:
         case MassCancelRequest.Created() | UserRequest.Created():
             return book.floor.has_orders(command.user_id)
@@ -128,7 +128,7 @@ def touches(book: OrderBook, command: Command) -> bool:
 
 
 def tell(venue: Venue, position: int, command: Command) -> None:
-    """Has the venue record what a command for all assets changes for those to come."""
+    """Record at the venue what a command for all assets changes for later commands."""
     match command:
         case UserRequest.Created():
             venue.change_user(position, command)

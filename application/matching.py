@@ -57,7 +57,7 @@ class Poison(Exception):
 
 
 class Matching(BatchProcess):
-    """Decides every order and request, in the order of the log."""
+    """The application that decides every order and request, in the order of the log."""
 
     name = "Matching"
     topics = tuple(command.TOPIC for command in COMMANDS)
@@ -92,10 +92,10 @@ class Matching(BatchProcess):
         return BookSnapshots(self.mapper, recorder)
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
-        """Decides a batch; a command that makes the book raise is refused, and the market goes on.
+        """Decide a batch; a command that makes the book raise is refused, and the market goes on.
 
-        Nobody knows what such a command has done to the live books, so they are dropped, and
-        the batch is decided again; this time the book is told to refuse it.
+        Such a command may have left the live books in any state, so they are dropped, and the
+        batch is decided again; this time the book refuses the command.
         """
         self._refused.clear()
         while True:
@@ -123,7 +123,7 @@ class Matching(BatchProcess):
         move: Advance | None = None,
         beside: Sequence[object] | None = None,
     ) -> Sequence[int]:
-        """Records decisions, and which users came to have orders in which assets by them."""
+        """Record decisions, and the users who came to have orders in assets by them."""
         del beside
         changes = self._user_assets.changes(events, self._changed, self.fence(move))
         return super().commit(events, move, changes.arguments)
@@ -131,7 +131,7 @@ class Matching(BatchProcess):
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
     ) -> None:
-        """Has the asset's book decide the command, or all books. Raises Poison."""
+        """Let the asset's book decide the command, or all books. Raises Poison."""
         command = _command(domain_event)  # by self.topics
         position = cast("Tracking", processing_event.tracking).notification_id
         if not is_for_all(command):
@@ -150,9 +150,9 @@ class Matching(BatchProcess):
                     self._user_assets.note(user, book)
 
     def _tell_venue(self, position: int, asked: object) -> None:
-        """Has the venue record a change, unless another has who decides for other partitions.
+        """Record a change at the venue, unless it is recorded by the follower of another partition.
 
-        Who is not the first finds out by reading; by a conflict he would leave his partitions.
+        The venue is read first: on a conflict this follower would leave its partitions.
         """
         command = _command(asked)
         if isinstance(asked, Scoped) and not self._venue_is_changed:
@@ -163,7 +163,7 @@ class Matching(BatchProcess):
         self._venue_is_changed = True
 
     def of_partition(self, entry: Entry, number: int, count: int) -> Entry:
-        """Commands for all assets are decided in each partition at its own time."""
+        """Scope a command for all assets, which each partition decides at its own time."""
         position, command = entry
         return (position, Scoped(command, number, count)) if is_for_all(command) else entry
 
@@ -221,7 +221,7 @@ class Matching(BatchProcess):
             gc.collect()  # of what was read, the orders refer to each other
 
     def _keep_if_changed(self, book: OrderBook, position: int) -> None:
-        """Who changed in this batch is needed until it is recorded; then it is the first to go."""
+        """Keep a changed book until the batch is committed, then evict it first."""
         if book.position == position and book.asset not in self._live:
             self._live[book.asset] = book
             self._live.move_to_end(book.asset, last=False)
@@ -261,7 +261,7 @@ class Matching(BatchProcess):
     def catch_up(
         self, ids: Sequence[UUID], books: dict[UUID, OrderBook], upto: int | None = None
     ) -> None:
-        """Applies to the books what is recorded after them; those that are missing are made."""
+        """Apply the events recorded since to the books, and make the books that are missing."""
         versions = {book: books[book].version if book in books else -1 for book in ids}
         for event in self._events_after(versions, upto):
             books[event.originator_id] = event.mutate(books.get(event.originator_id))
@@ -275,7 +275,7 @@ class Matching(BatchProcess):
             yield from self.events.get(book, gt=version, lte=upto)
 
     def _revive(self, commands: Iterable[Command]) -> None:
-        """Has the books at hand that commands are for; those that are not are read at once."""
+        """Load the books that commands are for, unless they are live, in one read."""
         missing: dict[UUID, Command] = {}
         if not self._venue_is_read:
             self._venue, self._venue_is_read = self.venue(), True

@@ -1,7 +1,7 @@
 """The public form of every event: what an audit trail shows, and what is published.
 
-Amounts are exact, times have their zone. What a message holds is in ``contents/``; the way
-back is ``reading.py``.
+Amounts are exact, times have their zone. ``contents/`` defines the fields of each message;
+``reading.py`` makes events of messages.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -122,7 +122,7 @@ FORMS: Final[Mapping[type, Form]] = {
     Venue.UserChanged: _form("venue.user_changed", matching.VenueUserChanged),
 }
 
-# The public names, and what the stored topics are called today. Who listens knows these:
+# The public names, and what the stored topics are called today. Consumers know these:
 # they stay, whatever becomes of the topics.
 TYPES: Final[Mapping[type, str]] = {event: form.name for event, form in FORMS.items()}
 
@@ -141,7 +141,7 @@ def sentence(reason: Reason | None, limit: int | None = None) -> str | None:
 
 
 def content(event: Any) -> Content:
-    """What the message of an event holds."""
+    """Return the content of an event's message."""
     return _MAKERS[type(event)](event)
 
 
@@ -154,7 +154,7 @@ def message(event: Any) -> Message:
 
 @cache
 def _maker(holds: type[Content]) -> Callable[[Any], Content]:
-    """Makes contents of facts; all but the conversions is done without a loop in Python."""
+    """Return a function that makes contents of facts; only conversions loop in Python."""
     names = holds.__struct_fields__
     hints = get_type_hints(holds)
     # The sentence is no fact: its place is kept by another until it is made.
@@ -179,7 +179,7 @@ def _maker(holds: type[Content]) -> Callable[[Any], Content]:
 
 
 def _text_of(names: tuple[str, ...]) -> Callable[[Any], str | None]:
-    """Tells what a content with these fields says for people."""
+    """Return a function for the sentence that a content with these fields has for people."""
     if "rejection" in names:
         return lambda facts: sentence(facts.rejection or facts.reason, facts.limit)
     if "limit" in names:
@@ -207,7 +207,7 @@ def _conversion(hint: Any) -> Callable[[Any], Any] | None:
     return lambda facts: None if facts is None else make(facts)
 
 
-# There is one in most of what is published: this is done in half the time.
+# Most messages have fills, and this takes half the time of a function by ``_maker``.
 
 
 def _order_trades(fills: Sequence[OrderFill]) -> list[OrderTrade]:

@@ -1,4 +1,4 @@
-"""Orders records what users ask, and applies to each order what Matching decided."""
+"""Orders records the requests of users, and applies Matching's decisions to each order."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,14 +87,14 @@ class Orders(BatchProcess):
         self._live: OrderedDict[UUID, Order] = OrderedDict()
 
     def get(self, order_id: UUID) -> Order:
-        """Raises AggregateNotFoundError, also where the id is that of a request."""
+        """Return an order. Raises AggregateNotFoundError, also for the id of a request."""
         order: object = self.repository.get(order_id)
         if not isinstance(order, Order):
             raise AggregateNotFoundError(f"{order_id} is not an order")
         return order
 
     def place(self, placement: Placement, time: datetime) -> Receipt:
-        """Places an order. The same again under the same id changes nothing.
+        """Place an order. The same again under the same id changes nothing.
 
         Raises ClientOrderIdReused where the id stands for an order with other terms.
         """
@@ -106,7 +106,7 @@ class Orders(BatchProcess):
     def place_all(
         self, placements: Sequence[Placement], time: datetime
     ) -> list[Receipt | ClientOrderIdReused]:
-        """Places orders in one commit, each for itself: a conflict fails alone."""
+        """Place orders in one commit, each for itself: a conflict fails alone."""
         known: dict[UUID, Receipt] = {}
         while True:
             fresh: dict[UUID, Terms] = {}  # in the order of their first mention
@@ -137,7 +137,7 @@ class Orders(BatchProcess):
         return results
 
     def cancel(self, order_id: UUID, request_id: UUID, time: datetime) -> Receipt:
-        """Asks that an order be cancelled. Raises AggregateNotFoundError, OrderClosed."""
+        """Request the cancel of an order. Raises AggregateNotFoundError, OrderClosed."""
         order = self.current(order_id)
         [position] = self.save_all([order.request_cancel(request_id, time)])
         return Receipt(order, position)
@@ -145,7 +145,7 @@ class Orders(BatchProcess):
     def replace(
         self, order_id: UUID, request_id: UUID, time: datetime, **changes: int | None
     ) -> Receipt:
-        """Asks for another price, total quantity, stop_price or display_quantity, in units.
+        """Request another price, total quantity, stop_price or display_quantity, in units.
 
         Raises AggregateNotFoundError, OrderClosed.
         """
@@ -154,7 +154,7 @@ class Orders(BatchProcess):
         return Receipt(order, position)
 
     def ask(self, request: Request) -> int:
-        """Records a request that is about no one order; gives its place in the log."""
+        """Record a request that is about no single order; return its place in the log."""
         return self.ask_all([request])[0]
 
     def ask_all(self, requests: Sequence[Request]) -> Sequence[int]:
@@ -162,7 +162,7 @@ class Orders(BatchProcess):
         return self.save_all(requests)
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
-        """Has the orders at hand that a batch touches; those that are not are read at once."""
+        """Load the orders that a batch touches, unless they are live, in one read."""
         self._revive({order_id for _, event in entries for order_id in touched(event)})
         super().process_entries(entries, move)
         while len(self._live) > MAX_LIVE_ORDERS:
@@ -171,7 +171,7 @@ class Orders(BatchProcess):
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
     ) -> None:
-        """Applies a decision of the book to each order that it touches."""
+        """Apply a decision of the book to each order that it touches."""
         for outcome in outcomes(domain_event):
             order = self._live[outcome.order_id]
             order.record(outcome.event, **outcome.facts)
@@ -186,7 +186,7 @@ class Orders(BatchProcess):
         move: Advance | None = None,
         beside: Sequence[object] | None = None,
     ) -> Sequence[int]:
-        """Records events; wakes Matching where the follower has recorded a command for it."""
+        """Record events; wake Matching where the follower has recorded a command for it."""
         ids = super().commit(events, move, beside)
         if move is not None and isinstance(self.recorder, EventRecorder):
             asks = any(isinstance(event, ContinuationRequest.Created) for event in events)
@@ -215,7 +215,7 @@ class Orders(BatchProcess):
     def current(self, order_id: UUID) -> Order:
         """The order as the book knows it: also with decisions that are yet to be recorded.
 
-        Who has been told of a decision is not to be judged by what was before it. Raises
+        A user who has seen a decision must not be judged by an earlier state. Raises
         AggregateNotFoundError.
         """
         since = self.recorder.max_tracking_id("Matching")
@@ -237,7 +237,7 @@ class Orders(BatchProcess):
         raise LookupError(f"{request_id or order.id} is not decided yet")
 
     def outcome_of(self, request_id: UUID, since: int, upto: int) -> MassOutcome:
-        """What came of a request, of what was decided from ``since`` to ``upto``."""
+        """Return the outcome of a request, from the decisions after ``since`` up to ``upto``."""
         cancelled: list[UUID] = []
         failed: list[str] = []
         leaving = 0
@@ -262,7 +262,7 @@ class Orders(BatchProcess):
     def _news_of(
         self, orders: Mapping[UUID, Order], since: int | None, upto: int | None = None
     ) -> Iterator[Any]:
-        """Has orders record, for the moment, what Matching has decided after ``since``."""
+        """Apply to orders, without recording it, what Matching has decided after ``since``."""
         for decision in self._decisions(since, upto):
             for outcome in outcomes(decision):
                 order = orders.get(outcome.order_id)
@@ -316,7 +316,7 @@ def continuation(decision: OrderBook.Decided) -> ContinuationRequest:
 
 
 def _refusal(event: Any) -> Refusal | None:
-    """Why the request was refused that an order's event answers, if it was."""
+    """Return why the request that an order's event answers was refused, if it was."""
     if isinstance(event, Order.RequestRefused):
         return Refusal(event.reason, event.limit)
     # It came too late: the order had just expired.

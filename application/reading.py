@@ -1,7 +1,7 @@
-"""Messages to domain events: the way back from what ``messages.py`` and ``publishing.py`` say.
+"""Messages to domain events: the inverse of ``messages.py`` and ``publishing.py``.
 
-An event comes back as it was stored. What a message does not carry is the same in every
-event of its type, or follows from what it does carry.
+An event comes back as it was stored. A fact that its message lacks is the same in
+every event of its type, or follows from the others.
 """
 
 import re
@@ -44,7 +44,7 @@ from domain.venue import Venue
 
 
 class NotAMessage(ValueError):
-    """What came is none of the messages that we publish; the text says why."""
+    """A message is none of those that we publish; the text says why."""
 
 
 def event_of(message_type: str, value: bytes) -> Any:
@@ -93,7 +93,7 @@ _SCALES: Final[list[int]] = [10 ** (DECIMALS - decimals) for decimals in range(D
 
 
 def _reader(event: Any, holds: type[Content], behind: int) -> Callable[[bytes], Any]:
-    """Reads messages of a version of an event's type; ``behind``: how many have come since."""
+    """Return a reader of one version of a type; ``behind``: the number of versions since."""
     decode = msgspec.json.Decoder(holds).decode
     conversions = _conversions(holds)
     complete = _completion(event)
@@ -110,7 +110,7 @@ def _reader(event: Any, holds: type[Content], behind: int) -> Callable[[bytes], 
     def read_older(value: bytes) -> Any:
         facts = vars(read(value))
         upcast(event, facts, version)
-        # As it is stored, an upcast knows lists alone.
+        # Upcasts know lists alone, as events are stored.
         listed = {name: tuple(fact) for name, fact in facts.items() if isinstance(fact, list)}
         return build(event, facts | listed)
 
@@ -118,7 +118,7 @@ def _reader(event: Any, holds: type[Content], behind: int) -> Callable[[bytes], 
 
 
 def _completion(event: type) -> Callable[[dict[str, Any]], None]:
-    """What adds the facts of an event that its message does not carry."""
+    """Return a function that adds the facts of an event that its message does not carry."""
     always: dict[str, Any] = {}
     if issubclass(event, Aggregate.Created):
         aggregate = _AGGREGATES[event]
@@ -161,7 +161,7 @@ _book_id = lru_cache(maxsize=10_000)(book_id)  # a digest: as long as all the re
 
 @cache
 def _part_maker(part: type[Content]) -> Callable[[Content], Any]:
-    """Makes what stands in events of what stands in their messages; fields in the same order."""
+    """Return a function that makes an event's part of a message's; the fields have one order."""
     names = [name for name in part.__struct_fields__ if name != "reason_text"]
     values_of = attrgetter(*names)
     conversions = [(names.index(name), conversion) for name, conversion in _conversions(part)]
@@ -210,7 +210,7 @@ def _conversion(hint: Any) -> Callable[[Any], Any] | None:
     return lambda told: None if told is None else make(told)
 
 
-# As in messages.py.
+# Most messages have fills, and this takes half the time: see messages.py.
 
 
 def _order_fills(trades: Sequence[parts.OrderTrade]) -> tuple[OrderFill, ...]:

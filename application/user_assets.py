@@ -26,10 +26,10 @@ Fence = Callable[[str], bool]
 
 
 class UserAssets:
-    """Says which books concern a user, and what a batch of decisions changes about that.
+    """The books that concern a user, and the changes of that by a batch of decisions.
 
-    A deletion needs a fence: whoever no longer decides for an asset must not delete what
-    another has meanwhile found there already. An insertion needs none.
+    A deletion needs a fence: a follower that no longer decides for an asset must not delete a
+    row that another has meanwhile found there. An insertion needs none.
     """
 
     def __init__(self, recorder: Any, log: SharedLog, mapper: JSONMapper) -> None:
@@ -93,7 +93,7 @@ class UserAssets:
     def changes(
         self, events: Iterable[Any], changed: Mapping[str, OrderBook], fence: Fence
     ) -> Changes:
-        """What is to be written with a batch's events."""
+        """Return the changes to write with a batch's events."""
         if self._recorder is None:
             return Changes((), ())
         opened: list[Pair] = []
@@ -109,7 +109,7 @@ class UserAssets:
         return Changes(created + new, self._retire(closed, fence))
 
     def _is_used_again(self, pair: Pair) -> bool:
-        """Whether there is a row already, which was kept."""
+        """Test if there is a row already, which was kept."""
         if pair not in self._idle:
             return False
         self._drop_idle(pair)

@@ -24,7 +24,7 @@ _PROGRESS_SECONDS: Final = 5.0
 
 
 class UserAssetsBackfill:
-    """Makes the table complete."""
+    """The work that makes the table complete."""
 
     def __init__(self, matching: Matching) -> None:
         self._matching = matching

@@ -50,7 +50,7 @@ from domain.venue import Venue
 
 
 class Verifier:
-    """Compares one snapshot with the rules, and with itself."""
+    """A comparison of one snapshot with the rules, and with itself."""
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class Verifier:
         self._kept = KeptSnapshots(snapshot, matching)
 
     def length(self) -> int:
-        """How many steps the whole will take, for whoever shows progress."""
+        """Return the number of steps of the whole, to show progress."""
         orders = self._snapshot.count(self._orders.recorder)
         return 2 * orders + 3 * self._snapshot.count(self._matching.recorder)
 
     def verify(self, order_view: OrderView, book_view: BookView, trade_view: TradeView) -> None:
-        """Raises Inconsistent. Keeps every book and every order in memory."""
+        """Verify the market. Raises Inconsistent. Keeps every book and every order in memory."""
         for step, *view in (
             (self._verify_decisions,),
             (self._verify_books, book_view),
@@ -85,7 +85,7 @@ class Verifier:
                 step(*view)
 
     def _verify_decisions(self) -> None:
-        """Decides again what Matching has decided, and compares event by event."""
+        """Decide again what Matching has decided, and compare event by event."""
         decided = self._snapshot.reach(self._matching.recorder, Orders.name)
         stored = _ByBook(self._decisions())
         books: dict[str, OrderBook] = {}
@@ -148,7 +148,7 @@ class Verifier:
         return venue
 
     def _verify_books(self, view: BookView) -> None:
-        """Applies the decisions that the view has had, and compares book by book."""
+        """Apply the decisions that the view has had, and compare book by book."""
         shown_by_view = self._snapshot.reach(view.recorder, Matching.name)
         books: dict[UUID, Any] = {}
         rules: dict[str, InstrumentRow | None] = {}
@@ -253,7 +253,7 @@ class Verifier:
         same("trades view, after the last trade", next(shown, None), None)
 
     def _verify_orders(self, view: OrderView) -> None:
-        """Applies to each order what the stored decisions mean for it, and compares."""
+        """Apply the stored decisions to each order, and compare."""
         applied = self._snapshot.reach(self._orders.recorder, Matching.name)
         shown = self._snapshot.reach(view.recorder, Orders.name)
         expected = self._outcomes(applied)
@@ -367,7 +367,7 @@ def _asked_about(event: Any) -> Iterator[tuple[UUID, UUID]]:
 
 
 class _ByBook:
-    """Decisions book by book: who decides for one need not wait for who decides for another."""
+    """Decisions book by book: no book has to wait for the decisions of another."""
 
     def __init__(self, decisions: Iterator[Any]) -> None:
         self._decisions = decisions

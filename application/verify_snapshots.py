@@ -1,7 +1,7 @@
-"""What snapshots have to do with proving: they are proved, and they save most of it.
+"""Verification and snapshots: they are verified, and they save most of the work.
 
-To prove the whole of a large log takes hours. What was decided since the newest snapshots
-is decided again in minutes; that takes the snapshots for true, and proves no read models.
+To prove the whole of a large log takes hours. To decide again what came after the newest
+snapshots takes minutes; that assumes the snapshots to be right, and proves no read models.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _AT_A_TIME: Final = 1_000  # decisions whose commands are read together
 
 
 class KeptSnapshots:
-    """Compares the stored snapshots of books with the books, decided again up to there."""
+    """A comparison of the stored snapshots of books with the books, decided again up to there."""
 
     def __init__(self, moment: Snapshot, matching: Matching) -> None:
         self._moment = moment
@@ -35,7 +35,7 @@ class KeptSnapshots:
         self._left = moment.versions_kept(matching.snapshots.recorder)
 
     def compare(self, book: OrderBook) -> None:
-        """Raises Inconsistent where there is a snapshot of this version that is not this book."""
+        """Raise Inconsistent where a snapshot of this version differs from this book."""
         place = (book.id, book.version)
         if place not in self._left:
             return
@@ -53,7 +53,7 @@ class KeptSnapshots:
 
 
 class RecentVerifier:
-    """Decides again what was decided after the newest snapshots of the books."""
+    """A verification of the decisions after the newest snapshots of the books."""
 
     def __init__(
         self,
@@ -71,12 +71,12 @@ class RecentVerifier:
         self._opened: dict[UUID, OrderBook.Created] = {}
 
     def length(self) -> int:
-        """How many steps the whole will take, for whoever shows progress."""
+        """Return the number of steps of the whole, to show progress."""
         matching = self._matching
         return self._moment.count_since(matching.recorder, matching.snapshots.recorder)
 
     def verify(self) -> None:
-        """Raises Inconsistent. Keeps every book that decided anything in memory."""
+        """Verify recent decisions. Raises Inconsistent. Keeps every book that decided in memory."""
         with faults_are_differences(lambda: self._last):
             venue = self._matching.venue()  # it says what held when
             for decision, command in self._decisions():

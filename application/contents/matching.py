@@ -1,4 +1,4 @@
-"""What messages of the log of Matching hold, and what others publish of it: the trades."""
+"""Contents of the messages of Matching's log, and of the trades that are published from it."""
 
 from typing import Literal
 from uuid import UUID
@@ -166,7 +166,7 @@ class VenueUserChanged(VenueChanged):
     is_suspended: bool = field(name="suspended")
 
 
-# What others publish of decisions that traded.
+# The trades are published apart from the decisions that made them.
 
 
 class Trade(Content):

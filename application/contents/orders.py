@@ -1,4 +1,4 @@
-"""What messages of the log of Orders hold: of orders, and of requests."""
+"""Contents of the messages of the log of Orders: of orders, and of requests."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""What contents are made of: amounts and times, and the objects that stand in others."""
+"""Parts of contents: amounts and times, and the objects inside others."""
 
 from datetime import datetime
 from typing import Annotated, NewType, TypeAlias
@@ -28,10 +28,10 @@ Number: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
 class Content(Struct, rename="camel", forbid_unknown_fields=True):
-    """One JSON object. What a version of a type holds never changes: not even by a field."""
+    """One JSON object. A version of a type never changes, not even by a field."""
 
 
-# What stands in others. Each has its fields in the order of the model's class of that name.
+# The objects inside others have their fields in the order of the model's class of that name.
 
 
 class OrderTrade(Content):
@@ -89,7 +89,7 @@ class Left(Departure):
 
 
 class Queued(Content):
-    """What is left of an order for its next turn, in a later event."""
+    """The rest of an order that waits for its next turn, in a later event."""
 
     remaining: Amount
     turn: Turn
@@ -98,7 +98,7 @@ class Queued(Content):
 
 
 class ExecutionV1(Content):
-    """What a stop did when its trigger came."""
+    """The result of a stop when its trigger came."""
 
     order_id: UUID
     user_id: str
@@ -117,14 +117,14 @@ class ExecutionV1(Content):
 
 
 class Execution(ExecutionV1):
-    """What an order did when its turn came."""
+    """The result of an order when its turn came."""
 
     turn: Turn
     queued: Queued | None
 
 
 class Conditions(Content):
-    """What an order in a book asks for beyond price and quantity."""
+    """The conditions of an order in a book, beyond price and quantity."""
 
     order_type: OrderType
     time_in_force: TimeInForce
@@ -137,7 +137,7 @@ class Conditions(Content):
 
 
 class Limits(Content):
-    """How much a user, or an asset, may hold in a book; what one event of it may hold."""
+    """The bounds of a user, or an asset, in a book, and of one event of it."""
 
     max_open_orders: Count | None
     max_user_stops: Count | None = field(name="maxOpenStopsPerUser")

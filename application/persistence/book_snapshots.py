@@ -1,6 +1,6 @@
 """Snapshots of books: the store that the library has for them, on PostgreSQL.
 
-They save time, and nothing depends on them: whatever is wrong with one, the events tell.
+They save time, and nothing depends on them: if one is wrong, the events are replayed.
 """
 
 import logging
@@ -31,9 +31,9 @@ class Kept(NamedTuple):
 
 
 class SnapshotRecorder(PostgresAggregateRecorder):
-    """Overrides both directions: a snapshot may be a hundred megabytes, so it goes in binary.
+    """Snapshots in PostgreSQL's binary format, as one may be a hundred megabytes.
 
-    Nor is anything tried again here: see EventRecorder.
+    Calls are not retried, as in EventRecorder.
     """
 
     def __init__(self, datastore: Any, **names: Any) -> None:

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from application.persistence.schemas import schema_of
 from application.persistence.session import prepare
 
-# How the library says that the database is unavailable, or has ended the session: nothing that
+# The library raises these if the database is unavailable, or has ended the session: nothing that
 # the caller did is wrong, and the same may work in a moment.
 AWAY = (OperationalError, InterfaceError, InternalError)
 
@@ -55,7 +55,7 @@ def connection_for_list(
 
 
 def has_ended(connection: psycopg.Connection[Any]) -> bool:
-    """Whether PostgreSQL has said something unasked on an idle connection: it can only be that."""
+    """Test if PostgreSQL has sent something on an idle connection: that can only be its end."""
     idle = poll()
     idle.register(connection.fileno(), POLLIN)
     return bool(idle.poll(0))

@@ -1,4 +1,4 @@
-"""Whether a database can serve the market: what is refused at the start, and what is warned of."""
+"""Checks at the start: databases that can't serve the market, and those that need a warning."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -25,7 +25,7 @@ _CAPACITY: Final = """SELECT least(
 
 
 class Findings(NamedTuple):
-    """What the operator should be warned of, and how many connections there may be at most."""
+    """Warnings for the operator, and the highest number of connections."""
 
     warnings: list[str]
     capacity: int

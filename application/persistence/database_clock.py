@@ -3,7 +3,7 @@
 Hosts' clocks differ, and they step. So a process asks PostgreSQL for its time every second and
 carries the answer on by a clock that never steps, the time since the host was started. That
 clock runs on while the process is stopped and, unlike CLOCK_MONOTONIC on Linux, while the host
-is suspended, when the database's clock runs on too.
+is suspended, while the database's clock runs on.
 
 A measurement that contradicts what was carried on by more than the bound means that the
 database's clock has jumped. Until the two agree again, new orders and amends are refused; what
@@ -34,7 +34,7 @@ _DRIFT_SECONDS: Final = 0.01  # between two clocks while that many measurements 
 # as after a virtual machine has moved, changes nothing.
 BELIEVE_AFTER_SECONDS: Final = 10.0
 
-# Where there is no CLOCK_BOOTTIME, as on macOS, CLOCK_MONOTONIC counts the time asleep.
+# On systems without CLOCK_BOOTTIME, such as macOS, CLOCK_MONOTONIC counts the time asleep.
 _SINCE_BOOT: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 Recorded = TypeVar("Recorded")
@@ -49,14 +49,14 @@ class ClocksDisagree(Exception):
 
 
 class _Measurement(NamedTuple):
-    """Seconds: the database's time less the time since boot, and half the round trip."""
+    """The database's time less the time since boot, and half the round trip, in seconds."""
 
     offset: float
     error: float
 
 
 class _Jump(NamedTuple):
-    """Where the database's clock jumped to, and since when the host's clock confirms it."""
+    """The offset after a jump of the database's clock, and since when the host's confirms it."""
 
     offset: float
     confirmed_since: float | None

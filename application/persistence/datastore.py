@@ -25,9 +25,9 @@ _RECONNECT_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 10.0  # after which a connection that nobody needed is closed
 # Of a pool, those that lists leave to commits and to short reads.
 _KEPT_FREE: Final = 3
-# How long a statement may take that sends no limit of its own; unset: as long as it takes.
+# The time limit of a statement that sends none of its own; unset: none.
 STATEMENT_SECONDS: Final = "POSTGRES_STATEMENT_SECONDS"
-# How long a connection may be in use before the database counts as silent; unset: for ever.
+# The longest use of a connection before the database counts as silent; unset: any.
 SILENCE_SECONDS: Final = "POSTGRES_SILENCE_SECONDS"
 
 Connection = psycopg.Connection[DictRow]
@@ -42,10 +42,10 @@ class Factory(PostgresFactory):
 
 
 class Datastore(PostgresDatastore):
-    """What one application has of a database: names, and a share of the process's pool.
+    """One application's access to a database: names, and a share of the process's pool.
 
-    A schema is a matter of names in statements, not of the connection, so that all applications
-    of a process can use the same few connections.
+    Statements name the schema, the connection doesn't, so that all applications of a process can
+    use the same few connections.
     """
 
     def __init__(self, env: Environment, parsed: PostgresDatastore) -> None:
@@ -63,10 +63,10 @@ class Datastore(PostgresDatastore):
 
     @contextmanager
     def get_connection(self) -> Iterator[Connection]:
-        """As the library's, but alive: on another, what is sent would be in doubt.
+        """Yield a living connection: on another, the outcome of a statement would be in doubt.
 
         Those that PostgreSQL has ended, as after a restart, are closed, and the pool opens others.
-        Where there is none to be had, the error says why.
+        The error says why there is none.
         """
         try:
             while True:
@@ -98,7 +98,7 @@ class Datastore(PostgresDatastore):
             places.release()
 
     def register_type_adapters(self) -> None:
-        """As the library's, which does not quote the name of the schema."""
+        """Register types as the library does, but quote the name of the schema."""
         for name in self.db_type_names - self.psycopg_type_adapters.keys():
             with living_connection(self) as connection:
                 info = CompositeInfo.fetch(connection, Identifier(self.schema, name))

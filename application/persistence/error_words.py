@@ -1,4 +1,4 @@
-"""What an error is, in words for those who operate the market: no SQL, no stack trace."""
+"""Errors in words for those who operate the market: no SQL, no stack trace."""
 
 import re
 from typing import Final

@@ -1,7 +1,7 @@
 """Following in batches: as many notifications as wait, one transaction.
 
-The library's followers record after every event. Here the policy is applied to each of a
-batch in turn, and what comes of all of them is recorded at once with the new position.
+The library's followers record after every event. Here the policy is applied to each event of a
+batch in turn, and all of the results are recorded at once with the new position.
 With nothing waiting, a batch is one event.
 """
 
@@ -64,14 +64,14 @@ class CannotFollow(Exception):
 class BatchFollower(Follower[UUID]):
     """A follower whose unit of work is a batch."""
 
-    # How many events one read may bring at most, and how many it brings unless told; the
+    # The most events of one read, and the number unless a call says another; the
     # library's defaults are 10.
     log_section_size = 40_000
     pull_section_size = 500
-    # How long a batch may take: the next is half as large as one that took longer.
+    # A batch that took longer than this makes the next half as large.
     batch_seconds = 1.0
-    # Whether the events that it follows are recorded, or read before, by others in the same
-    # process: see SharedLog.
+    # True: others in the same process have recorded, or read before, the events that it
+    # follows; see SharedLog.
     is_handed_events = True
     # For how long it waits for more, once it is prompted.
     gather_seconds = 0.0
@@ -98,7 +98,7 @@ class BatchFollower(Follower[UUID]):
     def pull_and_process(
         self, leader_name: str, start: int | None = None, stop: int | None = None
     ) -> None:
-        """Processes all that waits; this is what the library's runners call.
+        """Process all notifications that wait; the library's runners call this.
 
         ``start`` and ``stop`` are not needed: the position is read for every batch.
         """
@@ -107,7 +107,7 @@ class BatchFollower(Follower[UUID]):
             pass
 
     def process_batch(self, leader_name: str, limit: int | None = None) -> int:
-        """Processes the notifications that wait, up to ``limit``; returns how many.
+        """Process the notifications that wait, up to ``limit``; return their number.
 
         Raises IntegrityError where another follower was faster: what was decided is
         forgotten, and the next call starts from the position that is then true.
@@ -140,7 +140,7 @@ class BatchFollower(Follower[UUID]):
     def process_parts(
         self, leader_name: str, taken: Mapping[int, tuple[Sequence[Entry], int]]
     ) -> None:
-        """Processes, of partitions, the entries that each has up to a position: all or none.
+        """Process the entries of partitions, each up to a position: all or none.
 
         ``take_parts`` comes first. Raises IntegrityError as ``process_batch`` does.
         """
@@ -164,7 +164,7 @@ class BatchFollower(Follower[UUID]):
                 raise
 
     def take_parts(self, leader_name: str, partitions: int) -> Sequence[int]:
-        """Has it go on by partition; gives its position in each.
+        """Follow by partition from now on; return the position in each.
 
         Raises IntegrityError where others follow at the same time in another way.
         """
@@ -181,7 +181,7 @@ class BatchFollower(Follower[UUID]):
             return reach.positions
 
     def _unite(self, leader_name: str) -> None:
-        """Goes on with one position where each partition had its own: all catch up first."""
+        """Go back to one position from one in each partition: all catch up first."""
         if not hasattr(self.recorder, "datastore"):  # a recorder in memory
             return
         reach = Reach.read(self.recorder, leader_name)
@@ -245,9 +245,9 @@ class BatchFollower(Follower[UUID]):
         )
 
     def lags(self, leader_name: str, now: datetime) -> list[timedelta]:
-        """Return for how long the oldest event that waits has been waiting, in each partition.
+        """Return the waiting time of the oldest event that waits, in each partition.
 
-        Where there are no partitions, of the whole log.
+        Without partitions, it is that of the whole log.
         """
         positions = Reach.read(self.recorder, leader_name).positions
         lags = [timedelta(0)] * len(positions)
@@ -263,8 +263,8 @@ class BatchFollower(Follower[UUID]):
     def _oldest_pending(self, leader_name: str, partitions: int) -> Iterator[Entry]:
         """Yield the first events that wait and whose time is that of their recording.
 
-        What continues a decision has the time of that, so that it is as old as the whole of a long
-        cascade: it does not show that anything has waited for so long.
+        A continuation has the time of the decision that it continues, so that it is as old as the
+        whole of a long cascade: it does not show that anything has waited for so long.
         """
         if partitions > 1:
             # From the partition on that is furthest behind: whose oldest is not among so many is
@@ -280,15 +280,15 @@ class BatchFollower(Follower[UUID]):
                 yield each.id, event
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
-        """Processes a batch in one transaction."""
+        """Process a batch in one transaction."""
         raise NotImplementedError
 
     def forget(self) -> None:
-        """Drops what this process has kept in memory: it may not be what is recorded."""
+        """Drop all that this process has kept in memory: it may differ from the log."""
         self._positions.clear()
 
     def interrupt(self) -> None:
-        """Has a batch that waits for something outside give up; another thread calls it."""
+        """End a batch's wait for something outside; another thread calls this."""
 
 
 class BatchProcess(BatchFollower, ProcessApplication[UUID]):
@@ -309,9 +309,9 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
         return SharedLog(self.recorder, self.mapper, self.log_section_size)
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
-        """Applies the policy to each event, and records the results with the position.
+        """Apply the policy to each event, and record the results with the position.
 
-        What the library's ``process_event`` does for one event. While the policy runs, the
+        The library's ``process_event`` does this for one event. While the policy runs, the
         processing event's tracking is that of its event.
         """
         processing_event: ProcessingEvent[UUID] = ProcessingEvent()
@@ -337,7 +337,7 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
         return [self.mapper.to_domain_event(stored) for stored in select_trail(ids)]
 
     def save_all(self, aggregates: Iterable[CollectEventsProtocol]) -> Sequence[int]:
-        """Records what is new of several aggregates; see ``commit``."""
+        """Record the new events of several aggregates; see ``commit``."""
         return self.commit([event for each in aggregates for event in each.collect_events()])
 
     def commit(
@@ -346,15 +346,15 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
         move: Advance | None = None,
         beside: Sequence[object] | None = None,
     ) -> Sequence[int]:
-        """Records events, and a position; gives their notification ids.
+        """Record events, and a position; return their notification ids.
 
-        ``beside``: what the recorder writes in the same transaction, see EventRecorder.
+        ``beside``: other rows for the same transaction, see EventRecorder.
 
-        What the library's ``save`` does, without its objects for each event, which cost as
-        much as the recording itself: followers find the events in the log, at hand.
+        This is the library's ``save`` without its objects for each event, which cost as much as
+        the recording itself: followers find the events in the log, in memory.
         """
         stored = [self.mapper.to_stored_event(event) for event in events]
-        # What a follower records has the time of a book, which may be what it was given once.
+        # A follower's events have the time of a book: a stamp that was checked earlier, if ever.
         stamp = _newest_stamp(events) if move is None else None
         ids = self.recorder.insert_events(stored, tracking=move, stamp=stamp, beside=beside)
         if events and self.followers:

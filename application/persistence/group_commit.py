@@ -1,8 +1,8 @@
-"""Concurrent callers share commits: who comes while one is under way joins the next.
+"""Group commit: callers that come while a commit is under way share the next one.
 
-Whoever finds no commit under way makes one, for itself and all who wait; afterwards the
-first of those who came meanwhile makes the next. Alone, a caller commits at once, in its
-own thread. A conflict fails alone: its neighbours in the commit don't notice.
+A caller that finds no commit under way makes one, for itself and all that wait; afterwards the
+first of those that came meanwhile makes the next. A single caller commits at once, in its own
+thread. A conflict fails only the caller that has it: the others of the commit succeed.
 """
 
 import threading
@@ -14,13 +14,13 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 
 Events = Sequence[StoredEvent]
 
-# Of one commit, so that others who write the same log don't wait for long: 0.1 s.
+# The bound of one commit: other writers of the same log wait 0.1 s at most.
 MAX_EVENTS: Final = 5_000
 Places = set[tuple[Any, int]]  # (aggregate's id, version), of which each is there once
 
 
 class _Entry:
-    """What one caller wants to be recorded, and what came of it."""
+    """The events of one caller, and their ids or the error."""
 
     __slots__ = ("error", "events", "ids", "is_done", "places", "stamp", "wake")
 
@@ -36,7 +36,7 @@ class _Entry:
 
 
 class GroupCommit:
-    """Joins the calls of many threads.
+    """A recorder that joins the calls of many threads.
 
     ``record`` stores events in one transaction, with the newest of their stamps, and gives their
     notification ids, or raises IntegrityError where a place is taken; ``taken`` tells which of
@@ -55,7 +55,7 @@ class GroupCommit:
         self._is_committing = False
 
     def record(self, events: Events, stamp: datetime | None = None) -> Sequence[int]:
-        """Stores a caller's events, all or none; raises what made that impossible."""
+        """Store a caller's events, all or none; raise the error that made that impossible."""
         entry = _Entry(events, stamp)
         with self._mutex:
             self._waiting.append(entry)
@@ -90,11 +90,12 @@ class GroupCommit:
                 entry.wake.release()
 
     def _commit(self, group: list[_Entry]) -> None:
-        """Gives every entry its ids, or the error that is its own. Raises what is no conflict."""
+        """Give every entry its ids, or its own conflict. Raises any other error."""
         taken: Places = set()
         conflict = IntegrityError("taken by another command of the same commit")
         while True:
-            # Of all each time: who was in another's way is not, once that one is refused.
+            # The whole group is judged each time: an entry that conflicted only with a refused
+            # one can be accepted now.
             accepted, refused = _without(group, taken)
             if not accepted:
                 break
@@ -126,7 +127,7 @@ def _first(waiting: list[_Entry]) -> list[_Entry]:
 
 
 def _without(entries: list[_Entry], taken: Places) -> tuple[list[_Entry], list[_Entry]]:
-    """Entries that can be recorded together, and those whose places others have."""
+    """Split entries into those that can be recorded together, and those whose places are taken."""
     taken = set(taken)
     accepted, refused = [], []
     for entry in entries:

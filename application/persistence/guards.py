@@ -1,4 +1,4 @@
-"""What a recording function checks before it changes anything, and what Python makes of it."""
+"""The checks of a recording function before it changes anything, and their errors in Python."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -36,8 +36,8 @@ GUARD: Final = f"""
             RAISE EXCEPTION 'the transaction isolation level must be READ COMMITTED, and is %',
                 upper(current_setting('transaction_isolation')) USING ERRCODE = '{_ISOLATED}';
         END IF;"""
-# Of those that record commands: their newest stamp, if they were stamped with an estimate of
-# the database's time, and by how many seconds it may be ahead of that. A book's time is the
+# Functions that record commands take their newest stamp, if it is an estimate of the database's
+# time, and the number of seconds by which it may be ahead of that. A book's time is the
 # largest of its commands', so a stamp from the future would end the orders of others.
 STAMP_PARAMETERS: Final = "stamp timestamptz, max_ahead float8"
 STAMP_GUARD: Final = f"""
@@ -47,7 +47,7 @@ STAMP_GUARD: Final = f"""
                 USING ERRCODE = '{_AHEAD}';
         END IF;"""
 _READ_COMMITTED: Final = "SET default_transaction_isolation = 'read committed'"
-# For whoever sends more than one statement.
+# Callers that send more than one statement begin with this.
 BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 
@@ -60,9 +60,9 @@ class StampAhead(PersistenceError):
 
 
 def recording(connection: psycopg.Connection[Any], call: Callable[[], T], lock: str) -> T:
-    """Call a recording function, and translate what it refuses; ``lock`` describes its lock.
+    """Call a recording function, and translate its refusals; ``lock`` describes its lock.
 
-    A session whose isolation level was preset otherwise is set right, and the call repeated: it
+    On a session with another preset isolation level, set the level and repeat the call, which
     has changed nothing. Raises PositionMoved, SchemaOutdated, StampAhead or LockTimeout.
     """
     try:

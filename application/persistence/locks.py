@@ -17,13 +17,14 @@ class Busy(Exception):
 
 @contextmanager
 def alone(env: Mapping[str, str], work: str, *, wait: bool = True) -> Iterator[None]:
-    """Keeps everybody else from doing ``work`` for this market meanwhile.
+    """Keep all others from doing ``work`` for this market meanwhile.
 
-    Raises Busy where another does it and ``wait`` is False; who waits is to be done in 10 s.
+    Raises Busy if another does it and ``wait`` is False. With ``wait``, the work may take 10 s.
     """
     with connect(env) as connection:  # the lock ends with the connection
         if wait:
-            # Who hangs at it, as a stopped process does, is not waited for: its session is ended.
+            # A process that hangs with the lock, as a stopped one does, must not keep it: its
+            # session is ended.
             connection.execute("SET idle_session_timeout = '10s'")
             connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [key(env, work)])
         elif not try_lock(connection, env, work):
@@ -38,7 +39,7 @@ def try_lock(
     *,
     shared: bool = False,
 ) -> bool:
-    """Takes the lock of ``work`` for as long as the connection lives; False: it is taken.
+    """Take the lock of ``work`` for the life of the connection; False: it is taken.
 
     ``shared``: together with all others who share it.
     """

@@ -35,11 +35,11 @@ class SchemaOutdated(Exception):
 
 
 class SchemaUnusable(DatabaseUnusable):
-    """This role can't serve the market of this schema: the message says what is missing."""
+    """This role can't serve the market of this schema; the message names what is missing."""
 
 
 class Part(NamedTuple):
-    """What one recorder has in the database: its tables, and the functions that write them.
+    """The objects of one recorder in the database: its tables, and the functions that write them.
 
     The statements of a version make what is missing, and bring what earlier ones have made up to
     date; those of the newest make the functions, too. They may be executed again.

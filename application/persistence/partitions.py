@@ -1,8 +1,8 @@
-"""Positions by partition: what a follower has that takes its leader's log in parts.
+"""Positions by partition, for a follower that takes its leader's log in parts.
 
 A follower has either one position in its leader's log (a row named after the leader), or one
 for each of n partitions of it (rows "Orders#0", "Orders#1", ...): everything for the partition's
-assets is done up to there. The smallest is how far it has come as a whole.
+assets is done up to there. The smallest is its position in the whole log.
 """
 
 import zlib
@@ -19,21 +19,21 @@ from domain.values import ALL_ASSETS
 _MARK: Final = "#"
 
 _WHERE: Final = """FROM {positions}() WHERE split_part(name, '#', 1) = {leader}"""
-# How far a follower has come as a whole; {positions} gives its positions, {leader} whom it follows.
+# A follower's position in the whole log; {positions} returns its positions, {leader} its leader.
 FLOOR: Final = f"SELECT min(reached) {_WHERE}"
-# How far it has come in each partition, "120,117,123"; the floor alone where there are more of
+# Its position in each partition, "120,117,123"; the smallest alone where there are more of
 # them than fit into a NOTIFY, which has 8 000 bytes. A longer name has a larger number.
 REACH: Final = f"""SELECT CASE WHEN count(*) > 380 THEN min(reached)::text ELSE string_agg(
     reached::text, ',' ORDER BY length(name), name) END {_WHERE}"""
 
 
 def partition_of(key: str, partitions: int) -> int:
-    """Where whatever concerns an asset goes."""
+    """Return the partition of an asset."""
     return zlib.crc32(key.encode()) % partitions
 
 
 def concerns(asset: str, number: int, partitions: int) -> bool:
-    """Whether what happens to an asset, or to all of them, is a partition's matter."""
+    """Test if an event of an asset, or of all assets, belongs to a partition."""
     return asset == ALL_ASSETS or partition_of(asset, partitions) == number
 
 
@@ -55,10 +55,10 @@ NOTHING: Final = Published(0, ())
 def covers(
     positions: Sequence[int], position: int, asset: str | None, published: Published = NOTHING
 ) -> bool:
-    """Whether, of a follower with these positions, all of an asset (None: of any) is done.
+    """Test if a follower with these positions has done all of an asset (None: of any).
 
-    Up to ``position``. Who has the last that was published to a partition has all of it, up to
-    where the whole log was published, though there was nothing to move its position by.
+    That is, all up to ``position``. A follower that has the last message published to a partition
+    has all of it, up to where the whole log was published, though nothing moved its position there.
     """
     count = len(positions)
     if len(published.ends) != count or published.upto < position:
@@ -73,17 +73,17 @@ def covers(
 
 
 class Reach(NamedTuple):
-    """How far a follower has come, perhaps in each partition by itself."""
+    """The position of a follower, perhaps one in each partition."""
 
     positions: Sequence[int]
     is_by_partition: bool
 
     def covers(self, position: int, asset: str) -> bool:
-        """Whether what stands at ``position``, and concerns the asset, is done."""
+        """Test if the entry at ``position``, which concerns the asset, is done."""
         return covers(self.positions, position, asset)
 
     def of_asset(self, asset: str) -> int:
-        """Its position in the partition of an asset."""
+        """Return its position in the partition of an asset."""
         return self.positions[partition_of(asset, len(self.positions))]
 
     @classmethod
@@ -101,12 +101,12 @@ class Reach(NamedTuple):
 
 
 def split(recorder: Any, leader: str, partitions: int) -> Reach:
-    """Has a follower go on by partition from where it is, if it does not do so already.
+    """Split a follower's position into one for each partition, unless that is done already.
 
-    Raises PositionMoved where it is at another number of partitions.
+    Raises PositionMoved if it has another number of partitions.
     """
     with living_connection(recorder.datastore) as connection, connection.transaction():
-        # Followers, and whoever else is about to do this, wait or have been before.
+        # Followers, and others that are about to do this, wait or have committed before.
         lock_positions(connection, recorder.datastore.schema, recorder.tracking_table_name)
         cursor = connection.cursor(row_factory=tuple_row)
         reach = Reach.of(leader, _rows(cursor, recorder))
@@ -123,7 +123,7 @@ def split(recorder: Any, leader: str, partitions: int) -> Reach:
 
 
 def merge(recorder: Any, leader: str) -> None:
-    """Has a follower go on with one position. Raises PositionMoved where its parts differ."""
+    """Merge a follower's positions into one. Raises PositionMoved where they differ."""
     with living_connection(recorder.datastore) as connection, connection.transaction():
         lock_positions(connection, recorder.datastore.schema, recorder.tracking_table_name)
         cursor = connection.cursor(row_factory=tuple_row)

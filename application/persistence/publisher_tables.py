@@ -24,7 +24,7 @@ from application.persistence.schemas import beside, qualified
 # In which every publisher has its tables, beside the market's own.
 SCHEMA: Final = "publisher"
 
-# As the library makes it for those that have a recorder.
+# The library makes this table for followers that have a recorder.
 _TRACKING: Final = """CREATE TABLE IF NOT EXISTS {tracking} (
         application_name text PRIMARY KEY,
         notification_id bigint

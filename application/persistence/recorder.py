@@ -1,8 +1,8 @@
 """The recorder of Orders and Matching: events and position in one transaction.
 
 The library retries each of its calls ten times, which keeps a caller for 12 s while
-the database is unavailable. Who calls this recorder has a better idea of what to do: a request is
-answered with 503, a follower reads its position again. So the retries come off.
+the database is unavailable. The callers of this recorder do better: a request is
+answered with 503, a follower reads its position again. So the retries are removed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ class EventRecorder(PostgresProcessRecorder):
         self._statements = {
             name: self._in_schema(text).as_string() for name, text in STATEMENTS.items()
         }
-        # What the library's own way to record does first.
+        # The library's own way to record begins with this statement.
         self.lock_table_statements = [self._statements["lock"].encode()]
         keep_positions(self)
         self.sql_create_statements += [
@@ -158,7 +158,7 @@ class EventRecorder(PostgresProcessRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> list[StoredEvent]:
-        """As the library's, in PostgreSQL's binary format; see select_notifications."""
+        """Select as the library does, in PostgreSQL's binary format; see select_notifications."""
         rows = self._rows(
             "events backwards" if desc else "events",
             id=originator_id,
@@ -177,7 +177,7 @@ class EventRecorder(PostgresProcessRecorder):
         *,
         inclusive_of_start: bool = True,
     ) -> list[Notification]:
-        """As the library's, in PostgreSQL's binary format, which is half the work to read."""
+        """Select as the library does, in PostgreSQL's binary format: half the work to read."""
         since = -1 if start is None else start - inclusive_of_start
         if stop is not None:
             limit = max(min(limit, stop - since), 0)  # as many ids as there can be up to it
@@ -371,7 +371,7 @@ def _notifications(rows: list[Any]) -> list[Notification]:
 
 @contextmanager
 def _committing(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Has a connection that is lost from here on mean that the outcome is unknown."""
+    """Raise CommitUnknown where the connection is lost from here on."""
     try:
         yield
     except psycopg.OperationalError as error:

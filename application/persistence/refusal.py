@@ -1,4 +1,4 @@
-"""Why a server refuses a connection, as the SQLSTATE that it sends.
+"""The SQLSTATE with which a server refuses a connection.
 
 libpq gives the message alone, which is in the server's language, so the code is read from a
 trace of the protocol.

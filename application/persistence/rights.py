@@ -1,4 +1,4 @@
-"""What a role needs to serve a market whose tables are there: no ownership, and no CREATE."""
+"""The rights that serve a market whose tables are there: no ownership, and no CREATE."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -57,8 +57,8 @@ _LACKING: Final = """WITH wanted AS (
 def open_market(env: Mapping[str, str], parts: Sequence[Part]) -> list[int]:
     """Make sure that the tables are those of this release, and that the role may use them.
 
-    What is missing is made where the role may do so; return the schema versions that were
-    applied. Where all is there, nothing is locked and nothing changed.
+    Make the tables that are missing if the role may do so; return the schema versions that were
+    applied. If all are there, lock nothing and change nothing.
     Raise SchemaUnusable, in one sentence, where the market can't be served.
     """
     schema = schema_of(env)

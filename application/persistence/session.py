@@ -24,7 +24,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
-    # What was acknowledged is on disk. Views and positions alone say otherwise, where they commit.
+    # An acknowledged order is on disk. Views and positions alone commit without that.
     "synchronous_commit": "on",
     "client_encoding": "UTF8",
     "DateStyle": "ISO, YMD",
@@ -33,7 +33,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "timezone_abbreviations": "Default",
     "bytea_output": "hex",
     "extra_float_digits": "1",
-    # What literals, arrays and comparisons mean.
+    # These decide the meaning of literals, arrays and comparisons.
     "standard_conforming_strings": "on",
     "backslash_quote": "safe_encoding",
     "array_nulls": "on",

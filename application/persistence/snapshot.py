@@ -35,13 +35,13 @@ class Snapshot:
             yield cls(connection)
 
     def count(self, recorder: EventRecorder) -> int:
-        """How many events a log has."""
+        """Count the events of a log."""
         [row] = self.rows(SQL("SELECT count(*) FROM {}").format(_events(recorder)))
         number: int = row["count"]
         return number
 
     def reach(self, recorder: Any, leader: str) -> Reach:
-        """How far a follower has come in its leader's log. It follows no other log."""
+        """Return a follower's position in its leader's log. It follows no other log."""
         names = position_names(recorder.datastore.schema, recorder.tracking_table_name)
         rows = self.rows(SQL("SELECT name, reached FROM {positions}()").format(**names))
         return Reach.of(leader, {row["name"]: row["reached"] for row in rows})
@@ -62,7 +62,7 @@ class Snapshot:
     def log_at(
         self, recorder: EventRecorder, mapper: Mapper[UUID], positions: Sequence[int]
     ) -> Iterator[tuple[int, Any]]:
-        """What stands at these places of a log."""
+        """Return the events at these places of a log."""
         statement = SQL("SELECT * FROM {} WHERE notification_id = ANY(%s)")
         rows = self.rows(statement.format(_events(recorder)), [list(positions)])
         return _entries(rows, mapper)
@@ -75,7 +75,7 @@ class Snapshot:
         return _entries(self.rows(statement.format(_since(recorder, snapshots))), mapper)
 
     def count_since(self, recorder: EventRecorder, snapshots: SnapshotRecorder) -> int:
-        """How many events that part has."""
+        """Count the events of that part."""
         [row] = self.rows(SQL("SELECT count(*) {}").format(_since(recorder, snapshots)))
         number: int = row["count"]
         return number
@@ -96,7 +96,7 @@ class Snapshot:
         return None
 
     def rows(self, statement: Any, parameters: Any = None) -> Iterator[dict[str, Any]]:
-        """Rows one by one, however many there are."""
+        """Yield rows one by one, however many there are."""
         self._cursors += 1
         with self._connection.cursor(name=f"snapshot_{self._cursors}") as cursor:
             cursor.itersize = _ROWS_AT_A_TIME

@@ -1,4 +1,4 @@
-"""Sessions that hold a snapshot for long, so that dead rows pile up in every table."""
+"""Sessions that have held a snapshot for a long time, so that dead rows pile up in every table."""
 
 import logging
 import time
@@ -26,7 +26,7 @@ _HOLDERS: Final = """SELECT pid::text AS session, application_name AS applicatio
 
 
 class SnapshotHolders:
-    """Logs who has held a snapshot for longest, if for too long, at most once a minute."""
+    """A log of the session that has held a snapshot longest, if for too long, once a minute."""
 
     def __init__(self, held_seconds: float = _HELD_SECONDS) -> None:
         self._held_seconds = held_seconds

@@ -1,4 +1,4 @@
-"""Which workers can't go on and why, for everyone who asks whether the market works.
+"""The workers that can't go on, with the reasons, for those who ask if the market works.
 
 A worker (a follower, the clock, whoever takes snapshots) says so in a table, since those who are
 asked are other processes. Its row is removed when it goes on.
@@ -112,7 +112,7 @@ class WorkerState:
                 self._noted, self._is_known_to_work = now, False
 
     def begins(self) -> None:
-        """Others may have been at work, and may have failed."""
+        """Begin anew: others may have been at work, and may have failed."""
         self._is_known_to_work = False
 
     def works(self) -> None:

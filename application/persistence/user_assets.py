@@ -34,7 +34,7 @@ class Changes(NamedTuple):
 
     @property
     def arguments(self) -> Sequence[object] | None:
-        """What the recorder writes beside events; None: nothing."""
+        """Return the recorder's arguments for these rows; None: there are none."""
         if self.opened or self.closed:
             return (*_columns(self.opened), *_columns(self.closed))
         return None
@@ -69,7 +69,7 @@ class MatchingRecorder(EventRecorder):
         return Found(assets.pop(_NOBODY, None) is not None, assets)
 
     def has_all_user_assets(self) -> bool:
-        """Whether the table is complete."""
+        """Test if the table is complete."""
         return self.select_user_assets(()).is_complete
 
     def select_assets(self) -> list[str]:
@@ -102,7 +102,7 @@ class MatchingRecorder(EventRecorder):
 
 
 def _columns(pairs: Collection[Pair]) -> tuple[list[str], list[str]]:
-    """Rows as two arrays, in one order: two that insert the same rows never wait in a ring."""
+    """Return rows as two sorted arrays, so that two inserts of the same rows never deadlock."""
     ordered = sorted(pairs)
     return [user for user, _ in ordered], [asset for _, asset in ordered]
 

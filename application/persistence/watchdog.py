@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Watches the connections of one pool while they are in use.
+    """A watch on the connections of one pool while they are in use.
 
     ``seconds`` is how long a use may take; after one that took longer, until one succeeds, it is
     a sixth of that, so that those who waited for the first don't wait as long again. 0: for ever.

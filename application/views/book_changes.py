@@ -1,4 +1,4 @@
-"""What a batch of book events changes in the rows of the books."""
+"""The changes that a batch of book events makes to the rows of the books."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _WITHIN = 24
 
 
 class BookChanges:
-    """What a batch of book events, together, does to the rows."""
+    """The changes to rows by a batch of book events together."""
 
     def __init__(self) -> None:
         self.versions: dict[str, int] = {}
@@ -75,7 +75,7 @@ class BookChanges:
         self._take_turns(event.triggered)
 
     def _take_turns(self, executions: Iterable[Execution]) -> None:
-        """Orders that came before trade, and then rest or are gone, or wait for another turn."""
+        """Apply the turns of earlier orders, which trade, and then rest or leave or wait again."""
         for execution in executions:
             self._trade(execution)
             if execution.rested:
@@ -85,7 +85,7 @@ class BookChanges:
                 self._drop(execution.order_id)
 
     def _trade(self, arrival: Arrival) -> None:
-        """What an order that arrives does to those that it meets."""
+        """Apply the trades of an arriving order to the orders that it meets."""
         side = arrival.side.opposite
         for fill in arrival.fills:
             if fill.maker_remaining == 0:

@@ -1,7 +1,7 @@
 """The books as they stand: their levels, and their resting orders. Follows Matching.
 
-They show what anybody may see: of an iceberg its slice, of a stop that waits nothing. When
-the time of an order is over is known of all that rest or wait.
+They show what anybody may see: of an iceberg its slice, of a stop that waits nothing. The
+rows have the expiry of every order that rests or waits.
 """
 
 from collections.abc import Mapping, Sequence

@@ -31,7 +31,7 @@ class InstrumentRow(NamedTuple):
 
     @classmethod
     def of(cls, event: object) -> Self | None:
-        """What a change of rules leaves; None: no rules, or it is no such change."""
+        """Return the rules after a change; None: no rules, or it is no such change."""
         if not isinstance(event, _CHANGES) or event.instrument is None:
             return None
         return cls(
@@ -64,7 +64,7 @@ _CHANGES = (OrderBook.InstrumentChanged, Venue.DefaultChanged)
 _RULES = [field.name for field in fields(Instrument) if field.name != "limits"]
 _LIMITS = [field.name for field in fields(Limits)]
 
-# What an earlier release has made has no limits.
+# A table made by an earlier release has no limits.
 _ADD_LIMITS = """DO $$ BEGIN
     IF NOT EXISTS (
         SELECT FROM information_schema.columns
@@ -106,7 +106,7 @@ class InstrumentRecorder(ViewRecorder):
         _ADD_LIMITS,
     )
 
-    # What changes is deleted first, then inserted: it has many columns, and seldom changes.
+    # A changed row is deleted first, then inserted: it has many columns, and seldom changes.
     steps: ClassVar[Mapping[str, str]] = {"changed_instruments": _DELETE}
     inserts: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "instruments": {

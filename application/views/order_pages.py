@@ -1,4 +1,4 @@
-"""Lists of orders, newest first: what they are limited to, and how a page of them is read."""
+"""Lists of orders, newest first: their filters, and the reading of one page."""
 
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -11,7 +11,7 @@ _NEWEST: Final = 2**63 - 1
 
 
 class OrderFilter(NamedTuple):
-    """What the orders of a list have in common; None: anything.
+    """The values that the orders of a list have in common; None: any value.
 
     ``since`` is the earliest creation time, ``until`` the one that is too late.
     """
@@ -24,7 +24,7 @@ class OrderFilter(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether no order can have all of it."""
+        """Test if no order can have all of these values."""
         no_time = self.since is not None and self.until is not None and self.since >= self.until
         return no_time or (self.statuses is not None and not self.statuses)
 

@@ -15,7 +15,7 @@ _EVERYTHING = OrderFilter()
 
 
 class OrderViewRecorder(ViewRecorder):
-    """Writes and reads the tables that ``order_tables`` describes."""
+    """The recorder of the tables that ``order_tables`` describes."""
 
     retired_tables = 3
     tables: ClassVar[tuple[str, ...]] = TABLES

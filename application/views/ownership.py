@@ -1,4 +1,4 @@
-"""Owners and rights of a view's schema, which one that is built anew takes over."""
+"""Owners and rights of a view's schema, which its rebuilt one takes over."""
 
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ _OBJECTS: Final = """
     FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace, LATERAL (SELECT format(
         '%%I(%%s)', proname, pg_get_function_identity_arguments(p.oid)) AS name) AS f
     WHERE nspname IN (%(old)s, %(new)s)"""
-# What differs. Rights first, as their giver is replaced with the owner; and those of the schema
+# The differences. Rights come first, as the owner replaces their giver; those of the schema come
 # in between, as nobody reaches what is in it without them.
 _STATEMENTS: Final = """WITH objects AS ({objects}), both_ AS (
         SELECT after.kind, after.altered, after.name, before.owner,

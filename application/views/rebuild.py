@@ -36,13 +36,13 @@ def rebuild(
     progress: Progress,
     fill: Fill = nothing,
 ) -> None:
-    """Replaces a view's schema by one made from all of the leader's events.
+    """Replace a view's schema by one made from all of the leader's events.
 
-    ``fill`` may bring what there is of them elsewhere; what it does not have the leader does.
+    ``fill`` may bring events from elsewhere; the leader has the rest.
 
-    The living view goes on meanwhile, and whoever reads it notices nothing: it stands
-    still only for the last events and the renaming. Its follower then finds the position
-    moved, and goes on from there. What a rebuild that was killed left is dropped by the next.
+    The living view goes on meanwhile, and its readers notice nothing: it stands still only for
+    the last events and the renaming. Its follower then finds the position moved, and goes on
+    from there. A rebuild drops the remains of one that was killed.
 
     Owners and rights stay as they are. It is the leader's database.
 
@@ -75,7 +75,7 @@ def _swap(
     leader_name: str,
     progress: Progress,
 ) -> bool:
-    """Puts the new schema in the old one's place; False where a long batch is in the way."""
+    """Put the new schema in the old one's place; False: a long batch is in the way."""
     schema = view.env["POSTGRES_SCHEMA"].removesuffix(_NEW)
     try:
         with connection.transaction():
@@ -99,7 +99,7 @@ def _swap(
 
 
 def _drop(connection: psycopg.Connection[Any], schema: str) -> bool:
-    """Drops a schema; False where somebody still reads its tables, or vacuums them."""
+    """Drop a schema; False: its tables are still being read, or vacuumed."""
     try:
         with connection.transaction():
             connection.execute(_LOCK_TIMEOUT)
