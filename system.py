@@ -1,4 +1,4 @@
-"""Which application follows which, and the one place where they are put together."""
+"""The wiring of applications to those that they follow, in one place."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -88,7 +88,7 @@ def parts_of(env: Mapping[str, str]) -> list[Part]:
 
 
 def build(env: Mapping[str, str]) -> Market:
-    """Constructs the applications, and their tables only if ``env`` says CREATE_TABLE.
+    """Construct the applications, and their tables only if ``env`` says CREATE_TABLE.
 
     ``env`` is the library's, with the connection string of libpq: see interface.database_url.
     """

@@ -1,4 +1,4 @@
-"""What a request about all assets costs, by the number of assets that have books.
+"""The cost of a request about all assets, by the number of assets that have books.
 
 A mass cancel of a user, the suspension of one, and delisting by default: seconds that Matching
 needs for the one command, during which it decides nothing else. ``first`` is the first such
@@ -46,7 +46,7 @@ def _bid(user: str, number: int) -> NewOrder:
 
 
 def requests() -> Iterator[tuple[str, object]]:
-    """What is asked, one after the other, each with its name in the report."""
+    """Yield the requests, one after the other, each with its name in the report."""
     yield "nobody, first", _mass_cancel("nobody")
     yield "nobody", _mass_cancel("nobody")
     yield "nobody suspended", _suspension("nobody")
@@ -116,7 +116,7 @@ def measure(sizes: Sequence[int], many: int) -> Report:
 @click.option("--many", default=10_000, help="Assets in which one user has an order.")
 @output
 def main(sizes: tuple[int, ...], many: int, results: Path, *, as_json: bool) -> None:
-    """What requests about all assets cost."""
+    """Measure the cost of requests about all assets."""
     publish(measure(sizes, many), results, as_json=as_json)
 
 

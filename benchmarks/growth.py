@@ -1,4 +1,4 @@
-"""What grows with the number of resting orders and of books: 10 thousand to 1 million orders.
+"""Costs that grow with the resting orders and the books: 10 thousand to 1 million orders.
 
 In memory: the 99th percentile of a match, and bytes of a resting order. With the database:
 `Matching ready`, from the start of the engine's process to a first new command decided for
@@ -129,5 +129,5 @@ def main(  # noqa: PLR0913 - one parameter an option
     *,
     as_json: bool,
 ) -> None:
-    """How matching fares as the books grow."""
+    """Measure matching as the books grow."""
     publish(measure(runs, sizes, assets, matches), results, as_json=as_json)

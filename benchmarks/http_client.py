@@ -14,7 +14,7 @@ class Answer(NamedTuple):
     body: bytes
 
     def header(self, name: str) -> str:
-        """Raises ValueError where it is not there."""
+        """Return the value of a header. Raises ValueError if it is not there."""
         start = self.headers.lower().index(b"\r\n" + name.lower().encode() + b": ")
         begin = start + len(name) + 4
         return self.headers[begin : self.headers.index(b"\r\n", begin)].decode()
@@ -33,7 +33,7 @@ class Connection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     async def ask(self, request: bytes) -> Answer:
-        """Raises ConnectionError."""
+        """Send a request and return the answer. Raises ConnectionError."""
         if self._transport is None or self._transport.is_closing():
             raise ConnectionError("the service has closed the connection")
         self._answer = asyncio.get_running_loop().create_future()

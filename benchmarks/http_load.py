@@ -78,7 +78,7 @@ class Service:
 
 
 def closed_loop(port: int, connections: int, seconds: int) -> dict[str, Any]:
-    """What wrk found: requests a second, milliseconds, and answers that were not a 201."""
+    """Return wrk's results: requests a second, milliseconds, and answers that were not a 201."""
     done = subprocess.run(
         [
             "wrk",
@@ -112,7 +112,7 @@ def open_loop(service: Service, seconds: int) -> dict[str, Any]:
 
 
 async def wait_and_commit(port: int, url: str, count: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of requests that wait for matching, and of bare commits, in turns."""
+    """Return milliseconds of requests that wait for matching, and of bare commits, in turns."""
     client = Client(port)
     waits: list[float] = []
     commits: list[float] = []
@@ -232,7 +232,7 @@ def _waiting_figure(percent: float, found: list[dict[str, Any]]) -> Figure:
 @click.option("--verify", is_flag=True, help="Decide everything again at the end of each run.")
 @output
 def main(results: Path, *, as_json: bool, **settings: Any) -> None:
-    """Requests a second and latencies of the whole service."""
+    """Measure requests a second and latencies of the whole service."""
     if shutil.which("wrk") is None:
         raise click.ClickException(
             "wrk is not there: install it (apt install wrk, brew install wrk)"

@@ -58,7 +58,7 @@ class Topics(NamedTuple):
     prefix: str
 
     def forget_groups(self) -> None:
-        """Has consumers begin anew, as if none had been there."""
+        """Make consumers begin again, as if none had been there."""
         groups = self.client.list_consumer_groups().result().valid
         mine = [group.group_id for group in groups if group.group_id.startswith(self.prefix)]
         if mine:
@@ -78,7 +78,7 @@ def kafka() -> Iterator[Kafka]:
 
 @contextmanager
 def topics(servers: str, partitions: int) -> Iterator[Topics]:
-    """Topics that are deleted at the end."""
+    """Yield topics that are deleted at the end."""
     prefix = f"bench-{uuid4().hex}."
     settings = Settings(
         kafka_bootstrap_servers=servers, kafka_topic_prefix=prefix, kafka_partitions=partitions
@@ -109,9 +109,9 @@ def role(name: str, url: str, env: Mapping[str, str]) -> Child:
 def standing_by(
     url: str, followers: Sequence[str], start: Callable[[], Sequence[Child]]
 ) -> Iterator[tuple[Sequence[Child], Callable[[], None]]]:
-    """Processes that are up and wait for their turn, which comes when the second is called.
+    """Yield processes that are up and wait for their turn, which comes on the second's call.
 
-    They wait for locks that we hold: what they need to start is not part of what is measured.
+    They wait for locks that we hold, so that their start is not part of the measurement.
     """
     with ExitStack() as stack, closing(connect(database_env(url))) as holder:
         for name in followers:
@@ -145,7 +145,7 @@ def publishing(
 
 
 def publish_all(url: str, env: Mapping[str, str]) -> None:
-    """Has the topics have all of a database, so that it, and copies of it, may follow them."""
+    """Publish all of a database to the topics, so that it, and copies of it, may follow them."""
     with (
         psycopg.connect(url, autocommit=True) as connection,
         publishing(url, env) as (children, begin),
@@ -156,7 +156,7 @@ def publish_all(url: str, env: Mapping[str, str]) -> None:
 
 
 def until_published(connection: psycopg.Connection, children: Sequence[Child]) -> float:
-    """As ``until``: everything in both logs is published."""
+    """Return a condition for ``until``: everything in both logs is published."""
     return until(connection, _PUBLISHED, children)
 
 

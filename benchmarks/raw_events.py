@@ -1,6 +1,6 @@
 """The states of the events that the engine stores, as plain structures: the same fields.
 
-What has a default is never anything else for limit orders without conditions.
+Fields with a default always have it for limit orders without conditions.
 """
 
 from datetime import datetime
@@ -9,7 +9,7 @@ import msgspec
 
 
 class State(msgspec.Struct, gc=False):
-    """What all have."""
+    """The fields that all events share."""
 
     timestamp: datetime
 

@@ -1,4 +1,4 @@
-"""What is measured, running: a PostgreSQL that keeps its promises, databases, processes."""
+"""The system under measurement: a PostgreSQL that syncs its commits, databases, processes."""
 
 import os
 import shutil
@@ -108,12 +108,12 @@ class Child:
         return line.strip()
 
     def check(self) -> None:
-        """Raises RuntimeError where the process has ended."""
+        """Raise RuntimeError if the process has ended."""
         if self._process.poll() is not None:
             raise RuntimeError(self._last_words())
 
     def pause(self) -> None:
-        """Stops it, with all its children, where they stand."""
+        """Stop the process and all its children where they are."""
         os.killpg(self._process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -140,7 +140,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 class ProcessorTime:
-    """Seconds of the processor that processes have used since the beginning."""
+    """Processor seconds that processes have used since the beginning."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
         self._pids = pids

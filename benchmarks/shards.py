@@ -1,4 +1,4 @@
-"""What an order costs in Matching, by the number of workers that share the work.
+"""The cost of an order in Matching, by the number of workers that share the work.
 
 A backlog of commands for many assets waits, on the topic as in the store; the workers are up,
 and begin together. On a machine with fewer cores than processes, orders a second say little;
@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where everything is: a server, a broker, and a database with the commands."""
+    """The server, the broker, and a database with the commands."""
 
     server: EmbeddedPostgres
     kafka: Kafka
@@ -72,7 +72,7 @@ class Places(NamedTuple):
 
 
 def place(url: str, wanted: Sequence[NewOrder]) -> None:
-    """Has the log of Orders hold the commands, and nothing else."""
+    """Fill the log of Orders with the commands, and nothing else."""
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.cursor()
         for start in range(0, len(wanted), _PLACED_AT_ONCE):
@@ -102,7 +102,7 @@ def decided(places: Places, made: Topics | None, workers: int) -> Outcome:
 
 
 def recorded(places: Places) -> Outcome:
-    """What Matching has decided, by the follower of Orders, of which there is one."""
+    """Measure the recording of Matching's decisions by Orders' follower, of which there is one."""
     with fresh_database(places.server.url, places.placed) as url:
         for name, question in (("matching", _ALL_DECIDED), ("orders", _ALL_RECORDED)):
             outcome = _measured(
@@ -204,5 +204,5 @@ def _medians(samples: Mapping[str, Sequence[float]]) -> dict[str, float]:
 @click.option("--partitions", default=8)
 @output
 def main(results: Path, *, as_json: bool, **settings: int) -> None:
-    """What matching in shards costs, at 1, 2 and 4 workers."""
+    """Measure the cost of matching in shards, with 1, 2 and 4 workers."""
     publish(measure(**settings), results, as_json=as_json)

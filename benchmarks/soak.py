@@ -43,7 +43,7 @@ _SETTINGS = ("autovacuum", "autovacuum_naptime", "autovacuum_vacuum_scale_factor
 
 
 class Control(threading.Thread):
-    """Commits a row every 100 ms, in a schema of its own."""
+    """A thread that commits a row every 100 ms, in a schema of its own."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -71,7 +71,7 @@ class Control(threading.Thread):
 
 
 class Watch(threading.Thread):
-    """Looks every second which tables are being vacuumed."""
+    """A thread that notes every second which tables are being vacuumed."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -103,7 +103,7 @@ def cluster(data: Path | None) -> Iterator[EmbeddedPostgres]:
 
 
 def fill(url: str, events: int, assets: int) -> float:
-    """Has a service decide orders until so many events are stored; returns the seconds it took."""
+    """Let a service decide orders until so many events are stored; return the seconds it took."""
     begun = time.monotonic()
     service = Service(url, _FILLING)
     with service.child:
@@ -130,7 +130,7 @@ def _place(url: str, events: int, assets: int, stored: int, progress: Any) -> No
 
 
 def load(url: str, rate: int, seconds: int, assets: int, seed: int) -> dict[str, Any]:
-    """Runs the service under load; returns what the load, the control and PostgreSQL say."""
+    """Run the service under load; return the figures of the load, the control and PostgreSQL."""
     service = Service(url)
     with service.child:
         service.wait_until_ready()

@@ -28,7 +28,7 @@ _MASS_CANCEL_EVERY = 20  # batches
 
 
 def placements(random: Random, assets: int) -> Iterator[Placement]:
-    """Orders that keep books as deep as they are; one in ten is not a plain limit order."""
+    """Yield orders that keep books at their depth; one in ten is not a plain limit order."""
     for number in count():
         is_bid = random.random() < 0.5
         crosses = random.random() < 0.5
@@ -54,13 +54,13 @@ def placements(random: Random, assets: int) -> Iterator[Placement]:
 
 
 def stored(market: Market) -> int:
-    """Events in both logs."""
+    """Count the events in both logs."""
     logs = (market.orders.recorder, market.matching.recorder)
     return sum(recorder.max_notification_id() or 0 for recorder in logs)
 
 
 def fill(market: Market, events: int, assets: int, seed: int) -> Iterator[int]:
-    """Places orders until there are so many events; yields how many there are by then."""
+    """Place orders until there are so many events; yield the number that there are by then."""
     random = Random(seed)
     waiting = placements(random, assets)
     for number in count(1):

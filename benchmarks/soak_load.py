@@ -1,4 +1,4 @@
-"""What users do for a while, at a fixed rate: orders of every type, cancels, amends, reads.
+"""The load of users at a fixed rate: orders of every type, cancels, amends, reads.
 
 A process of its own. It sends whether the service keeps up or not, and latency counts from the
 moment at which a request was to be sent (no coordinated omission). An order waits for its
@@ -27,7 +27,7 @@ _KINDS = {"place": 66, "cancel": 14, "amend": 8, "read": 10, "mass cancel": 2}
 
 
 class Load:
-    """What is sent, and what came of it."""
+    """The requests that are sent, and their answers."""
 
     def __init__(self, port: int, rate: int, assets: int, seed: int) -> None:
         self._client = Client(port)
@@ -57,7 +57,7 @@ class Load:
         )
 
     async def run(self, seconds: float) -> float:
-        """Sends at the rate; returns the moment (of the monotonic clock) at which it began."""
+        """Send at the rate; return the moment (of the monotonic clock) at which it began."""
         kinds = list(_KINDS)
         weights = list(_KINDS.values())
         tasks: set[asyncio.Task[None]] = set()

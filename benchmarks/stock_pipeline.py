@@ -42,7 +42,7 @@ class _Stock(ProcessApplication[UUID]):
         return self.factory.mapper(transcoder=JSONTranscoder(), mapper_class=JSONMapper)
 
     def construct_notification_log(self) -> SharedLog:
-        """As our views want it; over a stock recorder it is the library's."""
+        """Make the log that our views want; over a stock recorder it is the library's."""
         return SharedLog(self.recorder, self.mapper, self.log_section_size)
 
 

@@ -34,7 +34,7 @@ def tell_supervisor(reason: str) -> bool:
 
 
 class Endings:
-    """Tells accidents, after which one starts again, from something that cannot work."""
+    """Distinguish accidents, after which a process starts again, from causes that stay."""
 
     COUNT: Final = 5
     SECONDS: Final = 5.0
@@ -104,7 +104,7 @@ class Child:
         return None if self._process is None else self._process.returncode
 
     def reason(self) -> str:
-        """What the process has told of why it can't work; nothing: it has told no reason."""
+        """Return the process's reason why it can't work; empty: it has given none."""
         with suppress(BlockingIOError):
             if self._reason is not None:
                 return os.read(self._reason, _LONGEST_REASON).decode(errors="replace")

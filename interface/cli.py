@@ -43,7 +43,7 @@ ROLES: Final = (
 
 
 class UserError(click.ClickException):
-    """What the person at the terminal has to mend."""
+    """A fault that the person at the terminal has to mend."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
 """The clock: it asks that orders leave whose time is over.
 
-Nothing depends on its being on time: a book lets nobody trade past their time. What it asks is
-in the log like any other request; asked twice, it changes nothing.
+Nothing depends on its being on time: a book lets no order trade past its time. Its requests are
+in the log like any others; repeated, they change nothing.
 """
 
 import logging
@@ -32,7 +32,7 @@ from system import build_alone
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.5
-# What it has asked for may take: who decides, or the view that it looks at, may be behind.
+# A request may take this long: Matching, or the view that the clock looks at, may be behind.
 _AGAIN_SECONDS: Final = 60.0
 _AFTER_FAULT_SECONDS: Final = 1.0
 _USER: Final = "clock"
@@ -46,7 +46,7 @@ class _Asked(NamedTuple):
 
 
 class Clock(threading.Thread):
-    """Looks for what is due, until ``stopping`` is set, while ``is_our_turn``."""
+    """A loop that looks for what is due, until ``stopping`` is set, while ``is_our_turn``."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Clock(threading.Thread):
         self._state = state
         self._asked: dict[str, _Asked] = {}
         self._has_limits = False  # whether the default limits are known to be on record
-        # What it carries on outlives the pool that it asks through: a database that comes back
+        # Its estimate outlives the pool that it asks through: a database that comes back
         # with another time is not believed.
         self._recorder: Any = None
         self._time = DatabaseClock(lambda: ask(self._recorder), max_ahead_seconds(env))

@@ -1,4 +1,4 @@
-"""How many connections to the database each process may have, and all of them together."""
+"""The number of connections to the database that each process, and all together, may have."""
 
 from typing import Final, NamedTuple, Self
 
@@ -16,7 +16,7 @@ _LEFT_OUT: Final = _WORKER - _LEAST
 
 
 class Need(NamedTuple):
-    """How many a role can't do without, and how many it takes at most; in words as well."""
+    """The connections that a role needs at least, and takes at most; in words as well."""
 
     least: int
     most: int

@@ -119,7 +119,7 @@ def _code(error: BaseException, env: Mapping[str, str]) -> str | None:
 
 
 def _reason(error: BaseException) -> str:
-    """What PostgreSQL or libpq says, in one line; of several hosts, of the last one."""
+    """Return what PostgreSQL or libpq says, in one line; of several hosts, of the last one."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("LINE ", "CONTEXT", "Multiple "))]
     return " ".join(told[:3])[:_LONGEST].rstrip(".") or type(error).__name__

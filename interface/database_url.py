@@ -1,4 +1,4 @@
-"""What a DATABASE_URL means to libpq and to the event sourcing library."""
+"""A DATABASE_URL in the terms of libpq and of the event sourcing library."""
 
 import os
 from collections.abc import Mapping
@@ -47,10 +47,10 @@ def database_env(url: str) -> dict[str, str]:
 
 
 def _defaults(parsed: Mapping[str, str]) -> dict[str, str]:
-    """What we would rather have than libpq's own defaults."""
+    """Return the defaults that differ from libpq's own."""
     defaults = {"fallback_application_name": _APPLICATION}
     if "service" not in parsed and "PGSERVICE" not in os.environ:
-        # What is given here goes before a service file, which may have these as well.
+        # These parameters go before those of a service file, which may have them as well.
         defaults |= _KEEP_ALIVE
         if "PGCONNECT_TIMEOUT" not in os.environ:
             defaults["connect_timeout"] = _CONNECT_SECONDS

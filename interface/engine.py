@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 # Seconds, and how often: a machine that doesn't answer is given up after 11 s.
 _KEEP_ALIVE = """SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;
     SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000; SET idle_session_timeout = '15s'"""
-# Who hangs in the middle of a COPY, as a stopped process does, keeps its locks: PostgreSQL waits
-# for what is still to come, whatever time-out is set.
+# A process that hangs in the middle of a COPY, as a stopped one does, keeps its locks: PostgreSQL
+# waits for the rest of the data, whatever time-out is set.
 _END_WHO_HANG = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND state = 'active'
     AND wait_event = 'ClientRead' AND query LIKE 'COPY %' AND query_start < now() - interval '10 s'
@@ -52,12 +52,12 @@ MakeFollowing = Callable[[BatchFollower, str, int, threading.Event], Following]
 
 
 def no_others(_market: Market) -> Followings:
-    """Followers beside the market's: none."""
+    """Return the followers beyond the market's: none."""
     return ()
 
 
 class Engine:
-    """Runs followers until it is stopped, or one of them fails for good."""
+    """A thread for each follower, until it is stopped, or one of them fails for good."""
 
     def __init__(
         self,
@@ -97,17 +97,17 @@ class Engine:
             thread.start()
 
     def stop(self) -> None:
-        """Asks the followers to finish the batch that they are at."""
+        """Ask the followers to finish the batch that they are at."""
         self._stopping.set()
         for following in self._followings:
             following.interrupt()
 
     def is_at_work(self, name: str) -> bool:
-        """Whether it is this engine's turn to be the follower of this name."""
+        """Test if it is this engine's turn to be the follower of this name."""
         return any(each.is_our_turn for each in self._followings if each.follower.name == name)
 
     def join(self) -> None:
-        """Waits for the end. Raises what made a follower, or the watch, fail."""
+        """Wait for the end. Raises the error of a follower, or of the watch."""
         for thread in (*self._followings, self._watch):
             thread.join()
         self._market.close()
@@ -126,7 +126,7 @@ class Engine:
         return None
 
     def _is_led(self, following: Following) -> bool:
-        """Whether its leader is at work in this process."""
+        """Test if its leader is at work in this process."""
         leader = self._leaders.get(following)
         return leader is not None and leader.is_our_turn
 
@@ -140,7 +140,7 @@ class Engine:
             self.stop()
 
     def _keep_watch(self) -> None:
-        """Keeps the connection that listens, and that holds the locks."""
+        """Keep the connection that listens, and that holds the locks."""
         while not self._stopping.is_set():
             try:
                 with connect(self._env) as connection:
@@ -191,7 +191,7 @@ class Engine:
     def _tell(self, notify: psycopg.Notify) -> None:
         news = News.of(notify)
         for following in self._followings:
-            # What a follower has recorded is nothing to those who follow commands only.
+            # Some followers follow commands only, and need no prompt for the events of a follower.
             wants = news.is_command or following.follower.is_handed_events
             if following.channel == news.channel and wants and not self._is_led(following):
                 following.prompt()
@@ -206,12 +206,12 @@ def turn(name: str) -> str:
 
 
 def tune_garbage_collection() -> None:
-    """Has objects looked at once, when they are young, and never again.
+    """Make the collector look at objects once, when they are young, and never again.
 
     Books and live orders are millions of objects that stay; walking over all of them, as
     the collector does from time to time, stops the market: 0.4 s for a million resting
-    orders. What becomes garbage later is freed by its reference count; Matching, which may
-    drop whole books, says so.
+    orders. Later garbage is freed by its reference count; Matching, which may drop whole
+    books, calls the collector.
     """
     gc.freeze()
     gc.set_threshold(50_000, 1_000_000)

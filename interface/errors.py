@@ -1,4 +1,4 @@
-"""Why the service does not start, or does not stay up."""
+"""The reasons why the service does not start, or does not stay up."""
 
 from typing import ClassVar, Final
 

@@ -29,7 +29,7 @@ _CONFLICT_SECONDS = 0.02
 
 
 class Following(threading.Thread, RecordingEventReceiver[UUID]):
-    """Follows a leader from its turn on, until ``stopping`` is set or it fails for good."""
+    """The loop of one follower from its turn on, until ``stopping`` is set or it fails for good."""
 
     shares_its_turn = False  # whether others may be at the same work, each with its part
 
@@ -52,7 +52,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
 
     @property
     def channel(self) -> str:
-        """Where PostgreSQL tells that there is something to follow."""
+        """Return the channel on which PostgreSQL notifies of new events."""
         recorder: Any = self.follower.readers[self.leader].notification_log.recorder  # type: ignore[attr-defined]
         channel: str = recorder.channel_name
         return channel
@@ -69,11 +69,11 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         self.prompt()
 
     def prompt(self) -> None:
-        """Has it look at once."""
+        """Make it look at once."""
         self._prompted.set()
 
     def interrupt(self) -> None:
-        """Has it end soon, once ``stopping`` is set."""
+        """Make it end soon, once ``stopping`` is set."""
         self.follower.interrupt()
         self.prompt()
 
@@ -133,7 +133,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
             self.state.fails(str(error), position=position, is_lasting=error.is_lasting)
 
     def work(self) -> None:
-        """Processes what waits, batch by batch."""
+        """Process the events that wait, batch by batch."""
         while self.is_our_turn and not self._stopping.is_set():
             process(self.follower, self.leader, self._batch_size)
             self.works_again()
@@ -142,7 +142,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
                 return
 
     def works_again(self) -> None:
-        """Tells that it can follow, where it has told that it can't."""
+        """Record that it can follow, where it has recorded that it can't."""
         if self._told:
             log.info("following again", extra={"follower": self.follower.name})
             self._told = ""
@@ -154,7 +154,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
 
 
 def process(follower: BatchFollower, leader: str, limit: int) -> int:
-    """Processes a batch; gives how many events it had, none where a view has to stand still."""
+    """Process a batch; return its number of events, none where a view can't go on."""
     try:
         return follower.process_batch(leader, limit)
     except (*AWAY, PositionMoved, SchemaOutdated):
@@ -166,9 +166,9 @@ def process(follower: BatchFollower, leader: str, limit: int) -> int:
 
 
 def _process_up_to_the_fault(view: View, leader: str, limit: int) -> int:
-    """Goes through a batch event by event, and parks the view before one that it can't apply.
+    """Process a batch event by event, and park the view before one that it can't apply.
 
-    A view never skips an event: it stands before it, says so, and tries again.
+    A view never skips an event: it stops before it, reports it, and tries again.
     """
     done = 0
     try:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class News(NamedTuple):
-    """What a recorder says when it has committed, see EventRecorder: ids in two logs."""
+    """The ids in two logs that a recorder has committed, see EventRecorder."""
 
     channel: str
     recorded: int | None  # the last id in its own log
@@ -46,7 +46,7 @@ def _number(text: str) -> int | None:
 
 
 class PublishedLog(Protocol):
-    """What tells how far a leader's log is published."""
+    """The published position of a leader's log."""
 
     leader: str
 
@@ -57,7 +57,7 @@ class PublishedLog(Protocol):
 
 
 def listen(env: Mapping[str, str], channels: Iterable[str]) -> psycopg.Connection[Any]:
-    """Opens a connection that listens; ``env`` is the library's."""
+    """Open a connection that listens; ``env`` is the library's."""
     connection = connect(env)
     for channel in channels:
         connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
@@ -89,7 +89,7 @@ class Bell:
         self._followings = followings(market)
         self._names = {app.recorder.channel_name: app.name for app in market}
         self._leaders = {each.channel: each.leader for each in published}
-        # What is known; of followers, and of leaders, by their names.
+        # The known positions of followers, and of leaders, by their names.
         self._followed: dict[str, Sequence[int]] = {}
         self._recorded: dict[str, int] = {}
         self._published: dict[str, Published] = {}
@@ -106,7 +106,7 @@ class Bell:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread; who still waits does so until its time is over."""
+        """End the thread; those that still wait do so until their time is over."""
         self._stopping = True
         self._thread.join()
 
@@ -157,7 +157,7 @@ class Bell:
                 return False
 
     def _step(self, waiter: "_Waiter") -> None:
-        """Has one wait for what comes next, or go on. Under the mutex."""
+        """Make one wait for what comes next, or go on. Under the mutex."""
         try:
             waiter.mark = next(waiter.steps)
         except StopIteration as end:
@@ -231,13 +231,13 @@ class Bell:
         self._recorded[name] = max(self._recorded[name], recorded)
 
     def _publish(self, leader: str, published: Published) -> None:
-        """As ``_reach``. What was published once stays true, whatever becomes of the topics."""
+        """Note a published position as ``_reach`` does: it stays true, whatever topics become."""
         known = self._published.get(leader, NOTHING)
         if published.upto > known.upto or len(published.ends) > len(known.ends):
             self._published[leader] = published
 
     def _go_on(self) -> None:
-        """Has all go on whose mark is reached. Under the mutex."""
+        """Let all go on whose mark is reached. Under the mutex."""
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if self.has_reached(waiter.mark):

@@ -1,4 +1,4 @@
-"""Logs: one line for each thing that matters, `key=value`, on standard error."""
+"""Logs: one line for each event that matters, `key=value`, on standard error."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ _SHARED = (
 
 
 def configure_logs(level: str) -> None:
-    """Renders what the standard library's loggers are given, `extra` included."""
+    """Render the records of the standard library's loggers, `extra` included."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -31,5 +31,5 @@ def configure_logs(level: str) -> None:
     # One line a request at most; theirs say nothing that ours don't.
     for chatty in ("httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # Why there is no connection is said where one is needed.
+    # Code that needs a connection logs why there is none.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What the command line does with the database itself, beside a running service or without."""
+"""Maintenance of the database by the command line, with or without a running service."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -52,13 +52,13 @@ def order_events(env: Mapping[str, str], order_id: UUID) -> list[str]:
 
 
 def book_events(env: Mapping[str, str], asset: str) -> list[str]:
-    """What the book of an asset decided, first to last, as JSON."""
+    """Return the decisions of an asset's book, first to last, as JSON."""
     with closing(build(env)) as market:
         return [_readable(event) for event in market.matching.events.get(book_id(asset))]
 
 
 def rebuild_view(env: Mapping[str, str], name: str, bar: Bar, fill: Fill = nothing) -> None:
-    """Raises Busy where the view is being rebuilt already, and what ``fill`` raises."""
+    """Rebuild a view. Raises Busy where that is under way already, and the errors of ``fill``."""
     view_class = VIEWS[name]
     with closing(build(env)) as market:
         leader = market.orders if name == "orders" else market.matching
@@ -82,7 +82,7 @@ def verify_all(env: Mapping[str, str], bar: Bar) -> str | None:
 
 
 def verify_recent(env: Mapping[str, str], bar: Bar) -> str | None:
-    """As ``verify_all``, of what was decided since the newest snapshots."""
+    """Verify the decisions since the newest snapshots, as ``verify_all`` does all."""
     with closing(build(env)) as market, Snapshot.take(env) as snapshot:
         counting = RecentVerifier(snapshot, market.orders, market.matching)
         with bar("Verifying", counting.length()) as progress:
@@ -95,7 +95,7 @@ def verify_recent(env: Mapping[str, str], bar: Bar) -> str | None:
 
 
 def standing_still(env: Mapping[str, str], publishers: Collection[str]) -> list[str]:
-    """What can't go on, a sentence each: parked views, and workers that have said so."""
+    """Return a sentence on each view or worker that can't go on, as recorded by them."""
     with closing(build(env)) as market:
         views = (market.order_view, market.book_view, market.trade_view)
         parked = {view.name: view.recorder.parked() for view in views}

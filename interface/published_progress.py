@@ -1,4 +1,4 @@
-"""Whether a log that waits to be published gets on: its publisher may not be running at all."""
+"""The progress of publishing, as the publisher may not be running at all."""
 
 import time
 from typing import Any, Final
@@ -9,7 +9,7 @@ _SECONDS: Final = 15.0  # a broker may take 10 s to confirm
 
 
 class PublishedProgress:
-    """What was seen of one leader's log, from one look to the next."""
+    """The state of one leader's log, from one look to the next."""
 
     def __init__(self, log: PublishedLog, recorder: Any) -> None:
         """``recorder`` is the leader's."""

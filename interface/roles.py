@@ -1,4 +1,4 @@
-"""What each process of the service does: all of it, the engine, snapshots, or HTTP."""
+"""The roles of processes: the whole service, the engine, snapshots, or HTTP."""
 
 import logging
 import os
@@ -30,7 +30,7 @@ from system import FOLLOWERS, VIEWS
 
 log = logging.getLogger(__name__)
 
-# Which followers a process runs. Their log in PostgreSQL is all that they share with others,
+# The followers that a process runs. They share nothing with others but their log in PostgreSQL,
 # so they may be anywhere.
 ENGINES: Final[Mapping[str, Collection[str]]] = {
     "engine": FOLLOWERS,
@@ -41,7 +41,7 @@ ENGINES: Final[Mapping[str, Collection[str]]] = {
     "orders-publisher": (),
     "matching-publisher": (),
 }
-# Whose logs a role publishes, if there is a Kafka to publish to.
+# The leaders whose logs a role publishes, if there is a Kafka to publish to.
 _PUBLISHING: Final[Mapping[str, Collection[str]]] = {
     "engine": (Orders.name, Matching.name),
     "publisher": (Orders.name, Matching.name),
@@ -64,7 +64,7 @@ _NICE = 10
 
 
 def run(settings: Settings, role: str, *, demo: bool) -> int:
-    """Runs a role to its end, and gives the exit code."""
+    """Run a role to its end, and return the exit code."""
     if role == "all":
         return run_all(settings, demo=demo)
     die_with_supervisor()

@@ -24,10 +24,10 @@ LOOK_SECONDS: Final = 5.0
 
 
 def take_snapshots(env: Mapping[str, str], every: int) -> NoReturn:
-    """Takes what is due, for ever; where another process does it already, stands by.
+    """Take the snapshots that are due, for ever; stand by while another process does.
 
-    Should PostgreSQL end the session that holds the lock, two may do the same for a while:
-    the snapshots of both are right.
+    If PostgreSQL ends the session that holds the lock, two may do the same for a while: the
+    snapshots of both are right.
     """
     with closing(build_alone(env, Matching)) as matching:
         taker = SnapshotTaker(matching, every)

@@ -1,4 +1,4 @@
-"""What `ome run` is: the database and the processes of the service, watched until told to stop."""
+"""The supervisor of `ome run`: it starts the database and the service, and watches them."""
 
 import logging
 import os
@@ -52,7 +52,7 @@ def run_all(
 ) -> int:
     """Run the service until SIGINT or SIGTERM and give the exit code: 0, or that of the reason.
 
-    What cannot start, or cannot stay up, is explained on the standard error.
+    If a process can't start, or can't stay up, the standard error says why.
     """
     with StopSignals() as stop:
         try:
@@ -66,7 +66,7 @@ def run_all(
 
 
 class StopSignals:
-    """Counts what asks us to stop, instead of having it interrupt us anywhere."""
+    """A count of the signals to stop, which don't interrupt the program anywhere."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -138,7 +138,7 @@ class _Service:
         )
         if embedded:
             self._start_postgres()
-        # Here, before there are any processes: what can't work is said once.
+        # The check is here, before there are any processes, so that each fault is reported once.
         need = Need.of("all", self._settings.http_workers)
         usable_database(
             self._env["DATABASE_URL"],

@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 
 class Timekeeper(threading.Thread):
-    """Has a clock measure, whatever fails, until it is stopped or the process ends.
+    """A thread that makes a clock measure, despite errors, until it or the process ends.
 
-    In between it finds out which books are ahead of that time.
+    In between it finds the books that are ahead of that time.
     """
 
     def __init__(self, clock: DatabaseClock, ahead: BooksAhead) -> None:

@@ -1,1 +1,1 @@
-"""What is installed under a name of its own: the launcher, and in the wheel all that it starts."""
+"""The installed package: the launcher, and in the wheel all that it starts."""

@@ -89,7 +89,7 @@ class Commands:
         return _outcome(receipt, self._reply(since, receipt, request_id))
 
     def cancel(self, order_id: str) -> Response:
-        """Cancels are idempotent: an order that is cancelled already is a success."""
+        """Cancel an order; a second cancel of it is a success, too."""
         identifier = path_order_id(order_id)
         check_no_query(request)
         request_id = self._new_id()
@@ -112,7 +112,7 @@ class Commands:
         return _outcome(receipt, reply)
 
     def _check_lag(self, placement: Placement) -> None:
-        """Raises Problem 503 for a new order that matching is too far behind to take."""
+        """Raise Problem 503 for a new order that matching is too far behind to take."""
         try:
             self._lag.check(placement.terms.asset)
         except Problem:

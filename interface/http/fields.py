@@ -1,4 +1,4 @@
-"""What requests say, field by field, each against its rule; every fault is found at once."""
+"""The fields of requests, each against its rule; every fault is found at once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar, cast
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Fields:
-    """What was given, taken field by field. Nothing taken is good before ``check`` passed."""
+    """A request's fields, taken one by one. They are not valid before ``check`` passed."""
 
     def __init__(self, given: Mapping[str, Any], faults: Sequence[Fault] = ()) -> None:
         self._left = dict(given)
@@ -77,7 +77,7 @@ class Fields:
         self._faults.append(Fault(name, f"{_label(name)} {message}"))
 
     def check(self) -> None:
-        """Raises BadInput with every fault; a field that nobody took is one."""
+        """Raise BadInput with every fault; a field that no rule took is one."""
         faults = [
             *self._faults,
             *(Fault(printable(name), f"{printable(name)} is unknown") for name in self._left),
@@ -87,7 +87,7 @@ class Fields:
 
 
 class Amendment(NamedTuple):
-    """What is to change of an order, in units; None: as it is."""
+    """The changes of an order, in units; None: as it is."""
 
     price: int | None
     quantity: int | None
@@ -96,7 +96,7 @@ class Amendment(NamedTuple):
 
 
 def amendment(given: Mapping[str, Any]) -> Amendment:
-    """What a user wants changed, one field at least. Raises BadInput."""
+    """Read the changes that a user wants, one at least. Raises BadInput."""
     is_empty = all(given.get(name) is None for name in _AMENDABLE)
     fields = Fields(given, [_NOTHING_TO_AMEND] if is_empty else ())
     wanted = Amendment(*(fields.optional(name, amount) for name in _AMENDABLE))
@@ -152,7 +152,7 @@ def asset_or_default(text: str) -> str:
 
 
 def user_settings(given: Mapping[str, Any]) -> bool:
-    """Whether a user is to be suspended. Raises BadInput."""
+    """Read if a user is to be suspended. Raises BadInput."""
     fields = Fields(given)
     is_suspended = fields.required("suspended", boolean)
     fields.check()
@@ -160,7 +160,7 @@ def user_settings(given: Mapping[str, Any]) -> bool:
 
 
 def check_no_query(request: Request) -> None:
-    """Raises BadInput for query parameters, where there are none to be given."""
+    """Raise BadInput for query parameters where a path takes none."""
     if request.query_string:
         Fields.of_query(request).check()
 
@@ -182,7 +182,7 @@ def batch(given: Mapping[str, Any]) -> list[Any]:
 
 
 def _check_range(fields: Fields, of: str, ends: tuple[int, int], step: tuple[str, int]) -> None:
-    """Faults of a range in which no multiple of the step lies, so that nothing could trade."""
+    """Yield the faults of a range without a multiple of the step, in which nothing could trade."""
     least, most = ends
     name, size = step
     if least > most:

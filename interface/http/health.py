@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether the market works."""
+"""Health of the process, and readiness of the market."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""How far matching is behind, and the limit from which on nothing new is taken."""
+"""The lag of matching, and the limit from which on no new order is taken."""
 
 import threading
 import time
@@ -27,11 +27,11 @@ class Lag:
         self._last = [timedelta(0)]  # in each partition
 
     def is_too_long(self) -> bool:
-        """Whether it is for some asset."""
+        """Test if it is for some asset."""
         return max(self._measured()) > self._limit
 
     def check(self, *assets: str) -> None:
-        """Raises Problem 503 while matching is too far behind with one of the assets."""
+        """Raise Problem 503 while matching is too far behind with one of the assets."""
         lags = self._measured()
         if any(lags[partition_of(asset, len(lags))] > self._limit for asset in assets):
             raise Problem(

@@ -1,4 +1,4 @@
-"""What GET /orders asks for."""
+"""The parameters of GET /orders."""
 
 from typing import NamedTuple
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Lists in pages: how long a page is, and the cursor of the next one."""
+"""Lists in pages: the length of a page, and the cursor of the next one."""
 
 from collections.abc import Callable
 from typing import Final, TypeVar

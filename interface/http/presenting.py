@@ -33,7 +33,7 @@ def answer(status: int, body: Json, headers: Mapping[str, str] | None = None) ->
 def order(row: OrderRow) -> Json:
     """An order as its user sees it; null: not given, or not there yet.
 
-    What is so unless it is asked for is not given: false, and NONE.
+    Fields with their defaults, false and NONE, are left out.
     """
     remaining = None if row.quantity is None else row.quantity - row.filled_quantity
     prevention = row.self_trade_prevention

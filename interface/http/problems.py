@@ -1,6 +1,6 @@
-"""What goes wrong, as RFC 9457 problem details.
+"""Errors as RFC 9457 problem details.
 
-Problem           a status and a sentence; what any handler raises to end a request
+Problem           a status and a sentence; any handler raises it to end a request
 └── BadInput      400, with every fault that was found
 """
 
@@ -33,7 +33,7 @@ ORDER_NOT_FOUND: Final = "Order not found"
 
 
 class Fault(NamedTuple):
-    """What is wrong with one field."""
+    """A fault of one field."""
 
     field: str
     message: str
@@ -45,7 +45,7 @@ CLIENT_ORDER_ID_REUSED: Final = Fault(
 
 
 class Problem(Exception):
-    """Ends the request with this status; ``more`` are further members of the document."""
+    """The end of a request with this status; ``more`` are further members of the document."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ def refused(refusal: Refusal, headers: Mapping[str, str], **more: Any) -> Proble
 
 @singledispatch
 def problem(error: Exception) -> Problem:
-    """The problem that an exception is to a client. What nobody foresaw is a 500, logged."""
+    """The problem that an exception is to a client. An unforeseen error is a 500, logged."""
     log.error("request failed", exc_info=error, extra=_request())
     return Problem(500, "The request failed; the fault is ours, and is logged")
 
@@ -177,7 +177,7 @@ def _(error: Exception) -> Problem:
 
 
 def register(app: Flask) -> None:
-    """Has every failure in the app answered with a problem document."""
+    """Answer every failure in the app with a problem document."""
     app.register_error_handler(Exception, lambda error: problem(error).response())
 
 

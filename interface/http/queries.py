@@ -131,7 +131,7 @@ class Queries:
             return view.orders(wanted, before=before, limit=limit + 1)
         row = view.order(order_id)
         if row is None:
-            # As with the order alone: it is found as soon as it was acknowledged.
+            # An acknowledged order is found at once, as in the list of orders.
             try:
                 row = OrderRow.of(self._market.orders.get(order_id))
             except AggregateNotFoundError:
@@ -157,9 +157,9 @@ class Queries:
         return resting_of(book, depth) if by_order else levels_of(book, depth or DEFAULT_DEPTH)
 
     def _show(self, view: View, asset: str | None) -> None:
-        """Waits until the view shows what the request's Position stands for, if it has one.
+        """Wait until the view shows what the request's Position refers to, if it has one.
 
-        ``asset``: whose it is to show; None: of all.
+        ``asset``: the one that it has to show; None: all.
         """
         position = awaited_position(request)
         if position is not None:

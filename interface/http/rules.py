@@ -1,6 +1,6 @@
-"""What each kind of field must be.
+"""The rules of fields, one for each kind.
 
-A rule is a function from what was given to its value. It raises ValueError, whose text
+A rule is a function from a given value to ours. It raises ValueError, whose text
 continues the field's name: "Price" + "must be greater than 0".
 """
 
@@ -33,7 +33,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def amount(value: object) -> int:
-    """Units of a price or quantity, given as a number or as a string that is a JSON number."""
+    """Return the units of a price or quantity, given as a number or a string of a JSON number."""
     if isinstance(value, str) and _JSON_NUMBER.fullmatch(value):
         value = number(value)
     if not isinstance(value, Decimal):
@@ -68,7 +68,7 @@ def one_of(choices: type[Choice]) -> Callable[[Any], Choice]:
 
 
 def either(names: Iterable[str]) -> str:
-    """Names as the sentence lists them of which any one will do."""
+    """List names in a sentence, any one of which will do."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
 
@@ -120,7 +120,7 @@ def date_time(value: object) -> datetime:
 
 
 def time_of_day(value: object) -> int:
-    """Minutes after midnight."""
+    """Return minutes after midnight."""
     if not isinstance(value, str) or not _TIME_OF_DAY.fullmatch(value):
         raise ValueError("must be a time of day, 00:00 to 23:59")
     hours, minutes = value.split(":")

@@ -41,7 +41,7 @@ _LOGGING: Final[Mapping[str, Any]] = {
 
 
 def serve(settings: Settings, env: Mapping[str, str]) -> None:
-    """Serves until SIGTERM or SIGINT; requests in flight are answered first.
+    """Serve until SIGTERM or SIGINT; requests in flight are answered first.
 
     ``env`` is the library's; the database's tables exist. Exits with 1 where a worker fails.
     """
@@ -65,7 +65,7 @@ def serve(settings: Settings, env: Mapping[str, str]) -> None:
 
 
 def _raise_limit_of_files() -> None:
-    """As far as we may: each connection is a file, and many a shell sets the limit to 1024."""
+    """Raise the limit of open files: each connection is one, and many shells set it to 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MAX_CONNECTIONS + _MORE_FILES
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -82,7 +82,7 @@ def _published_logs(settings: Settings, env: Mapping[str, str]) -> Sequence[Publ
 
 
 def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
-    """Makes the application in a worker, which would outlive a parent that is killed."""
+    """Make the application in a worker, which would outlive a parent that is killed."""
     die_with_parent(parent)
     if settings.keep_to_one_cpu:
         # Engines count from the other end. Several workers get different cores, as a rule.

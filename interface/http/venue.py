@@ -31,7 +31,7 @@ from interface.http.tokens import Token, encode
 from interface.http.waiting import Waiting, preferred_wait
 from system import Market
 
-# Who asks, where nobody says so: there are no accounts of operators yet.
+# A request without a user id is by this user: there are no accounts of operators yet.
 _OPERATOR = "operator"
 
 _Asked: TypeAlias = MassCancelRequest | UserRequest | InstrumentRequest | TimeRequest

@@ -1,4 +1,4 @@
-"""Requests that wait for the market: for how long, and how many of them at a time."""
+"""Waits of requests for the market: their longest duration, and their number at a time."""
 
 import threading
 from collections.abc import Generator
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class Waiting:
-    """Waits on behalf of requests, for at most half of the server's threads at a time.
+    """Waits on behalf of requests, in at most half of the server's threads at a time.
 
-    Whoever finds no place free is answered at once: the other threads stay free for requests
-    that wait for nothing. Half of the places are for reads, which wait for milliseconds, so
-    that writers who wait for long don't take them.
+    A request that finds no place free is answered at once: the other threads stay free for requests
+    that wait for nothing. Half of the places are for reads, which wait for milliseconds, so that
+    long waits of writers don't take them.
     """
 
     def __init__(self, bell: Bell, threads: int, read_seconds: float) -> None:
@@ -37,7 +37,7 @@ class Waiting:
         self._read_seconds = read_seconds
 
     def recorded(self, application: Application[UUID]) -> int:
-        """How far an application's log goes, at least."""
+        """Return the last notification id of an application's log, or an earlier one."""
         if not self._bell.is_informed:  # a long log is not read from its beginning for that
             return application.recorder.max_notification_id() or 0
         return self.progress.recorded(application.name)
@@ -47,9 +47,9 @@ class Waiting:
         return self._drive(steps, seconds, self._write_places)
 
     def shown(self, steps: Generator[Mark, None, None]) -> None:
-        """Waits until a read model shows what a client has seen already.
+        """Wait until a read model shows what a client has seen already.
 
-        Raises Problem 503 where it does not in time.
+        Raises Problem 503 if it does not in time.
         """
         try:
             self._drive(steps, self._read_seconds, self._read_places)

@@ -25,7 +25,7 @@ from system import ENV, Market
 def publishers(
     settings: Settings, env: Mapping[str, str], leaders: Collection[str] = FEEDS.keys()
 ) -> list[Publisher]:
-    """Makes those who publish leaders' logs or tell how far that is."""
+    """Make the publishers of leaders' logs, which also read how far these are published."""
     assert settings.kafka_bootstrap_servers is not None  # noqa: S101 - the caller has looked
     kafka = Kafka(
         settings.kafka_bootstrap_servers,
@@ -39,7 +39,7 @@ def publishers(
 def publishing(
     settings: Settings, env: Mapping[str, str], leaders: Collection[str] = FEEDS.keys()
 ) -> Others:
-    """Gives what makes publishers that follow the logs of a market's leaders."""
+    """Return a function that makes publishers, which follow the logs of a market's leaders."""
 
     def follow(market: Market) -> Followings:
         apps = {app.name: app for app in (market.orders, market.matching)}
@@ -52,7 +52,7 @@ def publishing(
 
 
 def consuming(settings: Settings, names: Collection[str]) -> MakeFollowing:
-    """Gives what has the followers of these names take their leader's log from its topic."""
+    """Return a function that makes these followers take their leader's log from its topic."""
 
     def make(
         follower: BatchFollower, leader: str, batch_size: int, stopping: threading.Event
@@ -66,7 +66,7 @@ def consuming(settings: Settings, names: Collection[str]) -> MakeFollowing:
 
 
 def filling(settings: Settings) -> Fill:
-    """Gives what fills a view that is built anew from its leader's topic."""
+    """Return a function that fills a rebuilt view from its leader's topic."""
 
     def fill_from_topic(view: View, leader: str, progress: Callable[[int], None]) -> None:
         fill(source_of(settings, leader, view), view, progress)
@@ -75,7 +75,7 @@ def filling(settings: Settings) -> Fill:
 
 
 def source_of(settings: Settings, leader: str, follower: BatchFollower) -> Source:
-    """Where a follower finds the log of a leader."""
+    """Return the source of a leader's log for a follower."""
     assert settings.kafka_bootstrap_servers is not None  # noqa: S101 - the caller has looked
     prefix = settings.kafka_topic_prefix
     log_topic, *_ = FEEDS[leader].topics

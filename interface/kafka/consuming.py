@@ -1,9 +1,9 @@
 """A follower that takes its leader's log from a topic, in the partitions that Kafka gives it.
 
-Where it is, PostgreSQL knows, by position in the log and partition; Kafka's offsets only tell
-where to begin looking. Whatever comes twice is dropped, and it never steps over a gap. Of two
-that believe they own a partition, one finds the position moved. Whatever goes wrong, it leaves
-the group of consumers, and joins it again from what is stored.
+Its positions are in PostgreSQL, by position in the log and partition; Kafka's offsets only say
+where to begin looking. It drops repeated messages, and never steps over a gap. Of two that
+believe they own a partition, one finds the position moved. After any error it leaves the group
+of consumers, and joins it again from the stored positions.
 """
 
 import logging
@@ -40,20 +40,20 @@ _QUIET_SECONDS: Final = 10.0
 _BACK: Final = 10_000  # messages, at first
 _ON: Final = 100_000  # messages: more than a publisher sends until it looks at its topics
 
-# What has nothing to do with the message at hand.
+# These errors have nothing to do with the message at hand.
 _ELSEWHERE: Final = (*AWAY, PositionMoved, CannotFollow, KafkaException)
 
 
 class Unpublished(CannotFollow):
-    """Messages are on the topic that the publisher will send again, with those before them."""
+    """The publisher will send messages again that are on the topic, with those before them."""
 
 
 class Standstill(Exception):
-    """Why a partition can't be followed any further; the text begins with its name."""
+    """A partition can't be followed any further; the text says why, and begins with its name."""
 
 
 class Consuming(Following):
-    """Follows by topic instead of by store, from its turn on; others may do so beside it."""
+    """A follower by topic instead of by store, from its turn on; others may follow meanwhile."""
 
     shares_its_turn = True
 
@@ -70,7 +70,7 @@ class Consuming(Following):
         self._gaps: dict[int, int] = {}  # partition -> offset from which on it reads past a gap
 
     def work(self) -> None:
-        """Takes part in the group until it is told to stop."""
+        """Take part in the group until ``stopping`` is set."""
         try:
             with self._joined() as consumer:
                 while self.is_our_turn and not self._stopping.is_set():
@@ -94,7 +94,7 @@ class Consuming(Following):
             self._park(self.follower, f"{self.leader} {in_words(error)}", error)
 
     def _park(self, view: View, reason: str, error: Exception) -> None:
-        """Says that the view stands still, and why, until it is made anew or comes past it."""
+        """Record why the view can't go on, until it is rebuilt or comes past the message."""
         if view.recorder.park(reason):  # it is tried again and again, and told once
             log.error("view parked", extra={"view": view.name, "reason": reason}, exc_info=error)
         self._stopping.wait(_PARKED_SECONDS)
@@ -130,14 +130,14 @@ class Consuming(Following):
             consumer.close()
 
     def _forget(self, *_: object) -> None:
-        """Others may have been at work on what is ours now: what is stored is read again."""
+        """Read the stored positions again: others may have moved those that are ours now."""
         self.follower.forget()
         self._mine.clear()
         self._begun.clear()
         self._gaps.clear()
 
     def _take(self, consumer: Consumer) -> None:
-        """What has come, or nothing if nothing comes for a moment."""
+        """Return the messages that have come, or none if none come for a moment."""
         self._look_at_topic()
         first = consumer.poll(_POLL_SECONDS)
         if first is None:
@@ -168,8 +168,8 @@ class Consuming(Following):
             and not self._go_back(consumer, each)
             and not self._read_on(consumer, each, received[number][-1])
         }
-        # Who goes on from here reads the last one again, and so sees at once if PostgreSQL does
-        # not have it, as after a crash, also where nothing comes any more.
+        # A follower that goes on from here reads the last message again, and so sees at once if
+        # PostgreSQL lacks it, as after a crash, even if no more messages come.
         lasts = [
             (number, cast("int", received[number][-1].offset()))
             for number, each in taken.items()
@@ -183,7 +183,7 @@ class Consuming(Following):
         self.works_again()
 
     def _standstill(self, partition: int, fault: Fault) -> Exception:
-        """What to say of what can't be taken, with what mends it."""
+        """Return the sentence about a message that can't be taken, with what mends it."""
         where = self._part(partition)
         if not isinstance(fault, Gap) or fault.upto is None:
             return Standstill(f"{where} {fault}")
@@ -227,9 +227,9 @@ class Consuming(Following):
         return taken.upto > self._mine[partition]
 
     def _go_back(self, consumer: Consumer, taken: Taken) -> bool:
-        """What is missing may stand before where Kafka began; False: it does not.
+        """Go back to look for missing messages before where Kafka began; False: they are not there.
 
-        Kafka may be ahead of PostgreSQL after a crash, by little: it goes back by ever more.
+        After a crash Kafka may be a little ahead of PostgreSQL: each step back is larger.
         """
         if not isinstance(taken.fault, Gap):
             return False
@@ -246,9 +246,9 @@ class Consuming(Following):
         return True
 
     def _read_on(self, consumer: Consumer, taken: Taken, last: Message) -> bool:
-        """What is missing may come yet; False: it does not.
+        """Read on, as missing messages may come yet; False: they won't.
 
-        Where a topic is made anew under a publisher, what it sends before it has noticed stands
+        If a topic is made anew under a publisher, the messages that it sends before it notices come
         before all that it sends again.
         """
         if not isinstance(taken.fault, Gap):
@@ -260,7 +260,7 @@ class Consuming(Following):
         return offset + 1 < min(end, first + _ON)
 
     def _apply(self, taken: Mapping[int, Taken]) -> None:
-        """What is new in all partitions, in one transaction. Raises Standstill."""
+        """Apply the new events of all partitions, in one transaction. Raises Standstill."""
         if not taken:
             return
         for number in taken:

@@ -1,4 +1,4 @@
-"""Where messages go that are on our topics and are not ours."""
+"""Dead letters: foreign messages on our topics."""
 
 import logging
 from functools import cached_property
@@ -24,9 +24,10 @@ class DeadLetters:
         self.count = 0
 
     def send(self, message: Message, reason: str) -> None:
-        """Returns when the broker has it, as it came, with the reason. Raises KafkaException.
+        """Send a message as it came, with the reason, and wait until the broker has it.
 
-        One that is too large for the topic goes there without its value, which stays where it is.
+        Raises KafkaException. A message that is too large for the topic goes there without its
+        value, which stays where it is.
         """
         try:
             self._send(message, reason, message.value())

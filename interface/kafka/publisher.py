@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Kafka(NamedTuple):
-    """Where messages go to; ``topics`` are as they should be."""
+    """The destination of messages; ``topics`` are as they should be."""
 
     servers: str
     topic_prefix: str
@@ -48,15 +48,15 @@ _LOOK_SECONDS: Final = 1.0  # between looks at whether the topics are still the 
 _QUOTA: Final = "Kafka holds messages back by a quota of this client"
 _THROTTLED_SECONDS: Final = 1.0  # of a quota, from which on it is told
 _CHECK_SECONDS: Final = 60.0  # between looks at their settings
-# How long a partition without events of its own does not know that the log goes on. To tell
+# A partition without events of its own learns after this time that the log goes on. To tell
 # them all after every batch would be most of the work: each is a request of its own.
 _TELL_SECONDS: Final = 0.25
 
 
 class Publisher(BatchFollower):
-    """Publishes what a feed makes of one leader's log."""
+    """The publisher of the publications that a feed makes of one leader's log."""
 
-    # What becomes of an order in the same moment goes with it: each batch is several requests,
+    # Consequences of an order in the same moment go with it: each batch is several requests,
     # and wakes every consumer. On two busy cores all is seen sooner so.
     gather_seconds = 0.01
     env: ClassVar[dict[str, str]] = {"POSTGRES_SCHEMA": SCHEMA}
@@ -88,14 +88,14 @@ class Publisher(BatchFollower):
 
     @property
     def channel(self) -> str:
-        """Where PostgreSQL tells what is published."""
+        """Return the channel on which PostgreSQL notifies of what is published."""
         return self.recorder.channel_name
 
     def published(self) -> Published:
         return self.recorder.published(self.leader, self._log_topic)
 
     def process_batch(self, leader_name: str, limit: int | None = None) -> int:
-        """As its base class's. Raises CannotFollow where Kafka is not as it must be."""
+        """Process as the base class does. Raises CannotFollow where Kafka is not as it must be."""
         if self._standstill is not None:
             self._standstill.wait_for_change()
             self._standstill = None
@@ -124,7 +124,7 @@ class Publisher(BatchFollower):
         return count
 
     def _is_throttled(self, sender: Sender) -> bool:
-        """Waits a moment where a quota wants it; what is sent then is only held back longer.
+        """Wait a moment where a quota wants it; messages sent then would only be held back longer.
 
         From then on batches stay as small as the last one: in a larger one messages time out.
         """
@@ -143,7 +143,7 @@ class Publisher(BatchFollower):
         return True
 
     def _explained(self, error: Refused | KafkaAway) -> CannotFollow:
-        """What is wrong and what mends it; what Kafka refuses is not sent again until then."""
+        """Return the error with its remedy; a refused message is not sent again until then."""
         if isinstance(error, KafkaAway) and not error.is_unconfirmed:
             return error
         servers = self._kafka.servers
@@ -163,7 +163,7 @@ class Publisher(BatchFollower):
         try:
             self._send(entries, move)
         except (Refused, KafkaAway) as error:
-            # What comes before it first, and then it alone: who sends all of a batch again and
+            # The messages before it go first, and then it alone: a batch that is sent again and
             # again fills the topic with what consumers have had.
             before = 0
             if isinstance(error, TooLarge):
@@ -200,7 +200,7 @@ class Publisher(BatchFollower):
         self.idle_seconds = LOOK_ANYWAY_SECONDS
 
     def forget(self) -> None:
-        """Discards the sender as well: whatever was wrong, the next begins at what is stored."""
+        """Discard the sender as well: after any error, the next begins at the stored position."""
         super().forget()
         self._untold = 0
         if self._sender is not None:
@@ -223,7 +223,7 @@ class Publisher(BatchFollower):
             self._check(read_settings(self._kafka.servers, self._names))
 
     def _check(self, found: Settings) -> None:
-        """Logs what is wrong with the topics, once. Raises CannotFollow for what must not be."""
+        """Log the faults of the topics, once. Raises CannotFollow for those that must not be."""
         self._checked = time.monotonic()
         wrong = faults(self._kafka.servers, self._wanted, found)
         for fault in wrong:
@@ -275,10 +275,10 @@ class Publisher(BatchFollower):
         return Sender(servers, self.leader, ends, prefixes, self._interrupted, limits=limits)
 
     def _are_of_others(self) -> bool:
-        """Whether the topics have messages, and none of this database's."""
+        """Test if the topics have messages, and none of this database's."""
         if self._has_destination() or are_empty(self._kafka.servers, self._topics):
             return False
-        # Who fills them adopts them first: perhaps another of this database, since we looked.
+        # A publisher adopts topics before it fills them: perhaps another of this database just did.
         return not self._has_destination()
 
     def _has_destination(self) -> bool:

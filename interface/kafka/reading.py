@@ -1,4 +1,4 @@
-"""What the messages of one partition say of a log, from a position on."""
+"""The events in the messages of one partition, from a position of the log on."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, NamedTuple
@@ -17,7 +17,7 @@ _ANSWER_MS: Final = 3_000  # for a broker: who leaves the group, as at the end, 
 
 
 class Source(NamedTuple):
-    """Where a leader's log is read, and how."""
+    """The source of a leader's log, and its configuration."""
 
     servers: str
     topic: str
@@ -38,9 +38,9 @@ class Source(NamedTuple):
         return found[self.topic]
 
     def check(self, follower: BatchFollower, found: Found) -> None:
-        """Raises CannotFollow where it is not what this database is published to.
+        """Raise CannotFollow if the topic is not the one that this database is published to.
 
-        Another of the name may have what another database has recorded, at the same positions.
+        Another topic of the name may have the events of another database, at the same positions.
         """
         recorder: Any = follower.recorder
         if destination(recorder.datastore, self.publishers, self.leader).get(self.topic) != found:
@@ -53,7 +53,7 @@ class Source(NamedTuple):
 
     @property
     def config(self) -> dict[str, Any]:
-        """What every consumer of it is made with."""
+        """Return the configuration of every consumer of it."""
         return {
             "bootstrap.servers": self.servers,
             "group.id": self.group,
@@ -66,13 +66,13 @@ class Source(NamedTuple):
 
 
 class Fault(Exception):
-    """Why a message of ours can't be taken, nor anything after it."""
+    """The reason why a message of ours can't be taken, nor any after it."""
 
 
 class Gap(Fault):
-    """Messages are missing, and nobody knows what they said.
+    """Messages are missing, with unknown contents.
 
-    ``upto`` is the last of them; None: how the log is divided has changed.
+    ``upto`` is the last of them; None: the number of partitions has changed.
     """
 
     upto: int | None = None
@@ -83,16 +83,16 @@ class Unreadable(Fault):
 
 
 class Extent(NamedTuple):
-    """How a log is divided, and where it ends: nothing of it is beyond that."""
+    """The partitions and the end of a log: nothing of it is beyond that."""
 
     partitions: int
     end: int
 
 
 class Taken(NamedTuple):
-    """Events with their places in the log, and where it stands with them.
+    """Events with their places in the log, and the position with them.
 
-    ``fault`` is what is the matter with ``message``, which comes next and can't be taken.
+    ``fault`` is the reason why ``message``, which comes next, can't be taken.
     """
 
     entries: list[Entry]
@@ -108,9 +108,9 @@ def take(
     extent: Extent,
     not_ours: Callable[[Message, str], None],
 ) -> Taken:
-    """What messages of a partition add to what is had up to ``position``, as far as it goes.
+    """Return the events of messages that follow ``position`` in a partition, up to a fault.
 
-    ``not_ours`` gets those of others, and why.
+    ``not_ours`` is called with foreign messages, and the reasons.
     """
     entries: list[Entry] = []
     gap: tuple[Gap, Message] | None = None
@@ -124,7 +124,7 @@ def take(
             not_ours(message, f"its position, {envelope.position}, is beyond the end of the log")
             continue
         if envelope.partitions != extent.partitions:
-            # What is had in this partition is something else then.
+            # The events had in this partition are then those of another division.
             gap = gap or (_other_partitions(envelope.partitions, extent.partitions), message)
             continue
         if envelope.position <= position:

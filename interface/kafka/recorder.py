@@ -1,4 +1,4 @@
-"""Where a publisher is, and what it has sent to which topics."""
+"""The position of a publisher, and what it has sent to which topics."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -34,7 +34,7 @@ _MOST_ENDS: Final = 380  # in a NOTIFY, as in partitions.REACH
 
 
 class Place(NamedTuple):
-    """Where a publisher goes on: its position, and what is sent up to there."""
+    """The state from which a publisher goes on: its position, and what is sent up to there."""
 
     position: int | None
     ends: Ends
@@ -76,13 +76,13 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
     @property
     def channel_name(self) -> str:
-        """Where it is told what is published."""
+        """Return the channel of notifications of what is published."""
         return qualified(self.datastore.schema, self.tracking_table_name)
 
     def adopt(self, leader: str, topics: Mapping[str, Found]) -> Place:
-        """Has the position belong to ``topics``: if they are others, from the beginning.
+        """Adopt ``topics`` for the position; if they are others, begin again.
 
-        Raises OtherPartitions where one of them is the same, but for its partitions.
+        Raises OtherPartitions if one of them differs by its partitions only.
         """
         with living_connection(self.datastore) as connection:
             rows = connection.execute(self._sql(_DESTINATION), [leader]).fetchall()
@@ -101,7 +101,7 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
             return Place(None, {}, is_anew=bool(rows))
 
     def advance(self, move: Advance, topics: Mapping[str, Found], ends: Ends, log: str) -> None:
-        """Moves the position, and tells of it; ``log`` is the topic that has all events.
+        """Move the position, and notify listeners; ``log`` is the topic that has all events.
 
         Raises PositionMoved, also where it belongs to other topics, or SchemaOutdated.
         """
@@ -118,7 +118,7 @@ class PublisherRecorder(PostgresTrackingRecorder, ProcessRecorder):
             )
 
     def published(self, leader: str, log: str) -> Published:
-        """What is published of a leader's log, to the topic that has all of its events."""
+        """Return what is published of a leader's log, to the topic that has all of its events."""
         with living_connection(self.datastore) as connection:
             rows = connection.execute(self._sql(_DESTINATION), [leader]).fetchall()
         if not rows or rows[0]["position"] is None:

@@ -1,4 +1,4 @@
-"""What Kafka refuses: a sentence that says why and what mends it, and the wait until then."""
+"""Refusals by Kafka: a sentence with the reason and the remedy, and the wait for that."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _UNCONFIRMING: Final = ("min.insync.replicas", "in sync", "socket.request.max.by
 
 
 class Standstill:
-    """Why a publisher stands still, and the settings that topics and brokers had then."""
+    """The reason why a publisher can't go on, and the settings of topics and brokers then."""
 
     def __init__(self, reason: str, servers: str, names: Sequence[str], found: Settings) -> None:
         self._reason = reason
@@ -27,7 +27,7 @@ class Standstill:
         self._looked = self._since = time.monotonic()
 
     def wait_for_change(self) -> None:
-        """Returns when it is worth another try. Raises CannotFollow until then."""
+        """Return when another try is worth it. Raises CannotFollow until then."""
         now = time.monotonic()
         if now - self._since > _TRY_SECONDS:
             return
@@ -45,7 +45,7 @@ def explain(
     found: Settings,
     servers: str,
 ) -> str:
-    """What is wrong, with the faults of the topics that may have to do with it."""
+    """Explain a refusal, with the faults of the topics that may have to do with it."""
     if isinstance(error, TooLarge):
         return _too_large(leader, error, found, servers)
     if isinstance(error, Refused):

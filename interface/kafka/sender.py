@@ -1,14 +1,14 @@
-"""Sends publications to the partitions of a feed's topics, each with its place in the log.
+"""A sender of publications to the partitions of a feed's topics, each with its place in the log.
 
-A message is a CloudEvent in Kafka's binary mode. From the headers alone a consumer tells
-what it has had already, and whether something is missing before it:
+A message is a CloudEvent in Kafka's binary mode. From the headers alone a consumer
+recognises repeated messages, and gaps:
 
     ce_position     where the log stands with this message
     ce_predecessor  where it stood with the event before it in the same partition; 0: none
-    ce_partitions   among how many the log was divided: with another number, both are of others
+    ce_partitions   the number of partitions of the log: with another, the other two differ
 
-A partition that got no event for a while is told where the log stands, by a message of its own
-that is nobody's predecessor.
+A partition that gets no event for a while gets a message of its own with the position of the log,
+which is the predecessor of none.
 """
 
 import time
@@ -45,7 +45,7 @@ _CONFIG: Final = {
     "compression.type": "lz4",
     **QUIET,
 }
-# How long to wait for the broker at first, and how much longer each time: a success is told by
+# The first wait for the broker, and by how much each next one is longer: a success is told by
 # no event, so that the client looks for one only every 10 ms, and at the end of the wait.
 _CONFIRMED_SECONDS: Final = 0.001
 _LONGER: Final = 1.25
@@ -55,7 +55,7 @@ _NOT_TAKEN: Final = "Kafka does not take what is sent"
 # Beside the value: headers, the key, and what a compressor adds to what can't be compressed.
 _ENVELOPE_BYTES: Final = 4_096
 _BATCH_BYTES: Final = 1_000_000  # the client's own, uncompressed
-# What is no accident: the topic, or what we may do with it, is not as it must be.
+# These are no accidents: the topic, or our access to it, is not as it must be.
 _REFUSALS: Final = (
     KafkaError.INVALID_TIMESTAMP,
     KafkaError.INVALID_RECORD,
@@ -90,7 +90,7 @@ class TooLarge(Refused):
 
 
 class Sender:
-    """Sends batches until the first failure; then it is discarded, and another is made.
+    """A sender of batches until the first failure; then it is discarded, and another is made.
 
     A message that may be too large for its topic is in flight alone. Sent among others, its
     refusal leaves a gap: a broker that knows nothing of a producer yet takes its second request
@@ -134,7 +134,7 @@ class Sender:
         self._produce = self._producer.produce
 
     def send(self, position: int, publication: Publication) -> None:
-        """Hands over a message; whether it arrives, ``finish`` tells. Raises CannotFollow."""
+        """Hand over a message; ``finish`` waits for its arrival. Raises CannotFollow."""
         ends = self.ends[publication.topic]
         key = publication.key
         partitions = range(len(ends)) if key is None else (partition_of(key, len(ends)),)
@@ -145,7 +145,7 @@ class Sender:
             ends[partition] = position
 
     def tell(self, position: int) -> None:
-        """Tells all partitions in which there is nothing of it that the log stands there."""
+        """Send the position of the log to all partitions that have nothing of it."""
         now = datetime.now(UTC)
         for topic, ends in self.ends.items():
             for partition, end in enumerate(ends):
@@ -160,9 +160,9 @@ class Sender:
         return self._throttled_until - time.monotonic()
 
     def finish(self) -> None:
-        """Waits for the broker. Raises CannotFollow unless everything has arrived.
+        """Wait for the broker. Raises CannotFollow unless everything has arrived.
 
-        Refused where the broker has said no to a message, KafkaAway where it said nothing.
+        Refused if the broker has refused a message, KafkaAway if it didn't answer.
         """
         seconds = _CONFIRMED_SECONDS
         try:
@@ -176,7 +176,7 @@ class Sender:
             self._raise(KafkaException(self._failures[0][0]))
 
     def _raise(self, error: KafkaException) -> NoReturn:
-        """Raises what is behind the failures: most are only the consequence of one."""
+        """Raise the cause of the failures: most are only the consequence of one."""
         with suppress(KafkaException):  # it may say again that it can't go on
             self._producer.flush(_LOOK_SECONDS)
         for cause, message in self._failures:
@@ -190,7 +190,7 @@ class Sender:
         raise away from error
 
     def discard(self) -> None:
-        """Drops what has not been sent, at once."""
+        """Drop the messages that have not been sent, at once."""
         self._producer.purge()
         with suppress(KafkaException):  # it may say again that it can't go on
             self._producer.flush(0)
@@ -219,7 +219,7 @@ class Sender:
     def _send_alone(
         self, position: int, publication: Publication, partition: int, headers: list[Header]
     ) -> None:
-        """Sends what may be too large, with nothing before or after it in flight."""
+        """Send a message that may be too large, with nothing before or after it in flight."""
         self.finish()
         topic = self._topics[publication.topic]
         size = len(publication.value)

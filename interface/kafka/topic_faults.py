@@ -1,4 +1,4 @@
-"""What is wrong with existing topics and brokers, and what mends it.
+"""Faults of existing topics and brokers, and their remedies.
 
 Topics may have been made by someone else, with the brokers' defaults. Each setting that can lose,
 hold back or reorder messages is compared with what is needed; nothing is changed here.
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from interface.kafka.topic_settings import Settings, TopicState, read_settings
 from interface.kafka.topics import MAX_MESSAGE_BYTES, MS_AN_HOUR, Topic
 
-# What the largest event comes to that this release records, with a margin; earlier releases
+# The size of the largest event that this release records, with a margin; earlier releases
 # recorded events of up to MAX_MESSAGE_BYTES.
 _BOUNDED_MESSAGE_BYTES: Final = 4 * 2**20
 # A message waits up to 10 s in the producer, and clocks differ.
@@ -28,7 +28,7 @@ _LIMITS: Final = {"max.message.bytes": str(MAX_MESSAGE_BYTES), "segment.bytes": 
 
 
 class Severity(IntEnum):
-    """What a fault does."""
+    """The effect of a fault."""
 
     RISK = 1  # messages may be lost or held back when something else fails as well
     HARM = 2  # messages are or will be lost, held back or reordered
@@ -55,7 +55,7 @@ def check(servers: str, topics: Sequence[Topic]) -> list[Fault]:
 
 
 def faults(servers: str, topics: Sequence[Topic], found: Settings) -> list[Fault]:
-    """What is wrong with the topics that exist and with their brokers, the worst first."""
+    """Return the faults of the topics that exist and of their brokers, the worst first."""
     all_faults = [
         fault
         for topic in topics
@@ -150,7 +150,7 @@ def alter_topic(servers: str, topic: str, name: str, value: str) -> str:
 def _wrong(
     topic: Topic, state: TopicState, config: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str, Severity]]:
-    """Settings that are there and not as needed: name, needed value, why, and how bad."""
+    """Yield the settings that are not as needed: name, needed value, why, and how bad."""
     for check in (_losing, _limiting, _replicating, _stamping):
         for wrong in check(topic, state, config):
             if wrong[0] in config:

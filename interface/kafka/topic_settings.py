@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from interface.kafka.topics import QUIET, KafkaAway, request_seconds
 
-# What a topic takes unless told: assumed where its settings can't be read.
+# Kafka's own default, which is assumed where a topic's settings can't be read.
 DEFAULT_MESSAGE_BYTES: Final = 1_048_588
 
 
@@ -30,7 +30,7 @@ class TopicState(NamedTuple):
 
     @property
     def message_bytes(self) -> int:
-        """How large a message may be, as the broker stores it."""
+        """Return the size of the largest message, as the broker stores it."""
         config = self.config or {}
         limit = int(config.get("max.message.bytes", DEFAULT_MESSAGE_BYTES))
         return min(limit, int(config.get("segment.bytes", limit)))

@@ -1,4 +1,4 @@
-"""Topics: they are made by `ome kafka init` and by nobody else, never by accident."""
+"""Topics, which only `ome kafka init` makes, so that none is made by accident."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ from application.publishing import FEEDS
 from interface.settings import Settings
 
 DEAD_LETTERS: Final = "dead-letters"
-# What one event may come to: a decision that fills half a million orders. Brokers take up to
+# The largest event is a decision that fills half a million orders. Brokers take up to
 # 100 MB unless told.
 MAX_MESSAGE_BYTES: Final = 64 * 2**20
 # librdkafka logs each attempt to reach a broker that is away; what matters of it comes with
@@ -78,7 +78,7 @@ class Found(NamedTuple):
 
 
 def request_seconds() -> int:
-    """How long whoever asks waits for a broker that doesn't answer."""
+    """Return the time that a request waits for a broker that doesn't answer."""
     return _SECONDS
 
 
@@ -110,7 +110,7 @@ def describe(servers: str, names: Sequence[str]) -> dict[str, Found]:
 
 
 def are_empty(servers: str, topics: Mapping[str, Found]) -> bool:
-    """Whether nothing was ever sent to any of the topics. Raises KafkaAway."""
+    """Test if no message was ever sent to any of the topics. Raises KafkaAway."""
     return not any(_ends(servers, topics))
 
 
@@ -130,9 +130,9 @@ def _ends(servers: str, topics: Mapping[str, Found]) -> list[int]:
 
 
 def create(servers: str, topics: Sequence[Topic]) -> list[str]:
-    """Makes the topics that are missing; gives their names. Safe to do again.
+    """Make the topics that are missing; return their names. Safe to do again.
 
-    Raises KafkaAway, and OtherPartitions, where it can before anything is made.
+    Raises KafkaAway, and OtherPartitions, if it can before anything is made.
     """
     found = _check(servers, topics)
     missing = [_new(topic) for topic in topics if topic.name not in found]
@@ -153,7 +153,7 @@ def create(servers: str, topics: Sequence[Topic]) -> list[str]:
 
 
 def _serve(servers: str, topics: Sequence[Topic]) -> bool:
-    """Whether the topics are there, and each partition answers. Raises OtherPartitions."""
+    """Test if the topics are there, and each partition answers. Raises OtherPartitions."""
     try:
         found = _check(servers, topics)
         _ends(servers, found)
