@@ -20,7 +20,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from application.orders import Placement
 from application.persistence.connection import connect
 from application.persistence.guards import LockTimeout
-from application.persistence.migrations import SchemaOutdated
+from application.persistence.migrations import SCHEMA_VERSION, SchemaOutdated
 from application.persistence.position import Advance, Move
 from application.persistence.recorder import EventRecorder, Recorded
 from domain.values import Side, Terms
@@ -268,12 +268,14 @@ def test_a_process_of_another_schema_version_is_refused(
     venue: Venue, record: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venue.buy(100, 1)
+    ours, older = f"({SCHEMA_VERSION}, ", "(1, "
     statements = venue.market.orders.recorder._statements
     for name, text in statements.items():
-        monkeypatch.setitem(statements, name, text.replace("(2, ", "(1, "))
+        monkeypatch.setitem(statements, name, text.replace(ours, older))
     view = venue.market.order_view.recorder
-    monkeypatch.setattr(view, "_call", view._call.replace(b"(2, ", b"(1, "))
-    with pytest.raises(SchemaOutdated, match=r"upgraded to schema version 2.*older release"):
+    monkeypatch.setattr(view, "_call", view._call.replace(ours.encode(), older.encode()))
+    refusal = f"upgraded to schema version {SCHEMA_VERSION};.*older release"
+    with pytest.raises(SchemaOutdated, match=refusal):
         record(venue.market)
 
 
