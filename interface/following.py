@@ -93,12 +93,18 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
                     self.follower.forget()
                 if self.is_our_turn:
                     self._catch_up()
+        except SchemaOutdated as error:
+            # No fault of a follower: the process says it in one sentence, and ends.
+            self._end(error)
         except BaseException as error:
             log.exception("follower failed", extra={"follower": self.follower.name})
-            self.failure = error
-            if self.state is not None and not isinstance(error, SchemaOutdated):
+            if self.state is not None:
                 self.state.fails(f"it failed: {in_words(error)}", is_lasting=True)
-            self._stopping.set()
+            self._end(error)
+
+    def _end(self, failure: BaseException) -> None:
+        self.failure = failure
+        self._stopping.set()
 
     def _catch_up(self) -> None:
         try:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 
+from application.persistence.migrations import SCHEMA_VERSION, SchemaOutdated
 from domain.errors import OrderClosed
 from domain.values import OrderStatus, Side
 from interface import engine as engines
@@ -255,3 +256,28 @@ def test_parts_of_the_engine_work_apart_and_each_may_be_killed(
     for part in running.values():
         part.process.terminate()
         assert part.process.wait(60) == 0
+
+
+def test_an_engine_whose_database_was_upgraded_meanwhile_ends_without_a_stack_trace(
+    venue: Venue, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(venue.env)
+    engine.start()
+    eventually(lambda: engine.is_at_work("Matching"), 60)
+    with venue.connect() as connection:
+        functions = connection.execute(
+            "SELECT pg_get_functiondef(oid) AS text FROM pg_proc"
+            " WHERE prosrc LIKE '%%' || %s || '%%'",
+            [f"version IS DISTINCT FROM {SCHEMA_VERSION}"],
+        ).fetchall()
+        for function in functions:
+            newer = function["text"].replace(f"FROM {SCHEMA_VERSION}", f"FROM {SCHEMA_VERSION + 1}")
+            connection.execute(newer.encode(), prepare=False)
+    statements = venue.market.orders.recorder._statements
+    for name, text in statements.items():  # an API process of the newer release
+        newer = text.replace(f"({SCHEMA_VERSION}, ", f"({SCHEMA_VERSION + 1}, ")
+        monkeypatch.setitem(statements, name, newer)
+    venue.buy(100, 1)
+    with pytest.raises(SchemaOutdated):
+        engine.join()
+    assert [record.message for record in caplog.records if record.exc_info] == []
