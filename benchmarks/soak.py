@@ -42,15 +42,31 @@ _VACUUMS = """SELECT relid::regclass::text AS name FROM pg_stat_progress_vacuum
 _SETTINGS = ("autovacuum", "autovacuum_naptime", "autovacuum_vacuum_scale_factor")
 
 
-class Control(threading.Thread):
-    """A thread that commits a row every 100 ms, in a schema of its own."""
+class _OnTheSide(threading.Thread):
+    """A thread with a connection of its own, for as long as it is entered."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
         self._connection = psycopg.connect(url, autocommit=True)
+        self._stopping = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self.join()
+        self._connection.close()
+
+
+class Control(_OnTheSide):
+    """A thread that commits a row every 100 ms, in a schema of its own."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
         self._connection.execute("CREATE SCHEMA IF NOT EXISTS soak")
         self._connection.execute("CREATE TABLE IF NOT EXISTS soak.control (number bigint)")
-        self._stopping = threading.Event()
         self.commits: list[tuple[float, float]] = []  # when it was done, and how long it took
 
     def run(self) -> None:
@@ -60,37 +76,17 @@ class Control(threading.Thread):
             done = time.monotonic()
             self.commits.append((done, (done - begun) * 1000))
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self.join()
-        self._connection.close()
-
-
-class Watch(threading.Thread):
+class Watch(_OnTheSide):
     """A thread that notes every second which tables are being vacuumed."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(daemon=True)
-        self._connection = psycopg.connect(url, autocommit=True)
-        self._stopping = threading.Event()
+        super().__init__(url)
         self.vacuumed: Counter[str] = Counter()  # seconds, by table
 
     def run(self) -> None:
         while not self._stopping.wait(_WATCH_SECONDS):
             self.vacuumed.update(name for (name,) in self._connection.execute(_VACUUMS).fetchall())
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self.join()
-        self._connection.close()
 
 
 @contextmanager

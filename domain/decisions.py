@@ -122,13 +122,8 @@ class Matched(Arrived):
     TOPIC = "book.matched"
     class_version = 3
 
-    @staticmethod
-    def upcast_v1_v2(state: dict[str, Any]) -> None:
-        _upcast_arrived(state)
-
-    @staticmethod
-    def upcast_v2_v3(state: dict[str, Any]) -> None:
-        _upcast_unbounded_arrival(state)
+    upcast_v1_v2 = staticmethod(_upcast_arrived)
+    upcast_v2_v3 = staticmethod(_upcast_unbounded_arrival)
 
 
 class Cancelled(Decided):
@@ -155,9 +150,7 @@ class Cancelled(Decided):
         _upcast_decided(state)
         state["shown"] = state["remaining"]
 
-    @staticmethod
-    def upcast_v2_v3(state: dict[str, Any]) -> None:
-        _upcast_unbounded(state)
+    upcast_v2_v3 = staticmethod(_upcast_unbounded)
 
 
 class Reduced(Decided):
@@ -189,9 +182,7 @@ class Reduced(Decided):
         state["previous_shown"] = state["previous_remaining"]
         state["conditions"] = None
 
-    @staticmethod
-    def upcast_v2_v3(state: dict[str, Any]) -> None:
-        _upcast_unbounded(state)
+    upcast_v2_v3 = staticmethod(_upcast_unbounded)
 
 
 class Replaced(Arrived):
@@ -219,9 +210,7 @@ class Replaced(Arrived):
         state["previous_shown"] = state["previous_remaining"]
         state["reason"] = None
 
-    @staticmethod
-    def upcast_v2_v3(state: dict[str, Any]) -> None:
-        _upcast_unbounded_arrival(state)
+    upcast_v2_v3 = staticmethod(_upcast_unbounded_arrival)
 
 
 class Refused(Decided):
@@ -251,9 +240,7 @@ class Refused(Decided):
         _upcast_decided(state)
         state["limit"] = None
 
-    @staticmethod
-    def upcast_v2_v3(state: dict[str, Any]) -> None:
-        _upcast_unbounded(state)
+    upcast_v2_v3 = staticmethod(_upcast_unbounded)
 
 
 class MassCancelled(Decided):
@@ -290,9 +277,7 @@ class Expired(Decided):
     user_id: str
     request_id: UUID
 
-    @staticmethod
-    def upcast_v2_v3(state: dict[str, Any]) -> None:
-        _upcast_unbounded(state)
+    upcast_v2_v3 = staticmethod(_upcast_unbounded)
 
 
 class InstrumentChanged(Decided):
@@ -322,9 +307,7 @@ class InstrumentChanged(Decided):
     def upcast_v2_v3(state: dict[str, Any]) -> None:
         del state  # the limits of an instrument that has none are read as None
 
-    @staticmethod
-    def upcast_v3_v4(state: dict[str, Any]) -> None:
-        _upcast_unbounded(state)
+    upcast_v3_v4 = staticmethod(_upcast_unbounded)
 
 
 class TimeReset(Decided):
@@ -336,9 +319,7 @@ class TimeReset(Decided):
     user_id: str
     request_id: UUID
 
-    @staticmethod
-    def upcast_v1_v2(state: dict[str, Any]) -> None:
-        _upcast_unbounded(state)
+    upcast_v1_v2 = staticmethod(_upcast_unbounded)
 
 
 class Continued(Decided):

@@ -13,6 +13,11 @@ from domain.aggregate import Aggregate
 from domain.instrument import Instrument, Limits
 
 
+class _Created(Aggregate.Created):
+    user_id: str
+    asset: str
+
+
 class _Request:
     """The base of requests: a user, ``user_id``, asks something about an asset, or all of them."""
 
@@ -43,12 +48,10 @@ class CancelRequest(_Request, Aggregate):
     TOPIC = "cancel_request"
     class_version = 1
 
-    class Created(Aggregate.Created):
+    class Created(_Created):
         TOPIC = "request.cancel"
         class_version = 1
 
-        user_id: str
-        asset: str
         order_id: UUID
 
 
@@ -58,12 +61,10 @@ class ReplaceRequest(_Request, Aggregate):
     TOPIC = "replace_request"
     class_version = 1
 
-    class Created(Aggregate.Created):
+    class Created(_Created):
         TOPIC = "request.replace"
         class_version = 2
 
-        user_id: str
-        asset: str
         order_id: UUID
         price: int | None
         quantity: int | None
@@ -90,12 +91,9 @@ class MassCancelRequest(_Request, Aggregate):
     TOPIC = "mass_cancel_request"
     class_version = 1
 
-    class Created(Aggregate.Created):
+    class Created(_Created):
         TOPIC = "request.mass_cancel"
         class_version = 1
-
-        user_id: str
-        asset: str
 
 
 class ExpiryRequest(_Request, Aggregate):
@@ -104,12 +102,9 @@ class ExpiryRequest(_Request, Aggregate):
     TOPIC = "expiry_request"
     class_version = 1
 
-    class Created(Aggregate.Created):
+    class Created(_Created):
         TOPIC = "request.expiry"
         class_version = 1
-
-        user_id: str
-        asset: str
 
 
 class ContinuationRequest(_Request, Aggregate):
@@ -121,12 +116,9 @@ class ContinuationRequest(_Request, Aggregate):
     TOPIC = "continuation_request"
     class_version = 1
 
-    class Created(Aggregate.Created):
+    class Created(_Created):
         TOPIC = "request.continue"
         class_version = 1
-
-        user_id: str
-        asset: str
 
 
 class InstrumentRequest(_Request, Aggregate):
@@ -135,12 +127,10 @@ class InstrumentRequest(_Request, Aggregate):
     TOPIC = "instrument_request"
     class_version = 1
 
-    class Created(Aggregate.Created):
+    class Created(_Created):
         TOPIC = "request.instrument"
         class_version = 2
 
-        user_id: str
-        asset: str
         instrument: Instrument
 
         @staticmethod
@@ -154,12 +144,10 @@ class LimitsRequest(_Request, Aggregate):
     TOPIC = "limits_request"
     class_version = 1
 
-    class Created(Aggregate.Created):
+    class Created(_Created):
         TOPIC = "request.limits"
         class_version = 1
 
-        user_id: str
-        asset: str
         limits: Limits
 
 
@@ -172,12 +160,10 @@ class UserRequest(_Request, Aggregate):
     TOPIC = "user_request"
     class_version = 1
 
-    class Created(Aggregate.Created):
+    class Created(_Created):
         TOPIC = "request.user"
         class_version = 1
 
-        user_id: str
-        asset: str
         is_suspended: bool
 
 
@@ -187,9 +173,6 @@ class TimeRequest(_Request, Aggregate):
     TOPIC = "time_request"
     class_version = 1
 
-    class Created(Aggregate.Created):
+    class Created(_Created):
         TOPIC = "request.time"
         class_version = 1
-
-        user_id: str
-        asset: str

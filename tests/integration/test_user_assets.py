@@ -67,6 +67,13 @@ def be_of_an_earlier_release(venue: Venue) -> None:
     venue.market.matching.forget()
 
 
+def trade_in_an_earlier_release(venue: Venue, chance: random.Random, commands: int) -> None:
+    for _ in range(commands):
+        ask_anything(venue, chance)
+    venue.settle()
+    be_of_an_earlier_release(venue)
+
+
 @pytest.fixture
 def loaded(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     """The books that Matching reads from now on."""
@@ -317,12 +324,9 @@ def test_process_that_takes_snapshots_completes_the_table(venue: Venue, database
 def test_backfill_that_is_killed_begins_again_and_completes_the_table(
     venue: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_assets_backfill, "_BOOKS_AT_A_TIME", 1)
     chance = random.Random(5)
-    for _ in range(80):
-        ask_anything(venue, chance)
-    venue.settle()
-    be_of_an_earlier_release(venue)
+    trade_in_an_earlier_release(venue, chance, 80)
+    monkeypatch.setattr(user_assets_backfill, "_BOOKS_AT_A_TIME", 1)
     add = MatchingRecorder.add_user_assets
     left = iter([True, True])
 
@@ -356,12 +360,9 @@ def test_market_that_goes_on_while_the_table_is_filled_misses_no_order(
     venue: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between any two steps of the backfill a user may come, leave, and come again."""
-    monkeypatch.setattr(user_assets_backfill, "_BOOKS_AT_A_TIME", 1)
     chance = random.Random(6)
-    for _ in range(60):
-        ask_anything(venue, chance)
-    venue.settle()
-    be_of_an_earlier_release(venue)
+    trade_in_an_earlier_release(venue, chance, 60)
+    monkeypatch.setattr(user_assets_backfill, "_BOOKS_AT_A_TIME", 1)
     add = MatchingRecorder.add_user_assets
 
     def add_slowly(recorder: MatchingRecorder, pairs: Any) -> None:
