@@ -1,5 +1,6 @@
 """The HTTP API: see docs/api.md."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -18,6 +19,8 @@ from interface.http.wsgi import Api
 from interface.listening import Bell, PublishedLog
 from system import Market
 
+log = logging.getLogger(__name__)
+
 
 def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
     market: Market,
@@ -30,12 +33,14 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
     published: Sequence[PublishedLog] = (),
     new_id: Callable[[], UUID] = uuid4,
     books_ahead: Callable[[], Mapping[str, datetime]] = dict,
+    end: Callable[[str], None] = log.error,
 ) -> Flask:
     """The application that serves a market.
 
     ``http_threads`` is how many requests the server handles at a time. The market, the bell
     and the clock belong to the caller, who has started the bell and has the clock measure.
-    ``books_ahead`` returns the times of books that are ahead of the database's clock.
+    ``books_ahead`` returns the times of books that are ahead of the database's clock. ``end`` is
+    called with the reason when the database belongs to another release.
     """
     waiting = Waiting(bell, http_threads, read_wait_seconds)
     max_lag = timedelta(seconds=max_lag_seconds)
@@ -47,7 +52,7 @@ def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
 
     app = Api(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or unknown; nothing is redirected
-    register(app)
+    register(app, end)
     for method, path, handler in (
         ("POST", "/orders", commands.place),
         ("POST", "/orders/batch", commands.place_batch),

@@ -5,7 +5,7 @@ Problem           a status and a sentence; any handler raises it to end a reques
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import singledispatch
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -145,7 +145,6 @@ def _(error: LockTimeout) -> Problem:
 
 @problem.register
 def _(error: SchemaOutdated) -> Problem:
-    log.error("wrong schema version", extra={**_request(), "error": str(error)})
     return Problem(503, str(error))
 
 
@@ -176,9 +175,18 @@ def _(error: Exception) -> Problem:
     return Problem(503, f"{reason}; nothing was changed, so try again")
 
 
-def register(app: Flask) -> None:
-    """Answer every failure in the app with a problem document."""
-    app.register_error_handler(Exception, lambda error: problem(error).response())
+def register(app: Flask, end: Callable[[str], None]) -> None:
+    """Answer every failure in the app with a problem document.
+
+    ``end`` is called with the reason when the database belongs to another release.
+    """
+
+    def answer(error: Exception) -> Response:
+        if isinstance(error, SchemaOutdated):
+            end(str(error))
+        return problem(error).response()
+
+    app.register_error_handler(Exception, answer)
 
 
 def _request() -> dict[str, str]:

@@ -5,8 +5,11 @@ Nothing that lives (a thread, a connection, a pool) is made before the workers a
 
 import os
 import resource
+import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from multiprocessing import SimpleQueue
 from typing import Any, Final
 
 from flask import Flask
@@ -16,13 +19,16 @@ from granian.log import LogLevels
 
 from application.books_ahead import BooksAhead
 from application.persistence.database_clock import DatabaseClock
+from application.persistence.migrations import check_version, version_in
+from application.persistence.schemas import schema_of
 from interface.connections import API_POOL
+from interface.errors import DatabaseError
 from interface.http import create_app
 from interface.listening import Bell, PublishedLog
 from interface.process import die_with_parent, keep_to_one_cpu
 from interface.settings import Settings
 from interface.timekeeping import Timekeeper
-from system import build
+from system import Market, build
 
 # Idle ones count too, so they are many more than the threads that serve them. Who finds none
 # free, as when a thousand requests wait, comes again after 1 s, 3 s, 7 s: that is how TCP is.
@@ -40,11 +46,31 @@ _LOGGING: Final[Mapping[str, Any]] = {
 }
 
 
+class Ending:
+    """The end of the server, asked for by any of its workers, with the reason."""
+
+    def __init__(self) -> None:
+        self._server = os.getpid()
+        self._reasons: SimpleQueue[str] = SimpleQueue()
+
+    def __call__(self, reason: str) -> None:
+        if self._reasons.empty():  # one is enough, and each takes room until the server reads it
+            self._reasons.put(reason)
+            with suppress(ProcessLookupError):
+                os.kill(self._server, signal.SIGTERM)
+
+    def reason(self) -> str | None:
+        """Return the reason, to the server, which has stopped; None: nobody asked for it."""
+        return None if self._reasons.empty() else self._reasons.get()
+
+
 def serve(settings: Settings, env: Mapping[str, str]) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered first.
 
     ``env`` is the library's; the database's tables exist. Exits with 1 where a worker fails.
+    Raises DatabaseError once the database belongs to another release.
     """
+    ending = Ending()
     _raise_limit_of_files()
     server = Granian(
         "interface.http.server",
@@ -61,7 +87,10 @@ def serve(settings: Settings, env: Mapping[str, str]) -> None:
         log_level=LogLevels.error,
         log_dictconfig=dict(_LOGGING),
     )
-    server.serve(target_loader=partial(_load, settings, env, os.getpid()), wrap_loader=False)
+    loader = partial(_load, settings, env, os.getpid(), ending)
+    server.serve(target_loader=loader, wrap_loader=False)
+    if reason := ending.reason():
+        raise DatabaseError(reason)
 
 
 def _raise_limit_of_files() -> None:
@@ -81,7 +110,13 @@ def _published_logs(settings: Settings, env: Mapping[str, str]) -> Sequence[Publ
     return publishers(settings, env)
 
 
-def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
+def _check_release(market: Market, env: Mapping[str, str]) -> None:
+    """Raise SchemaUnusable where a newer release has upgraded the database."""
+    with market.orders.recorder.datastore.get_connection() as connection:
+        check_version(version_in(connection, schema_of(env)))
+
+
+def _load(settings: Settings, env: Mapping[str, str], parent: int, ending: Ending) -> Flask:
     """Make the application in a worker, which would outlive a parent that is killed."""
     die_with_parent(parent)
     if settings.keep_to_one_cpu:
@@ -94,7 +129,7 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
     bell.start()
     clock = DatabaseClock.of(market.orders)
     ahead = BooksAhead(market.matching, clock)
-    Timekeeper(clock, ahead).start()
+    Timekeeper(clock, ahead, partial(_check_release, market, env), ending).start()
     return create_app(
         market,
         bell,
@@ -104,4 +139,5 @@ def _load(settings: Settings, env: Mapping[str, str], parent: int) -> Flask:
         max_lag_seconds=settings.max_lag_seconds,
         read_wait_seconds=settings.read_wait_seconds,
         published=published,
+        end=ending,
     )

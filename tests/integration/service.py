@@ -60,6 +60,10 @@ class Service:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def code(self) -> int | None:
+        """The exit code, of a service that has ended."""
+        return None if self._process is None else self._process.poll()
+
     def is_ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.output()
