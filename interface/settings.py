@@ -127,7 +127,7 @@ class Settings(BaseSettings):
         description="Notifications that a follower takes at a time, at most.",
     )
     snapshot_every: int = Field(
-        default=10_000,
+        default=1_000,
         ge=1,
         le=100_000_000,
         description="Commands of a book between its snapshots, at least.",
