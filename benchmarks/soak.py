@@ -211,7 +211,7 @@ def measure(  # noqa: PLR0913, PLR0917 - the settings of the benchmark
         "soak",
         {"events": events, "minutes": minutes, "rate": rate, "assets": assets, "seed": seed},
         [
-            *_latencies(found, seconds),
+            *latencies(found, seconds),
             Figure(
                 "seconds without a decided order",
                 "s",
@@ -234,24 +234,29 @@ def measure(  # noqa: PLR0913, PLR0917 - the settings of the benchmark
     )
 
 
-def _latencies(found: Mapping[str, Any], seconds: int) -> list[Figure]:
+def latencies(found: Mapping[str, Any], seconds: int) -> list[Figure]:
+    """The latencies at the beginning and at the end; of a part without a sample there is none."""
     window = min(_WINDOW_SECONDS, seconds // 3)
-    placed: list[tuple[float, float]] = found["placed"]
-    commits: list[tuple[float, float]] = found["commits"]
+    first, last = f"first {window} s", f"last {window} s"
     figures = []
-    for name, samples in (("place -> decided", placed), ("control's commit", commits)):
-        first = [took for at, took in samples if at < window]
-        last = [took for at, took in samples if seconds - window <= at < seconds]
-        for percent in (50, 99, 100):
-            values = {f"first {window} s": first, f"last {window} s": last}
-            figures.append(
-                Figure(
-                    f"{name}, p{percent}" if percent < 100 else f"{name}, longest",
-                    "ms",
-                    {label: [percentile(each, percent)] for label, each in values.items()},
-                    f"first {window} s",
-                )
+    for name, samples in (
+        ("place -> decided", found["placed"]),
+        ("control's commit", found["commits"]),
+    ):
+        parts = {
+            first: [took for at, took in samples if at < window],
+            last: [took for at, took in samples if seconds - window <= at < seconds],
+        }
+        values = {part: each for part, each in parts.items() if each}
+        figures += [
+            Figure(
+                f"{name}, p{percent}" if percent < 100 else f"{name}, longest",
+                "ms",
+                {part: [percentile(each, percent)] for part, each in values.items()},
+                first if first in values else None,
             )
+            for percent in (50, 99, 100)
+        ]
     return figures
 
 

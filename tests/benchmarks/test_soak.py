@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from benchmarks.soak import silent_seconds, stalled_seconds
+from benchmarks.soak import latencies, silent_seconds, stalled_seconds
 from benchmarks.soak_history import placements
 from benchmarks.soak_load import Load
 
@@ -16,6 +16,15 @@ def test_seconds_without_a_decided_order_are_silent() -> None:
 
 def test_seconds_in_which_the_control_did_not_commit_are_stalled() -> None:
     assert stalled_seconds([(0.1, 1.0), (0.9, 1.0), (3.0, 2_050.0)], 4) == [1, 2]
+
+
+def test_latencies_are_those_of_the_parts_in_which_there_were_any() -> None:
+    found = {"placed": [(8.0, 3.0), (8.5, 1.0)], "commits": [(0.0, 2.0), (8.9, 4.0)]}
+    figures = {each.name: (each.samples, each.baseline) for each in latencies(found, 9)}
+    assert figures["place -> decided, p50"] == ({"last 3 s": [1.0]}, None)
+    assert figures["place -> decided, longest"] == ({"last 3 s": [3.0]}, None)
+    both = {"first 3 s": [2.0], "last 3 s": [4.0]}
+    assert figures["control's commit, p99"] == (both, "first 3 s")
 
 
 def test_the_history_is_the_same_for_the_same_seed() -> None:
