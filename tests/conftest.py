@@ -22,6 +22,9 @@ _SHARED = pytest.StashKey[SharedKafka]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # What tests start imports what it would where it is installed.
+    paths = (str(Path(__file__).with_name("as_installed")), os.environ.get("PYTHONPATH"))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     if not hasattr(config, "workerinput"):
         # Out of the environment: what tests start uses no Kafka unless they tell it to.
         config.stash[_SHARED] = SharedKafka(os.environ.pop("KAFKA_BOOTSTRAP_SERVERS", None))

@@ -18,6 +18,7 @@ import psutil
 from tests.clusters import put_cluster
 from tests.kafka.program import free_port
 
+ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 WAIT = {"Prefer": "wait=30"}
 
@@ -33,7 +34,7 @@ class Service:
             **os.environ,
             "PORT": str(self.port),
             "DATA_DIR": str(directory / "var"),
-            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}",
             # For as long as a machine stands still that tests keep busy.
             "MAX_LAG_SECONDS": "60",
             "READ_WAIT_SECONDS": "30",

@@ -1,0 +1,1 @@
+"""Modules in the way of what only development tools bring along."""
