@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -22,19 +23,23 @@ _SHARED = pytest.StashKey[SharedKafka]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # What tests start imports what it would where it is installed.
+    if hasattr(config, "workerinput"):
+        return
+    # Tests start hundreds of processes: what is compiled for one is kept for the next.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    # What they start imports what it would where it is installed.
     paths = (str(Path(__file__).with_name("as_installed")), os.environ.get("PYTHONPATH"))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    if not hasattr(config, "workerinput"):
-        # Out of the environment: what tests start uses no Kafka unless they tell it to.
-        config.stash[_SHARED] = SharedKafka(os.environ.pop("KAFKA_BOOTSTRAP_SERVERS", None))
+    # Out of the environment: what tests start uses no Kafka unless they tell it to.
+    config.stash[_SHARED] = SharedKafka(os.environ.pop("KAFKA_BOOTSTRAP_SERVERS", None))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are processors: tests of whole processes wait as often as they work."""
+    """Two more than there are processors: tests of whole processes wait more than they work."""
     del config
-    return len(os.sched_getaffinity(0)) + 1
+    return len(os.sched_getaffinity(0)) + 2
 
 
 @pytest.hookimpl(optionalhook=True)
