@@ -6,6 +6,7 @@ their callers, are made with the last of them.
 """
 
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -27,6 +28,7 @@ _LOCK_SECONDS: Final = 2  # who reads or writes waits behind us for no longer th
 _PAUSE_SECONDS: Final = 1.0
 _SILENT_SECONDS: Final = 10  # of a stopped process, after which its transaction is ended
 HELP_ROLES: Final = 'see "Roles and schemas" in docs/operations.md'
+_SHOWN: Final = 3  # of what is missing
 _HELP_UPGRADES: Final = 'see "Upgrades" in docs/operations.md'
 
 
@@ -54,6 +56,26 @@ class Part(NamedTuple):
         versions = range(since + 1, SCHEMA_VERSION + 1)
         return [each for version in versions for each in self.migrations.get(version, ())]
 
+    def functions(self) -> list[str]:
+        """Return the functions that the statements make, as PostgreSQL's regprocedure has them."""
+        texts = [statement.as_string() for statement in self.statements()]
+        return [
+            f"{name}({', '.join(_type(each) for each in _PARAMETER.findall(parameters))})"
+            for name, parameters in _FUNCTION.findall("\n".join(texts))
+        ]
+
+
+_QUOTED: Final = r'"(?:[^"]|"")+"'
+_FUNCTION: Final = re.compile(
+    rf"CREATE OR REPLACE FUNCTION\s+((?:{_QUOTED}|[\w.])+)\(((?:{_QUOTED}|[^\")])*)\)"
+)
+_PARAMETER: Final = re.compile(rf"(?:{_QUOTED}|[^\",])+")
+
+
+def _type(parameter: str) -> str:
+    """Return the type of a parameter, which may have a name."""
+    return parameter.strip().split(" ", 1)[-1]
+
 
 def version_in(connection: psycopg.Connection[Any], schema: str) -> int:
     """Return the version of a market's tables; 0 where there are none."""
@@ -75,21 +97,24 @@ def check_version(version: int) -> None:
         )
 
 
-def migrate(env: Mapping[str, str], parts: Sequence[Part], *, repair: bool = False) -> list[int]:
+def migrate(
+    env: Mapping[str, str], parts: Sequence[Part], missing: Sequence[str] = ()
+) -> list[int]:
     """Bring the tables to SCHEMA_VERSION; return the versions that were applied.
 
-    ``repair``: make also what is missing of the versions that were applied before.
+    ``missing``: of the versions that were applied before, what is not there, and is made again.
     Raise SchemaUnusable where the role lacks a right, or the database is a newer release's.
     """
     with connect(env) as connection:
         while True:
             try:
-                return _migrate(connection, env, parts, repair=repair)
+                return _migrate(connection, env, parts, repair=bool(missing))
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
                 log.warning("the upgrade waits for a lock", extra={"error": str(error).strip()})
                 time.sleep(_PAUSE_SECONDS)
             except psycopg.errors.InsufficientPrivilege as error:
-                raise SchemaUnusable(_not_allowed(connection, schema_of(env), error)) from error
+                reason = _not_allowed(connection, schema_of(env), missing, error)
+                raise SchemaUnusable(reason) from error
 
 
 def _migrate(
@@ -159,15 +184,25 @@ def _exists(connection: psycopg.Connection[Any], schema: str, table: str) -> boo
     return bool(connection.execute(statement, [schema, table]).fetchall())
 
 
-def _not_allowed(connection: psycopg.Connection[Any], schema: str, error: psycopg.Error) -> str:
+def _not_allowed(
+    connection: psycopg.Connection[Any], schema: str, missing: Sequence[str], error: psycopg.Error
+) -> str:
     state = f'schema "{schema}" has no tables of the market'
-    if _exists(connection, schema, "orders_events"):
+    if missing and _exists(connection, schema, "orders_events"):
+        state = f"the database lacks {shortened(missing)}"
+    elif _exists(connection, schema, "orders_events"):
         state = f"the database has an older schema version than {SCHEMA_VERSION}"
     return (
         f'{state}, and the role "{connection.info.user}" may not make what is missing'
         f' ({error.diag.message_primary}): run "ome db init" as a role that may;'
         f" {HELP_ROLES}"
     )
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return the first few of the names, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return "; ".join(names[:_SHOWN]) + more
 
 
 def make(connection: psycopg.Connection[Any], part: Part) -> None:

@@ -1,5 +1,6 @@
 """The rights that serve a market whose tables are there: no ownership, and no CREATE."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,13 +16,15 @@ from application.persistence.migrations import (
     SchemaUnusable,
     check_version,
     migrate,
+    shortened,
     version_in,
 )
 from application.persistence.schemas import schema_of
 
+log = logging.getLogger(__name__)
+
 _ALL: Final = "SELECT,INSERT,UPDATE,DELETE"
 _LOG: Final = "SELECT,INSERT"  # events are never changed
-_SHOWN: Final = 3
 
 # Tables as (schema, name), with the rights that are needed; {functions} and sequences belong to
 # them. Everybody may read the catalog.
@@ -55,7 +58,7 @@ _LACKING: Final = """WITH wanted AS (
 
 
 def open_market(env: Mapping[str, str], parts: Sequence[Part]) -> list[int]:
-    """Make sure that the tables are those of this release, and that the role may use them.
+    """Make sure that tables and functions are of this release, and that the role may use them.
 
     Make the tables that are missing if the role may do so; return the schema versions that were
     applied. If all are there, lock nothing and change nothing.
@@ -67,10 +70,14 @@ def open_market(env: Mapping[str, str], parts: Sequence[Part]) -> list[int]:
         if not missing and lacking:
             raise SchemaUnusable(_lacks(connection, lacking))
         version = 0 if missing else version_in(connection, schema)
-    check_version(version)
-    if not missing and version == SCHEMA_VERSION:
-        return []
-    applied = migrate(env, parts, repair=bool(missing))
+        check_version(version)
+        if version == SCHEMA_VERSION:
+            missing = _missing_functions(connection, parts)
+            if not missing:
+                return []
+    applied = migrate(env, parts, missing)
+    if missing and not applied:
+        log.warning("made again what the database lacked", extra={"what": shortened(missing)})
     with connect(env) as connection:
         missing, lacking = _look(connection, schema, parts)
         if lacking:
@@ -130,11 +137,19 @@ def _look(
     return missing, [row["what"] for row in rows if row["place"]]
 
 
+def _missing_functions(connection: psycopg.Connection[Any], parts: Sequence[Part]) -> list[str]:
+    """Return those that are not there, as after a restore of the tables alone.
+
+    The role may use the schemas: it can't look into others.
+    """
+    statement = "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regprocedure(name) IS NULL"
+    functions = sorted({function for part in parts for function in part.functions()})
+    return [f"function {row['name']}" for row in connection.execute(statement, [functions])]
+
+
 def _lacks(connection: psycopg.Connection[Any], lacking: Sequence[str]) -> str:
-    shown = "; ".join(lacking[:_SHOWN])
-    more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
     user = connection.info.user
     return (
-        f'the role "{user}" lacks {shown}{more}: run "ome db init --grant {user}" as the'
+        f'the role "{user}" lacks {shortened(lacking)}: run "ome db init --grant {user}" as the'
         f" owner of the tables; {HELP_ROLES}"
     )

@@ -12,7 +12,7 @@ import pytest
 from application.persistence import migrations
 from application.persistence.connection import connect
 from application.persistence.migrations import SCHEMA_VERSION, SchemaUnusable
-from system import build, create_tables
+from system import build, create_tables, parts_of
 from tests.integration.conftest import Venue, patient
 from tests.integration.service import eventually
 
@@ -157,3 +157,41 @@ def test_a_database_of_the_version_before_gets_the_functions_of_this_one(library
     assert create_tables(library_env) == [SCHEMA_VERSION]
     assert checking(connection, SCHEMA_VERSION) == functions
     assert checking(connection, before) == {}
+
+
+FUNCTIONS = """SELECT p.oid::regprocedure::text AS name FROM pg_proc p
+    JOIN pg_namespace n ON n.oid = pronamespace
+    WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' ORDER BY 1"""
+TRIGGERS = """SELECT tgrelid::regclass::text AS name FROM pg_trigger
+    WHERE tgname = 'ome_log_lock' ORDER BY 1"""
+
+
+def functions(connection: psycopg.Connection[Any]) -> list[str]:
+    """Return all that there are, and the tables whose trigger calls one."""
+    return [row["name"] for each in (FUNCTIONS, TRIGGERS) for row in connection.execute(each)]
+
+
+def test_one_function_that_is_missing_is_made_again(library_env, connection):
+    create_tables(library_env)
+    made = functions(connection)
+    # The first release had one of the same name, which is there to refuse it.
+    connection.execute("DROP FUNCTION orders_events_pass_over(integer, text[], bigint[], bigint[])")
+    assert create_tables(library_env) == []
+    assert functions(connection) == made
+
+
+@pytest.mark.parametrize("schema", ["public", 'The "first", and (so far) only market'])
+def test_functions_that_are_missing_are_made_again_and_logged(
+    library_env, connection, caplog, schema
+):
+    env = {**library_env, "DATABASE_SCHEMA": schema}
+    create_tables(env)
+    made = functions(connection)
+    wanted = {each for part in parts_of(env) for each in part.functions()}
+    for name in wanted:
+        connection.execute(f"DROP FUNCTION {name} CASCADE".encode())
+    caplog.clear()
+    assert create_tables(env) == []
+    assert functions(connection) == made
+    [warning] = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert warning.what.endswith(f" and {len(wanted) - 3} more")

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import Identifier
 
 from application.persistence.connection import CONNINFO, connect
 from application.persistence.migrations import SchemaUnusable
@@ -118,6 +119,21 @@ def test_tables_of_an_earlier_release_are_not_touched_by_a_role_that_may_not(lib
         owner.execute("DELETE FROM ome_schema_versions")
     sentence = refusal(as_role(library_env, trader))
     assert "the database has an older schema version than" in sentence
+
+
+@pytest.mark.parametrize("schema", ["public", 'The "first" market'])
+def test_a_function_that_is_missing_is_named_to_a_role_that_may_not_make_it(
+    library_env, trader, schema
+):
+    env = {**library_env, "DATABASE_SCHEMA": schema}
+    create_tables(env)
+    grant(env, parts_of(env), trader)
+    with connect(env) as owner:
+        name = Identifier(schema, "orders_tracking_positions").as_string()
+        owner.execute(f"DROP FUNCTION {name}()".encode())
+    sentence = refusal(as_role(env, trader))
+    assert f"the database lacks function {name}(), and the role" in sentence
+    assert 'run "ome db init" as a role that may' in sentence
 
 
 def test_a_role_that_is_not_there_can_not_be_given_rights(library_env):
