@@ -51,6 +51,11 @@ def test_what_containers_are_told_are_settings_that_can_be_used(monkeypatch):
         assert load_settings().kafka_bootstrap_servers == "kafka:19092"
 
 
+def test_settings_of_the_market_reach_every_part():
+    for each in ours(KRAFT).values():
+        assert {"DATABASE_SCHEMA", "KAFKA_TOPIC_PREFIX", "LOG_LEVEL"} <= set(each["environment"])
+
+
 def test_only_who_serves_http_is_asked_whether_it_lives():
     asked = [name for name, each in ours(KRAFT).items() if "healthcheck" not in each]
     assert asked == ["api"]
