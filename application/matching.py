@@ -4,6 +4,7 @@ import gc
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import starmap
 from typing import Any, Final, cast
 from uuid import UUID
@@ -235,7 +236,9 @@ class Matching(BatchProcess):
 
         Raises AggregateNotFoundError where it has not had as many.
         """
-        book = self.load([book_id(asset)], upto=version).get(book_id(asset))
+        long_read = getattr(self.recorder, "long_read", nullcontext)
+        with long_read():  # it may be far from the next snapshot
+            book = self.load([book_id(asset)], upto=version).get(book_id(asset))
         if book is None or book.version != version:
             raise AggregateNotFoundError(f"The book of {asset} has not had {version} commands")
         return book

@@ -1,7 +1,7 @@
 """Connections: living ones of the process's pool, and one's own, to listen, lock and snapshot."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from select import POLLIN, poll
 from typing import Any, Final, cast
 
@@ -28,6 +28,10 @@ class DatabaseUnusable(Exception):
     """
 
 
+class TooManyLongReads(OperationalError):
+    """Long reads use all connections but those that are kept for commands and short reads."""
+
+
 def connect(env: Mapping[str, str]) -> psycopg.Connection[dict[str, Any]]:
     """Open a connection in autocommit, to the database that the library's ``env`` names."""
     connection = psycopg.connect(env[CONNINFO], autocommit=True, row_factory=dict_row)
@@ -46,12 +50,10 @@ def living_connection(
     return datastore.get_connection()
 
 
-def connection_for_list(
-    datastore: PostgresDatastore,
-) -> AbstractContextManager[psycopg.Connection[dict[str, Any]]]:
-    """A living connection for a read that may be long: some are kept for all else."""
-    get_connection = getattr(datastore, "get_connection_for_list", datastore.get_connection)
-    return cast("AbstractContextManager[psycopg.Connection[dict[str, Any]]]", get_connection())
+def long_read(datastore: PostgresDatastore) -> AbstractContextManager[None]:
+    """A place for a read that may be long, see datastore.Datastore; the library's has no limit."""
+    take = getattr(datastore, "long_read", nullcontext)
+    return cast("AbstractContextManager[None]", take())
 
 
 def has_ended(connection: psycopg.Connection[Any]) -> bool:

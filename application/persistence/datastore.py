@@ -14,7 +14,12 @@ from psycopg.sql import Identifier
 from psycopg.types.composite import CompositeInfo, register_composite
 from psycopg_pool import PoolTimeout
 
-from application.persistence.connection import CONNINFO, has_ended, living_connection
+from application.persistence.connection import (
+    CONNINFO,
+    TooManyLongReads,
+    has_ended,
+    living_connection,
+)
 from application.persistence.schemas import schema_of
 from application.persistence.session import prepare
 from application.persistence.watchdog import Watchdog
@@ -23,7 +28,7 @@ from application.persistence.watchdog import Watchdog
 ENGINE_POOL: Final = 5
 _RECONNECT_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 10.0  # after which a connection that nobody needed is closed
-# Of a pool, those that lists leave to commits and to short reads.
+# Of a pool, those that long reads leave to commits and to short reads.
 _KEPT_FREE: Final = 3
 # The time limit of a statement that sends none of its own; unset: none.
 STATEMENT_SECONDS: Final = "POSTGRES_STATEMENT_SECONDS"
@@ -82,18 +87,17 @@ class Datastore(PostgresDatastore):
             raise
 
     @contextmanager
-    def get_connection_for_list(self) -> Iterator[Connection]:
-        """Give a connection for a read that may be long, unless too many of these are under way.
+    def long_read(self) -> Iterator[None]:
+        """Hold a place for a read that may be long, with one connection at a time.
 
         A list that is limited to something rare may read millions of rows. Were the whole pool
-        taken by such, nobody could place an order.
+        taken by such, nobody could place an order. Raise TooManyLongReads when there is no place.
         """
-        places = self._shared.places_of_lists
+        places = self._shared.places_of_long_reads
         if not places.acquire(timeout=self.pool.timeout):
-            raise OperationalError("Too many long lists are being read")
+            raise TooManyLongReads("too many long reads run at once")
         try:
-            with self.get_connection() as connection:
-                yield connection
+            yield
         finally:
             places.release()
 
@@ -135,7 +139,7 @@ class _Shared:
     def __init__(self, key: tuple[Any, ...], pool: Pool, watchdog: Watchdog) -> None:
         self.pool = pool
         self.watchdog = watchdog
-        self.places_of_lists = threading.BoundedSemaphore(max(pool.max_size - _KEPT_FREE, 1))
+        self.places_of_long_reads = threading.BoundedSemaphore(max(pool.max_size - _KEPT_FREE, 1))
         self._key = key
         self._users = 0
 

@@ -6,7 +6,7 @@ answered with 503, a follower reads its position again. So the retries are remov
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
@@ -18,7 +18,7 @@ from eventsourcing.postgres import PostgresProcessRecorder
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from application.persistence.connection import AWAY, living_connection
+from application.persistence.connection import AWAY, living_connection, long_read
 from application.persistence.group_commit import GroupCommit
 from application.persistence.guards import recording
 from application.persistence.migrations import SCHEMA_VERSION, Part, make, of_library
@@ -193,6 +193,10 @@ class EventRecorder(PostgresProcessRecorder):
         name = "ids of" if topics else "ids"
         rows = self._rows(name, since=since or 0, topics=list(topics), limit=limit)
         return [notification_id for (notification_id,) in rows]
+
+    def long_read(self) -> AbstractContextManager[None]:
+        """Return the context of a read by several calls that may take long."""
+        return long_read(self.datastore)
 
     def max_notification_id(self) -> int | None:
         [(last,)] = self._rows("last")

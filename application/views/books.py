@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from application.persistence.connection import living_connection
+from application.persistence.connection import living_connection, long_read
 from application.persistence.log import Entry
 from application.views.book_changes import BookChanges
 from application.views.instruments import InstrumentRecorder
@@ -153,7 +153,8 @@ class BookViewRecorder(InstrumentRecorder):
 
     def resting(self, asset: str, depth: int | None) -> BookRows[RestingRow]:
         """Every resting order, or those of the best ``depth`` levels of each side."""
-        version, bids, asks = self._read(_RESTING, asset, depth)
+        with long_read(self.datastore):
+            version, bids, asks = self._read(_RESTING, asset, depth)
         orders = ([RestingRow(**row) for row in side] for side in (bids, asks))
         return BookRows(version, *orders)
 

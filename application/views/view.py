@@ -15,7 +15,7 @@ from eventsourcing.postgres import PostgresFactory, PostgresTrackingRecorder
 from psycopg import ClientCursor, Cursor
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from application.persistence.connection import connection_for_list, living_connection
+from application.persistence.connection import living_connection, long_read
 from application.persistence.following import BatchFollower
 from application.persistence.guards import BEGIN, GUARD, VERSION_PARAMETER, recording
 from application.persistence.log import Entry
@@ -234,7 +234,8 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         million. One round trip, and the settings end with it.
         """
         with (
-            connection_for_list(self.datastore) as connection,
+            long_read(self.datastore),
+            living_connection(self.datastore) as connection,
             ClientCursor(connection) as cursor,
         ):
             cursor.execute(ALONG_AN_INDEX + statement, parameters)

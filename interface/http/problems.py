@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from application.messages import sentence
 from application.orders import ClientOrderIdReused
+from application.persistence.connection import TooManyLongReads
 from application.persistence.database_clock import ClocksDisagree, TimeUnknown
 from application.persistence.guards import LockTimeout, StampAhead
 from application.persistence.migrations import SchemaOutdated
@@ -173,6 +174,12 @@ def _(error: Exception) -> Problem:
         reason = "The database took too long"
     log.warning(reason, extra={**_request(), "error": str(error).strip()})
     return Problem(503, f"{reason}; nothing was changed, so try again")
+
+
+@problem.register
+def _(error: TooManyLongReads) -> Problem:
+    log.warning(str(error), extra=_request())
+    return Problem(503, "Too many long reads run at once, so try again")
 
 
 def register(app: Flask, end: Callable[[str], None]) -> None:

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from application.persistence.connection import connect
+from application.persistence.connection import connect, long_read
 from application.persistence.recorder import CommitUnknown, EventRecorder
 from interface.database_url import database_env
 from interface.listening import Bell
@@ -124,6 +124,26 @@ def test_a_log_that_another_has_locked_is_told_as_that(
         other.execute("ROLLBACK")
     assert sentence in caplog.text
     assert fragile.client.post("/orders", json=order()).status_code == 201
+
+
+def test_more_long_reads_than_may_run_at_once_are_told_as_that(
+    fragile: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    fragile.client.post("/orders", json=order())
+    fragile.follow()
+    datastore = fragile.market.orders.recorder.datastore
+    long = ("/orders", "/books/BTC-USD?level=3", "/books/BTC-USD?version=1")
+    with ExitStack() as places:
+        for _ in range(datastore.pool.max_size - 3):
+            places.enter_context(long_read(datastore))
+        for path in long:
+            answered = fragile.client.get(path)
+            assert answered.status_code == 503
+            assert answered.headers["Retry-After"] == "1"
+            assert answered.json["detail"] == "Too many long reads run at once, so try again"
+        assert fragile.client.get("/books/BTC-USD").status_code == 200
+    assert "Database unavailable" not in caplog.text
+    assert {fragile.client.get(path).status_code for path in long} == {200}
 
 
 def test_a_commit_whose_outcome_is_unknown_is_told_as_that(
