@@ -61,7 +61,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         keep_positions(self)
         self.sql_create_statements.extend(
             SQL(statement).format(schema=Identifier(schema), name=Literal(schema))
-            for statement in (*self.tables, _PARKED_TABLE)
+            for statement in (*self.tables, _PARKED_TABLE, _PARKED_IDENTITY)
         )
         self.sql_create_statements += [
             self.write_function(schema),
@@ -288,6 +288,9 @@ _POSITION = FLOOR.replace("{leader}", "%(leader)s")
 _TABLE_NAME: Final = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?\{schema\}\.(\w+)")
 
 _PARKED_TABLE = "CREATE TABLE IF NOT EXISTS {schema}.parked (reason text NOT NULL)"
+# A table without a primary key, as this one, can't be deleted from while an operator publishes all
+# tables for logical replication (CREATE PUBLICATION ... FOR ALL TABLES).
+_PARKED_IDENTITY = "ALTER TABLE {schema}.parked REPLICA IDENTITY FULL"
 
 _IS_PARKED = "SELECT reason FROM {schema}.parked WHERE reason = %(reason)s"
 

@@ -213,3 +213,25 @@ def test_a_view_that_holds_a_row_already_parks_and_says_so(venue: Venue) -> None
         ': IntegrityError: duplicate key value violates unique constraint "trades_pkey"'
         " (SQLSTATE 23505)"
     )
+
+
+def test_a_publication_of_all_tables_stops_neither_views_nor_rebuilds(venue: Venue) -> None:
+    with venue.connect() as connection:
+        connection.execute("CREATE PUBLICATION everything FOR ALL TABLES")
+    venue.trade_a_little()
+    for name in VIEWS:
+        rebuild_now(venue, name)
+    venue.trade_a_little()
+    assert venue.difference() is None
+
+
+def test_tables_can_be_published_for_logical_replication(venue: Venue) -> None:
+    with venue.connect() as connection:
+        rows = connection.execute(
+            "SELECT c.oid::regclass::text AS name FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE relkind = 'r' AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+            " AND relreplident <> 'f' AND NOT EXISTS"
+            " (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)"
+        ).fetchall()
+    assert [row["name"] for row in rows] == []
