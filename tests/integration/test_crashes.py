@@ -5,7 +5,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
+import psycopg
 import pytest
 
 from application.matching import Matching
@@ -27,19 +29,20 @@ MANY = 120  # events: more than go in one statement
 
 def crashes(venue: Venue, what: str, steps: range = STEPS) -> Iterator[int]:
     """Lets the process die before its first step, its second, ..., until it gets through."""
-    with subprocess.Popen(
-        [*CRASHER, what, json.dumps(patient(venue.env))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as crasher:
+    command = [*CRASHER, what, json.dumps(patient(venue.env))]
+    with (
+        venue.connect() as watching,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as crasher,
+    ):
         assert crasher.stdin is not None
         assert crasher.stdout is not None
         for number in steps:
             print(number, file=crasher.stdin, flush=True)
             ended_with = int(crasher.stdout.readline())
             # What it was doing when it died is over when its sessions are.
-            eventually(lambda: others(venue) == 0, 60)
+            eventually(lambda: crashers(watching) == 0, 60)
             if ended_with == 0:
                 crasher.stdin.close()
                 return
@@ -49,13 +52,12 @@ def crashes(venue: Venue, what: str, steps: range = STEPS) -> Iterator[int]:
     pytest.fail(f"{what} takes more than {steps} steps")
 
 
-def others(venue: Venue) -> int:
-    """How many sessions are in this database, but for those of this test."""
-    with venue.connect() as connection:
-        [row] = connection.execute(
-            "SELECT count(*) AS there FROM pg_stat_activity"
-            " WHERE datname = current_database() AND application_name = 'crasher'"
-        ).fetchall()
+def crashers(connection: psycopg.Connection[dict[str, Any]]) -> int:
+    """How many sessions of a crasher are in this database."""
+    [row] = connection.execute(
+        "SELECT count(*) AS there FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'crasher'"
+    ).fetchall()
     there: int = row["there"]
     return there
 
