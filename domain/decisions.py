@@ -4,7 +4,7 @@ They are the events of the aggregate OrderBook, which has them under the same na
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Protocol
 from uuid import UUID
 
 from domain.aggregate import Aggregate
@@ -15,25 +15,32 @@ from domain.instrument import Instrument, delists
 from domain.values import Conditions, Side, continuation_id
 
 
-def _upcast_decided(state: dict[str, Any]) -> None:
+def _upcast_decided(state: dict[str, object]) -> None:
     state["expired"] = []
 
 
-def _upcast_unbounded(state: dict[str, Any]) -> None:
+def _upcast_unbounded(state: dict[str, object]) -> None:
     """An event of releases that left nothing for later events."""
     state.update(leaving=0, continues=False)
 
 
-def _upcast_unbounded_arrival(state: dict[str, Any]) -> None:
+def _upcast_unbounded_arrival(state: dict[str, object]) -> None:
     _upcast_unbounded(state)
     state.update(queued=None, unfinished=False)
 
 
-def _upcast_arrived(state: dict[str, Any]) -> None:
+def _upcast_arrived(state: dict[str, object]) -> None:
     _upcast_decided(state)
     state.update(
         prevented=[], shown=state["rested"], lowered=0, waits=False, conditions=None, triggered=[]
     )
+
+
+class Decider(Protocol):
+    """The part of an OrderBook that its events change."""
+
+    position: int
+    floor: Floor
 
 
 class Event(Aggregate.Event):
@@ -57,7 +64,7 @@ class Decided(Event):
     leaving: int
     continues: bool
 
-    def apply(self, aggregate: Any) -> None:
+    def apply(self, aggregate: Decider) -> None:
         aggregate.position = self.position
         floor = aggregate.floor
         for departure in self.expired:
@@ -99,7 +106,7 @@ class Arrived(Decided):
     queued: Queued | None
     unfinished: bool
 
-    def apply(self, aggregate: Any) -> None:
+    def apply(self, aggregate: Decider) -> None:
         super().apply(aggregate)
         floor = aggregate.floor
         floor.arrive(self, self.conditions, waits=self.waits)
@@ -141,12 +148,12 @@ class Cancelled(Decided):
     shown: int
     reason: CancelReason
 
-    def apply(self, aggregate: Any) -> None:
+    def apply(self, aggregate: Decider) -> None:
         super().apply(aggregate)
         aggregate.floor.leave(self.order_id)
 
     @staticmethod
-    def upcast_v1_v2(state: dict[str, Any]) -> None:
+    def upcast_v1_v2(state: dict[str, object]) -> None:
         _upcast_decided(state)
         state["shown"] = state["remaining"]
 
@@ -171,12 +178,12 @@ class Reduced(Decided):
     previous_shown: int
     conditions: Conditions | None
 
-    def apply(self, aggregate: Any) -> None:
+    def apply(self, aggregate: Decider) -> None:
         super().apply(aggregate)
         aggregate.floor.amend(self.order_id, self.price, self.quantity, self.conditions)
 
     @staticmethod
-    def upcast_v1_v2(state: dict[str, Any]) -> None:
+    def upcast_v1_v2(state: dict[str, object]) -> None:
         _upcast_decided(state)
         state["shown"] = state["remaining"]
         state["previous_shown"] = state["previous_remaining"]
@@ -200,12 +207,12 @@ class Replaced(Arrived):
     previous_remaining: int
     previous_shown: int
 
-    def apply(self, aggregate: Any) -> None:
+    def apply(self, aggregate: Decider) -> None:
         aggregate.floor.leave(self.order_id)
         super().apply(aggregate)
 
     @staticmethod
-    def upcast_v1_v2(state: dict[str, Any]) -> None:
+    def upcast_v1_v2(state: dict[str, object]) -> None:
         _upcast_arrived(state)
         state["previous_shown"] = state["previous_remaining"]
         state["reason"] = None
@@ -229,14 +236,14 @@ class Refused(Decided):
     reason: RejectReason
     limit: int | None
 
-    def apply(self, aggregate: Any) -> None:
+    def apply(self, aggregate: Decider) -> None:
         super().apply(aggregate)
         floor = aggregate.floor
         if self.request_id is not None and self.request_id == floor.continuation:
             floor.continuation = None  # it failed: the next event asks again
 
     @staticmethod
-    def upcast_v1_v2(state: dict[str, Any]) -> None:
+    def upcast_v1_v2(state: dict[str, object]) -> None:
         _upcast_decided(state)
         state["limit"] = None
 
@@ -254,16 +261,16 @@ class MassCancelled(Decided):
     departed: tuple[Departure, ...]
     reason: CancelReason | None  # of those that later events hold; None: there are none
 
-    def apply(self, aggregate: Any) -> None:
+    def apply(self, aggregate: Decider) -> None:
         super().apply(aggregate)
         floor = aggregate.floor
         for departure in self.departed:
             floor.leave(departure.order_id)
-        if self.leaving:
+        if self.reason is not None:
             floor.retire(floor.orders_of(self.user_id), self.reason, self.request_id)
 
     @staticmethod
-    def upcast_v2_v3(state: dict[str, Any]) -> None:
+    def upcast_v2_v3(state: dict[str, object]) -> None:
         _upcast_unbounded(state)
         state["reason"] = None
 
@@ -291,7 +298,7 @@ class InstrumentChanged(Decided):
     instrument: Instrument | None
     departed: tuple[Departure, ...]
 
-    def apply(self, aggregate: Any) -> None:
+    def apply(self, aggregate: Decider) -> None:
         super().apply(aggregate)
         floor = aggregate.floor
         floor.instrument = self.instrument
@@ -304,7 +311,7 @@ class InstrumentChanged(Decided):
             floor.last_price = None
 
     @staticmethod
-    def upcast_v2_v3(state: dict[str, Any]) -> None:
+    def upcast_v2_v3(state: dict[str, object]) -> None:
         del state  # the limits of an instrument that has none are read as None
 
     upcast_v3_v4 = staticmethod(_upcast_unbounded)
@@ -338,7 +345,7 @@ class Continued(Decided):
     executed: tuple[Execution, ...]
     unfinished: bool
 
-    def apply(self, aggregate: Any) -> None:
+    def apply(self, aggregate: Decider) -> None:
         floor = aggregate.floor
         floor.continuation = None
         super().apply(aggregate)

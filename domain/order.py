@@ -75,7 +75,7 @@ class Order(Aggregate):
             return order
 
         @staticmethod
-        def upcast_v1_v2(state: dict[str, Any]) -> None:
+        def upcast_v1_v2(state: dict[str, object]) -> None:
             state.update(
                 post_only=False,
                 stop_price=None,
@@ -127,7 +127,7 @@ class Order(Aggregate):
                 aggregate.quantity = self.quantity
 
         @staticmethod
-        def upcast_v1_v2(state: dict[str, Any]) -> None:
+        def upcast_v1_v2(state: dict[str, object]) -> None:
             state["quantity"] = None
             state.setdefault("fills", [])
 
@@ -177,7 +177,7 @@ class Order(Aggregate):
             aggregate.end(self.reason)
 
         @staticmethod
-        def upcast_v1_v2(state: dict[str, Any]) -> None:
+        def upcast_v1_v2(state: dict[str, object]) -> None:
             state.update(quantity=None, request_id=None)
 
     class Rejected(Decided):
@@ -194,7 +194,7 @@ class Order(Aggregate):
             aggregate.end(self.reason, self.limit)
 
         @staticmethod
-        def upcast_v1_v2(state: dict[str, Any]) -> None:
+        def upcast_v1_v2(state: dict[str, object]) -> None:
             state["limit"] = None
 
     class Cancelled(Traded):
@@ -234,7 +234,7 @@ class Order(Aggregate):
                     setattr(aggregate, name, changed)
 
         @staticmethod
-        def upcast_v1_v2(state: dict[str, Any]) -> None:
+        def upcast_v1_v2(state: dict[str, object]) -> None:
             state.update(stop_price=None, display_quantity=None, reason=None)
 
     class RequestRefused(Decided):
@@ -251,7 +251,7 @@ class Order(Aggregate):
             aggregate.book_version = self.book_version
 
         @staticmethod
-        def upcast_v1_v2(state: dict[str, Any]) -> None:
+        def upcast_v1_v2(state: dict[str, object]) -> None:
             state["limit"] = None
 
     def __init__(self, terms: Terms, timestamp: datetime) -> None:

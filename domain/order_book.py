@@ -112,11 +112,11 @@ class OrderBook(Aggregate):
         state: BookState  # type: ignore[assignment]  # the library's is any dictionary
 
         @staticmethod
-        def upcast_v1_v2(state: dict[str, Any]) -> None:
+        def upcast_v1_v2(state: dict[str, object]) -> None:
             del state  # the limits of an instrument that has none are read as None
 
         @staticmethod
-        def upcast_v2_v3(state: dict[str, Any]) -> None:
+        def upcast_v2_v3(state: dict[str, object]) -> None:
             del state  # nothing was left for later events: the defaults say so
 
         @classmethod
@@ -212,7 +212,7 @@ class OrderBook(Aggregate):
             return self._refuse(moment, request, broken)
         gone = self.floor.departure(order, CancelReason.USER_REQUEST)
         self.floor.leave(order.order_id)
-        facts = {
+        facts: dict[str, object] = {
             "order_id": gone.order_id,
             "user_id": gone.user_id,
             "request_id": request.originator_id,
@@ -243,10 +243,7 @@ class OrderBook(Aggregate):
         order = cast("RestingOrder", floor.find(request.order_id))  # or it was refused
         new = amended(floor, order, request)
         waits = floor.waits(order.order_id)
-        before: dict[str, Any] = {
-            "previous_remaining": order.remaining,
-            "previous_shown": 0 if waits else order.shown,
-        }
+        remaining, shown = order.remaining, 0 if waits else order.shown  # before the change
         if keeps_place(floor, order, new):
             floor.amend(order.order_id, new.price, new.quantity, new.conditions)
             return self._record(
@@ -261,18 +258,20 @@ class OrderBook(Aggregate):
                 remaining=new.remaining,
                 shown=0 if waits else order.shown,
                 conditions=new.conditions,
-                **before,
+                previous_remaining=remaining,
+                previous_shown=shown,
             )
         floor.leave(order.order_id)
         came = come(floor, instrument, new, moment.parts, Turn.CHANGED)
-        return self._record(
-            self.Replaced,
-            moment,
-            **self._of_arrival(came, new) | {"conditions": new.conditions},
-            request_id=request.originator_id,
-            previous_price=order.price,
-            **before,
-        )
+        facts = {
+            **self._of_arrival(came, new),
+            "conditions": new.conditions,
+            "request_id": request.originator_id,
+            "previous_price": order.price,
+            "previous_remaining": remaining,
+            "previous_shown": shown,
+        }
+        return self._record_facts(self.Replaced, moment, facts)
 
     def mass_cancel(
         self,
@@ -411,7 +410,7 @@ class OrderBook(Aggregate):
         floor.retire(later, reason, request_id)
         return departed, moment.leaving + len(later)
 
-    def _of_arrival(self, came: Came, new: RestingOrder) -> dict[str, Any]:
+    def _of_arrival(self, came: Came, new: RestingOrder) -> dict[str, object]:
         arrival = came.arrival
         stays = arrival.rested or arrival.queued is not None
         return {
@@ -485,7 +484,7 @@ class OrderBook(Aggregate):
         moment: Moment,
         *,
         asks_again: bool = True,
-        **facts: Any,
+        **facts: object,
     ) -> None:
         """Record a decision whose facts are applied already: see above."""
         self._record_facts(decision, moment, facts, asks_again=asks_again)
@@ -494,7 +493,7 @@ class OrderBook(Aggregate):
         self,
         decision: type[decisions.Decided],
         moment: Moment,
-        facts: dict[str, Any],
+        facts: dict[str, object],
         *,
         asks_again: bool = True,
     ) -> None:

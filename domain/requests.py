@@ -72,7 +72,7 @@ class ReplaceRequest(_Request, Aggregate):
         display_quantity: int | None
 
         @staticmethod
-        def upcast_v1_v2(state: dict[str, Any]) -> None:
+        def upcast_v1_v2(state: dict[str, object]) -> None:
             state.update(stop_price=None, display_quantity=None)
 
     @classmethod
@@ -134,7 +134,7 @@ class InstrumentRequest(_Request, Aggregate):
         instrument: Instrument
 
         @staticmethod
-        def upcast_v1_v2(state: dict[str, Any]) -> None:
+        def upcast_v1_v2(state: dict[str, object]) -> None:
             del state  # the limits of an instrument that has none are read as None
 
 

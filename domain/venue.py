@@ -1,21 +1,24 @@
-"""The Venue aggregate: what holds for all assets, and since which place in the log of commands.
+"""The Venue aggregate: the rules for all assets, each from a place in the log of commands on.
 
-Whoever decides for one asset may be ahead of who decides for another; so the venue says what
-held at a place, and not what holds. Each change carries the ``position`` of its request; all
-who decide come past that request, and the first of them records the change.
+The follower that decides for one asset may be ahead of that for another. So the venue answers for
+a place in the log, and not for the present. Each change carries the ``position`` of its request;
+all followers come past that request, and the first of them records the change.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, Final, Self
+from typing import Final, Self, TypeVar
 from uuid import UUID
 
 from domain.aggregate import Aggregate
 from domain.instrument import NO_RULES, Instrument, Rules
 from domain.requests import InstrumentRequest, LimitsRequest, UserRequest
 from domain.values import ALL_ASSETS, venue_id
+
+T = TypeVar("T")
 
 _position: Final = itemgetter(0)
 
@@ -50,12 +53,12 @@ class Venue(Aggregate):
         request_id: UUID
         instrument: Instrument
 
-        def apply(self, aggregate: Any) -> None:
+        def apply(self, aggregate: "Venue") -> None:
             aggregate.position = self.position
             aggregate.defaults.append((self.position, Rules(self.instrument)))
 
         @staticmethod
-        def upcast_v1_v2(state: dict[str, Any]) -> None:
+        def upcast_v1_v2(state: dict[str, object]) -> None:
             del state  # the limits of an instrument that has none are read as None
 
     class UserChanged(Event):
@@ -70,7 +73,7 @@ class Venue(Aggregate):
         request_id: UUID
         is_suspended: bool
 
-        def apply(self, aggregate: Any) -> None:
+        def apply(self, aggregate: "Venue") -> None:
             aggregate.position = self.position
             changes = aggregate.users.setdefault(self.user_id, [])
             changes.append((self.position, self.is_suspended))
@@ -89,7 +92,7 @@ class Venue(Aggregate):
 
     def rules_at(self, position: int, user_id: str) -> Rules:
         """Return the rules that held for a user's command at a place in the log."""
-        rules: Rules = _at(self.defaults, position) or NO_RULES
+        rules = _at(self.defaults, position) or NO_RULES
         changes = self.users.get(user_id)
         if changes is None or not _at(changes, position):
             return rules
@@ -117,7 +120,7 @@ class Venue(Aggregate):
         change: type[Event],
         position: int,
         request: InstrumentRequest.Created | LimitsRequest.Created | UserRequest.Created,
-        **facts: Any,
+        **facts: object,
     ) -> None:
         if position > self.position:
             self.trigger_event(
@@ -131,7 +134,7 @@ class Venue(Aggregate):
             )
 
 
-def _at(changes: Any, position: int) -> Any:
+def _at(changes: Sequence[tuple[int, T]], position: int) -> T | None:
     """The newest change at or before a position; None where there is none."""
     if changes and changes[-1][0] <= position:
         return changes[-1][1]  # at once: most commands come after all changes
