@@ -68,6 +68,30 @@ def come(  # noqa: PLR0913, PLR0917 - what comes, where to, and what it may take
     return Came(execution, waits=False, triggered=triggered)
 
 
+def facts_of(floor: Floor, came: Came, new: RestingOrder) -> dict[str, object]:
+    """Return the facts of the event of an order that has come: see decisions.Arrived."""
+    arrival = came.arrival
+    stays = arrival.rested or arrival.queued is not None
+    return {
+        "order_id": arrival.order_id,
+        "user_id": arrival.user_id,
+        "side": arrival.side,
+        "price": arrival.price,
+        "quantity": arrival.quantity,
+        "fills": arrival.fills,
+        "prevented": arrival.prevented,
+        "rested": arrival.rested,
+        "shown": arrival.shown,
+        "lowered": arrival.lowered,
+        "waits": came.waits,
+        "conditions": new.conditions if stays else None,
+        "reason": arrival.reason,
+        "triggered": came.triggered,
+        "queued": arrival.queued,
+        "unfinished": bool(floor.queue),
+    }
+
+
 def _rest(floor: Floor, order: RestingOrder, parts: Parts) -> Came:
     """Rest a plain order that trades with nobody: what its turn would do, in one step."""
     quantity = order.remaining

@@ -10,10 +10,8 @@ so facts are applied as they are found, and the event that holds all of them, on
 applied again. Reading it back applies the same facts in the same way, which cannot fail.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Self, TypeAlias, cast
-from uuid import UUID
+from typing import Any, Final, Self, TypeAlias, cast
 
 from eventsourcing.domain import Snapshot as LibrarySnapshot
 
@@ -24,7 +22,8 @@ from domain.amending import amended, keeps_place, refusal_to_amend
 from domain.arriving import nothing
 from domain.book import Book, RestingOrder
 from domain.book_state import BookState, restore, state_of
-from domain.cascading import Came, come, take_turns
+from domain.cascading import Came, come, facts_of, take_turns
+from domain.departures import Moment, begin, depart
 from domain.errors import CancelReason, RejectReason
 from domain.facts import Departure
 from domain.floor import Floor
@@ -58,19 +57,6 @@ Request = (
 
 
 _ARRIVED: Final = Turn.ARRIVED  # see book.py on names like this one
-
-
-class Moment(NamedTuple):
-    """The moment of a decision: the command's position, the book's time, and who left by then.
-
-    ``leaving`` counts those whose departure is left for later; ``parts`` is what room there is.
-    """
-
-    position: int
-    time: datetime
-    parts: Parts
-    expired: tuple[Departure, ...] = ()
-    leaving: int = 0
 
 
 class OrderBook(Aggregate):
@@ -171,7 +157,7 @@ class OrderBook(Aggregate):
         """Decide an arriving order, by the rules that hold at its place in the log."""
         if position <= self.position:
             return None
-        moment = self._begin(position, order.timestamp, rules)
+        moment = begin(self.floor, position, self._time(order.timestamp), rules)
         floor, parts = self.floor, moment.parts
         instrument = floor.instrument or rules.default
         new = resting(order, instrument, moment.time)
@@ -194,7 +180,7 @@ class OrderBook(Aggregate):
             came = Came(nothing(new, CancelReason.TIME_EXPIRED), waits=False, triggered=())
         else:
             came = come(floor, instrument, new, parts, _ARRIVED, order.quote_quantity)
-        facts = self._of_arrival(came, new)
+        facts = facts_of(floor, came, new)
         if order.quantity is None:
             facts["quantity"] = None
         return self._record_facts(self.Matched, moment, facts)
@@ -205,7 +191,7 @@ class OrderBook(Aggregate):
         """Take an order out of the book; refuse if it is there no longer."""
         if position <= self.position:
             return None
-        moment = self._begin(position, request.timestamp, rules)
+        moment = begin(self.floor, position, self._time(request.timestamp), rules)
         order = self.floor.find(request.order_id)
         if order is None:
             broken = Refusal(RejectReason.ORDER_NOT_OPEN)
@@ -234,7 +220,7 @@ class OrderBook(Aggregate):
         """
         if position <= self.position:
             return None
-        moment = self._begin(position, request.timestamp, rules)
+        moment = begin(self.floor, position, self._time(request.timestamp), rules)
         floor = self.floor
         instrument = floor.instrument or rules.default
         broken = refusal_to_amend(floor, instrument, rules, request)
@@ -264,7 +250,7 @@ class OrderBook(Aggregate):
         floor.leave(order.order_id)
         came = come(floor, instrument, new, moment.parts, Turn.CHANGED)
         facts = {
-            **self._of_arrival(came, new),
+            **facts_of(floor, came, new),
             "conditions": new.conditions,
             "request_id": request.originator_id,
             "previous_price": order.price,
@@ -284,9 +270,9 @@ class OrderBook(Aggregate):
         user = request.user_id
         if position <= self.position or not self.floor.has_orders(user):
             return
-        moment = self._begin(position, request.timestamp, rules)
+        moment = begin(self.floor, position, self._time(request.timestamp), rules)
         orders = self.floor.orders_of(user)
-        departed, leaving = self._depart(moment, reason, orders, request.originator_id)
+        departed, leaving = depart(self.floor, moment, reason, orders, request.originator_id)
         self._record(
             self.MassCancelled,
             moment._replace(leaving=leaving),
@@ -301,7 +287,7 @@ class OrderBook(Aggregate):
     ) -> None:
         """Take out the orders whose time is over by the time of the request."""
         if position > self.position:
-            moment = self._begin(position, request.timestamp, rules)
+            moment = begin(self.floor, position, self._time(request.timestamp), rules)
             self._record(
                 self.Expired,
                 moment,
@@ -321,7 +307,7 @@ class OrderBook(Aggregate):
             return
         floor = self.floor
         floor.continuation = None
-        moment = self._begin(position, self._modified_on, rules)
+        moment = begin(self.floor, position, self._modified_on, rules)
         departed = moment.parts.first_of(floor.departing)
         for _ in departed:
             floor.departing.popleft()
@@ -379,59 +365,6 @@ class OrderBook(Aggregate):
         """A book's time never runs backwards, whatever the clocks of the senders say."""
         return max(sent, self._modified_on)
 
-    def _begin(self, position: int, sent: datetime, rules: Rules) -> Moment:
-        """Take out the orders whose time is over, before a command is decided."""
-        time = self._time(sent)
-        floor = self.floor
-        parts = Parts(rules.limits_of(floor.instrument or rules.default).max_parts)
-        due = floor.due(time)
-        if not due:
-            return Moment(position, time, parts)
-        first, later = parts.split(due)
-        expired = tuple([floor.departure(order, CancelReason.TIME_EXPIRED) for order in first])
-        for departure in expired:
-            floor.leave(departure.order_id)
-        floor.retire(later, CancelReason.TIME_EXPIRED)
-        return Moment(position, time, parts, expired, len(later))
-
-    def _depart(
-        self,
-        moment: Moment,
-        reason: CancelReason,
-        orders: Iterable[RestingOrder],
-        request_id: UUID,
-    ) -> tuple[tuple[Departure, ...], int]:
-        """Remove orders; return those that the event has room for, and the number of the others."""
-        floor = self.floor
-        first, later = moment.parts.split(list(orders))
-        departed = tuple([floor.departure(order, reason) for order in first])
-        for departure in departed:
-            floor.leave(departure.order_id)
-        floor.retire(later, reason, request_id)
-        return departed, moment.leaving + len(later)
-
-    def _of_arrival(self, came: Came, new: RestingOrder) -> dict[str, object]:
-        arrival = came.arrival
-        stays = arrival.rested or arrival.queued is not None
-        return {
-            "order_id": arrival.order_id,
-            "user_id": arrival.user_id,
-            "side": arrival.side,
-            "price": arrival.price,
-            "quantity": arrival.quantity,
-            "fills": arrival.fills,
-            "prevented": arrival.prevented,
-            "rested": arrival.rested,
-            "shown": arrival.shown,
-            "lowered": arrival.lowered,
-            "waits": came.waits,
-            "conditions": new.conditions if stays else None,
-            "reason": arrival.reason,
-            "triggered": came.triggered,
-            "queued": arrival.queued,
-            "unfinished": bool(self.floor.queue),
-        }
-
     def _change(
         self,
         position: int,
@@ -439,14 +372,14 @@ class OrderBook(Aggregate):
         own: Instrument | None,
         rules: Rules,
     ) -> None:
-        moment = self._begin(position, request.timestamp, rules)
+        moment = begin(self.floor, position, self._time(request.timestamp), rules)
         self.floor.instrument = own
         departed: tuple[Departure, ...] = ()
         leaving = moment.leaving
         if delists(own):
             orders = self.floor.all_orders()
-            departed, leaving = self._depart(
-                moment, CancelReason.DELISTED, orders, request.originator_id
+            departed, leaving = depart(
+                self.floor, moment, CancelReason.DELISTED, orders, request.originator_id
             )
             self.floor.last_price = None
         self._record(
