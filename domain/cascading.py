@@ -1,9 +1,9 @@
 """The queue of turns: the stops that trades trigger, and what those trigger, up to the bound.
 
 Each stop is an order of its own when its turn comes: the trades of one are over before the next
-trades (Kraken and Binance trigger by the last trade's price, not by quotes). As a stop waits
-only once, it ends. Orders beyond the bound of the event stay in the queue, and those that
-arrive meanwhile join its end; so the order of all trades is as if there were no bound.
+trades (Kraken and Binance trigger by the last trade's price, not by quotes). A cascade ends,
+since a stop waits only once. Orders beyond the bound of the event stay in the queue, and those
+that arrive meanwhile join its end; so the order of all trades is as if there were no bound.
 """
 
 from typing import Final, NamedTuple

@@ -144,7 +144,7 @@ class Order(Aggregate):
         class_version = 2
 
     class Triggered(Traded):
-        """The stop's trigger came. What ended it in that same moment, if anything did.
+        """The stop's trigger came; the fields say what ended it in that moment, if anything did.
 
         A ``rejection`` is a rule that forbade what it then was, ``limit`` what the rule allows.
         """
@@ -200,7 +200,7 @@ class Order(Aggregate):
     class Cancelled(Traded):
         """The order left the book as asked, or since it would have traded with its user.
 
-        What remained is left as it was.
+        The remaining quantity is left as it was.
         """
 
         TOPIC = "order.cancelled"

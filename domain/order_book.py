@@ -432,8 +432,8 @@ class OrderBook(Aggregate):
     ) -> None:
         """Record a decision with these facts, which the event keeps.
 
-        Where something is left for later events, and nobody has been asked to go on with it, the
-        event says so; ``asks_again``: unless the engine has just failed on it.
+        If something is left for later events, and no request to go on is under way, the event
+        says so. ``asks_again`` is False where the engine has just failed on such a request.
         """
         floor = self.floor
         continues = False

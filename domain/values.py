@@ -42,7 +42,7 @@ class Side(StrEnum):
 class OrderType(StrEnum):
     """The type of an order. A stop waits for its trigger, and is then one of the others.
 
-    As Binance Spot ("Order types": STOP_LOSS, STOP_LOSS_LIMIT) and Kraken have them.
+    Binance Spot ("Order types": STOP_LOSS, STOP_LOSS_LIMIT) and Kraken have the same.
     """
 
     LIMIT = "LIMIT"

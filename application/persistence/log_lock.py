@@ -1,6 +1,6 @@
 """The lock that serializes the transactions that write one log.
 
-Ids are drawn, and transactions committed, in one order: whoever reads a log never passes over a
+Ids are drawn, and transactions committed, in one order: a reader of the log never passes over a
 gap that is filled later. It is an advisory lock, because a lock on the table that excludes other
 writers would also exclude VACUUM, ANALYZE and CREATE INDEX CONCURRENTLY, and wait for them.
 """
@@ -21,7 +21,7 @@ _LOCK_FUNCTION: Final = f"""CREATE OR REPLACE FUNCTION {{lock}}()
     BEGIN {LOCK}
     END $$"""
 
-# Before the first row of a statement, and so before its id is drawn: whatever writes into the
+# It fires before the first row of a statement, and so before its id is drawn: every writer of the
 # log has the lock, and its commit waits for the disk. A stronger setting than ON is kept.
 _TRIGGER_FUNCTION: Final = f"""CREATE OR REPLACE FUNCTION {{lock_trigger}}()
         RETURNS trigger LANGUAGE plpgsql AS $$
@@ -32,7 +32,7 @@ _TRIGGER_FUNCTION: Final = f"""CREATE OR REPLACE FUNCTION {{lock_trigger}}()
         END IF;
         RETURN NULL;
     END $$"""
-# Only where it is missing: making it waits for all who write, and for maintenance.
+# It is made only if it is missing, as that waits for all writers, and for maintenance.
 _TRIGGER: Final = """DO $$ BEGIN
         IF NOT EXISTS (
             SELECT FROM pg_trigger WHERE tgrelid = {log}::regclass AND tgname = 'ome_log_lock'

@@ -20,7 +20,7 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True)
 class Advance(Tracking):
-    """Moves positions that stand where they were seen: all of them, or none.
+    """A move of positions that are where they were seen: all of them, or none.
 
     The library's own check accepts any larger position, so of two followers that overlap
     both would pass, and one event would be applied twice.
@@ -48,12 +48,12 @@ class Advance(Tracking):
 
 
 class PositionMoved(IntegrityError):
-    """Somebody else has followed meanwhile: read the position again, and decide again."""
+    """Another follower has moved the position: read it again, and decide again."""
 
 
-# What functions of PostgreSQL that move positions have for parameters, after the version.
+# The parameters of functions of PostgreSQL that move positions, after the version.
 ADVANCE_PARAMETERS: Final = "names text[], since bigint[], upto bigint[]"
-# How they do it.
+# Such functions contain this statement.
 ADVANCE: Final = "PERFORM {move}(names, since, upto);"
 
 # A position is the newest of the rows under its name. Rows are inserted and deleted, never
@@ -62,8 +62,7 @@ ADVANCE: Final = "PERFORM {move}(names, since, upto);"
 # The newest row is found at the end of the index, where no old ones are. A move out of a block
 # of positions deletes the rows of that block, each of which is there: none is looked at twice.
 BLOCK: Final = 256
-# Whoever changes positions otherwise than by moving them takes this key, and excludes all who
-# move one; those share it.
+# A change of positions that is not a move takes this key alone; moves share it.
 ALL_POSITIONS: Final = "hashtextextended('ome positions ' || {tracking_name}, 0)"
 # The planner is kept from reading a small table whole: it would keep to that plan.
 _MOVE: Final = (
@@ -142,7 +141,7 @@ POSITION_TABLE: Final = """DO $do$
             );
         END IF;
     END $do$"""
-# As the library does it, which knows nothing of where a position was seen.
+# The library's statement, which does not compare with where a position was seen.
 _INSERT_TRACKING: Final = """INSERT INTO {tracking}
     SELECT %(application_name)s, %(notification_id)s WHERE NOT EXISTS (
         SELECT FROM {tracking} WHERE application_name = %(application_name)s

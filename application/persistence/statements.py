@@ -1,4 +1,4 @@
-"""What EventRecorder says to PostgreSQL; names in braces are those of its tables and functions."""
+"""The statements of EventRecorder; names in braces are those of its tables and functions."""
 
 from typing import Final
 

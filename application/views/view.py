@@ -1,7 +1,7 @@
-"""What all views share: a follower that turns batches of events into rows.
+"""The base of all views: a follower that turns batches of events into rows.
 
 A view has a schema of its own in PostgreSQL, with its tables and its position in its
-leader's log, and nothing else; so that it can be built anew beside the living one, and the
+leader's log, and nothing else; so that a new one can be built next to the living one, and the
 two swapped by name. Its rows and its position are written in one transaction.
 """
 
@@ -45,13 +45,13 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     # CREATE statements, and such as bring what an earlier release has made up to date; {schema}
     # stands for the view's own, {name} for its name as text.
     tables: ClassVar[tuple[str, ...]]
-    # What is done with a batch's rows of a name, in this order; {rows} stands for them, as JSON
-    # for json_to_recordset, where a missing key is NULL. (Arrays for unnest take PostgreSQL as
-    # long, and Python twice as long.)
+    # Statements for a batch's rows of a name, in this order; {rows} stands for them, as JSON for
+    # json_to_recordset, where a missing key is NULL. (Arrays for unnest take PostgreSQL as long,
+    # and Python twice as long.)
     steps: ClassVar[Mapping[str, str]] = {}
     # Tables that get a batch's rows of their name, after the steps: the types of the columns.
     inserts: ClassVar[Mapping[str, Mapping[str, str]]]
-    # How many kinds of rows the first release wrote: see ``retired_write``.
+    # The number of kinds of rows that the first release wrote: see ``retired_write``.
     retired_tables: ClassVar[int]
 
     def __init__(self, datastore: Any, **names: Any) -> None:
@@ -74,11 +74,11 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
     @property
     def channel_name(self) -> str:
-        """Where the view says that it has moved on."""
+        """Return the channel on which the view notifies of its position."""
         return self._channel_name(self.datastore.schema)
 
     def _channel_name(self, schema: str) -> str:
-        # With the schema: a view that is built anew, beside this one, is not this one.
+        # The schema tells this view from a new one that is built meanwhile.
         return qualified(schema, self.tracking_table_name)
 
     def sql(self, statement: str) -> Any:
@@ -107,11 +107,11 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             make(connection, self.part())
 
     def write(self, entries: Sequence[Entry], move: Advance) -> None:
-        """Applies a batch of events, and moves the position, or does nothing at all.
+        """Apply a batch of events, and move the position, or do nothing at all.
 
         In one statement, but for many new rows.
 
-        Raises PositionMoved or SchemaOutdated. Whatever is raised, the pool rolls back when it
+        Raises PositionMoved or SchemaOutdated. After any error, the pool rolls back when it
         gets the connection back.
         """
         changes = self.changes(entries)
@@ -136,17 +136,17 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
                 cursor.execute("COMMIT")
 
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
-        """What events do to the rows, by the names of steps and tables.
+        """Return the changes of rows by events, by the names of steps and tables.
 
         ``entries`` are events with their place in the leader's log.
         """
         raise NotImplementedError
 
     def write_function(self, schema: str) -> Composed:
-        """What makes the function that writes a batch into the tables of a schema.
+        """Return the statement for the function that writes a batch into a schema's tables.
 
         The commit does not wait for the disk: rows and position are lost together, so that
-        after a crash work is only repeated. That is also why NOTIFY may be inside.
+        after a crash work is only repeated. NOTIFY may be inside for the same reason.
 
         The planner may only look up row by row: left alone it reads a small table whole, and
         keeps to that plan while the table grows, until there are statistics; a batch of one
@@ -177,7 +177,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         )
 
     def functions(self, schema: str) -> list[Composed]:
-        """What makes all functions of this view for a schema."""
+        """Return the statements for all functions of this view in a schema."""
         names = position_names(schema, self.tracking_table_name)
         positions = [SQL(function).format(**names) for function in POSITION_FUNCTIONS]
         return [*positions, self.write_function(schema)]
@@ -191,10 +191,10 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
                 copy.write_row([row[column] for column in types])
 
     def park(self, reason: str) -> bool:
-        """Remembers, for whoever asks whether the view works, what it can't apply, and why.
+        """Record which event the view can't apply, and why, for ``/ready`` and ``ome verify``.
 
-        ``reason`` begins with the leader, or the part of its log that the view stands still in.
-        False: it is known.
+        ``reason`` begins with the leader, or the part of its log in which the view can't go on.
+        False: it is recorded already.
         """
         reason = reason.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL takes no other
         leader = reason.split(" ", 1)[0]
@@ -207,7 +207,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         return True
 
     def parked(self) -> str | None:
-        """What the view stands before and can't apply, and why; None: it works."""
+        """Return which event the view can't apply, and why; None: it works."""
         rows = self.query(self.sql("SELECT reason FROM {schema}.parked ORDER BY reason"), {})
         return "; ".join(row["reason"] for row in rows) or None
 
@@ -218,7 +218,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         return position
 
     def query(self, statement: Any, parameters: dict[str, Any]) -> list[Any]:
-        """Rows, as dictionaries.
+        """Return rows, as dictionaries.
 
         Planned anew each time (50 us): a plan that is kept may have been made for tables that
         were nearly empty, see _BEGIN.
@@ -294,8 +294,8 @@ _PARKED_IDENTITY = "ALTER TABLE {schema}.parked REPLICA IDENTITY FULL"
 
 _IS_PARKED = "SELECT reason FROM {schema}.parked WHERE reason = %(reason)s"
 
-# In a leader's log, or in a part of it, or in what it is a part of: who comes past it there
-# does not stand still any more.
+# The reason may name a leader's log, or a part of it, or the whole of the part: a view that moves
+# its position there is no longer parked.
 _PARKED_IN = """FROM {schema}.parked WHERE EXISTS (
     SELECT FROM unnest(%(names)s::text[]) AS name
     WHERE starts_with(split_part(reason, ' ', 1) || '#', name || '#')

@@ -48,7 +48,7 @@ class Queries:
         return presenting.answer(200, presenting.order(row))
 
     def orders(self) -> Response:
-        """Newest first. What arrives meanwhile doesn't move the pages that follow."""
+        """Newest first. Orders that arrive meanwhile don't move the pages that follow."""
         search = order_search(request)
         self._show(self._market.order_view, search.wanted.asset)
         rows, next_cursor = page(
