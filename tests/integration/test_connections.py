@@ -13,7 +13,7 @@ from interface.connections import Need
 from interface.errors import DATABASE_UNREACHABLE, DATABASE_UNUSABLE
 from tests.http.support import order
 from tests.integration.impatient import IMPATIENT, PATIENCE_SECONDS
-from tests.integration.service import Service, client, eventually, place, service, started
+from tests.integration.service import Service, ask, client, eventually, service, started
 from tests.integration.test_cannot_start import end_of
 
 pytestmark = pytest.mark.timeout(300)
@@ -95,7 +95,14 @@ def test_with_fewer_connections_than_it_may_take_it_works_and_warns(short_dir, r
     need = Need.of("all", 1)
     with service(short_dir, DATABASE_URL=role(need.least)) as running, client(running) as http:
         for number in range(10):
-            place(http, order(price=100 + number))
+            named = order(price=100 + number, clientOrderId=uuid.uuid4().hex)
+            ask(http, "POST", "/orders", json=named).raise_for_status()
+
+        def statuses() -> list[str]:
+            return [each["status"] for each in ask(http, "GET", "/orders").json()["orders"]]
+
+        # Whoever finds no connection meanwhile is answered without having waited.
+        eventually(lambda: statuses() == ["OPEN"] * 10, 60)
         assert f"there are {need.least}" in running.output()
 
 
