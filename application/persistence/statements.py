@@ -133,9 +133,9 @@ FUNCTIONS: Final = (
             RETURNING notification_id;
     END $$""".replace("{parameters}", RECORD_PARAMETERS),
     # Over what led to no event. The commit does not wait for the disk: what a crash takes is
-    # passed over again.
+    # passed over again. Another that moves the position may hold its lock.
     f"""CREATE OR REPLACE FUNCTION {{pass_over}}({_PARAMETERS})
-        RETURNS void LANGUAGE plpgsql AS $$
+        RETURNS void LANGUAGE plpgsql SET lock_timeout = {{lock_timeout}} AS $$
     BEGIN {GUARD}
         PERFORM set_config('synchronous_commit', 'off', true); {ADVANCE}
     END $$""",

@@ -203,6 +203,19 @@ def test_whoever_waits_too_long_for_a_log_is_told_so(venue: Venue) -> None:
         assert len(impatient.orders.recorder.insert_events(events(1))) == 1
 
 
+def test_whoever_waits_too_long_for_a_position_is_told_so(venue: Venue) -> None:
+    venue.execute("DELETE FROM ome_schema_versions")  # the time for a lock is in the functions
+    create_tables({**venue.env, "POSTGRES_LOCK_TIMEOUT": "1"})
+    with venue.connect() as other, closing(build(venue.env)) as impatient:
+        other.execute("BEGIN; SELECT orders_tracking_move('{Matching}', '{NULL}', '{1}')")
+        for recorded in ([], events(1)):
+            with pytest.raises(LockTimeout, match="took longer than 1 s"):
+                impatient.orders.recorder.insert_events(recorded, tracking=MOVE)
+        other.execute("ROLLBACK")
+        impatient.orders.recorder.insert_events([], tracking=MOVE)
+        assert impatient.orders.recorder.max_tracking_id("Matching") == 1
+
+
 @pytest.mark.parametrize(
     "call",
     [
