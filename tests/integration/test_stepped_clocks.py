@@ -1,5 +1,6 @@
 """The real service and a real PostgreSQL, whose clocks are stepped while both run."""
 
+import os
 import shutil
 import struct
 import subprocess
@@ -15,10 +16,7 @@ from interface.postgres import EmbeddedPostgres
 from tests.clusters import put_cluster
 from tests.integration.service import WAIT, Service, eventually
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler"),
-    pytest.mark.timeout(300),
-]
+pytestmark = pytest.mark.timeout(300)
 
 
 class SteppedClock:
@@ -39,11 +37,21 @@ class SteppedClock:
 @pytest.fixture
 def library(short_dir: Path) -> Path:
     """The library that steps clocks, where any user can read it."""
+    check_compiler()
     short_dir.chmod(0o755)
     library = short_dir / "stepped_clock.so"
     source = Path(__file__).with_name("stepped_clock.c")
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
     return library
+
+
+def check_compiler() -> None:
+    """Skip the test where there is no C compiler, and fail it where REQUIRE_COMPILER is 1."""
+    if shutil.which("cc") is None:
+        reason = "There is no C compiler to test with: install the packages gcc and libc6-dev."
+        if os.environ.get("REQUIRE_COMPILER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 class World:
@@ -171,3 +179,13 @@ def test_a_jump_of_the_database_that_the_host_confirms_is_believed(world: World)
     assert reset.stdout.startswith("BTC-USD: goes on from"), reset.stderr
     world.until_ready(ready=True)
     assert world.status(world.place_for(hours=1)) == "OPEN"
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("1", pytest.fail), ("", pytest.skip)])
+def test_without_a_compiler_tests_fail_only_where_one_is_required(
+    monkeypatch: pytest.MonkeyPatch, required: str, outcome: Any
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("REQUIRE_COMPILER", required)
+    with pytest.raises(outcome.Exception, match="There is no C compiler"):
+        check_compiler()
