@@ -137,6 +137,34 @@ def test_followers_move_their_positions_whatever_isolation_level_is_preset(
         assert venue.difference() is None
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda market: len(market.orders.recorder.insert_events(events(1))) == 1,
+        lambda market: market.orders.recorder.insert_events([], tracking=MOVE) == [],
+        lambda market: market.order_view.process_batch("Orders") == 1,
+    ],
+    ids=["few", "nothing", "rows"],
+)
+@pytest.mark.parametrize("preset", LEVELS[1:], indirect=True)
+def test_a_session_that_has_lost_its_isolation_level_is_set_right_and_the_call_repeated(
+    preset: dict[str, str], record: Any
+) -> None:
+    with closing(build({**preset, "POSTGRES_MAX_OVERFLOW": "0"})) as market:  # one connection
+        Venue(market, preset).buy(100, 1)
+        with connect_like(market.orders.recorder) as own:
+            own.execute("RESET default_transaction_isolation")  # as DISCARD ALL does
+            with pytest.raises(psycopg.Error, match="must be READ COMMITTED") as refused:
+                own.execute(
+                    f"SELECT orders_events_begin({SCHEMA_VERSION}, NULL, NULL, NULL, NULL, NULL)"
+                )
+            assert refused.value.sqlstate == "OM003"
+        assert record(market)
+        with connect_like(market.orders.recorder) as own:
+            [row] = own.execute("SHOW default_transaction_isolation")
+            assert row == {"default_transaction_isolation": "read committed"}
+
+
 def tables(venue: Venue) -> list[str]:
     with venue.connect() as connection:
         rows = connection.execute(
