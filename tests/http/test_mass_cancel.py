@@ -1,8 +1,25 @@
 """DELETE /orders: all of a user's orders at once, of an asset or of all."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
 import pytest
 
-from tests.http.support import WAIT, Service, Trading, new_asset, only, order, outcome, shown
+from domain.instrument import Limits
+from domain.requests import LimitsRequest
+from tests.http.support import (
+    WAIT,
+    Client,
+    Service,
+    Trading,
+    new_asset,
+    only,
+    order,
+    outcome,
+    shown,
+)
 
 
 def new_user() -> str:
@@ -109,6 +126,40 @@ def test_orders_that_come_after_it_are_not_cancelled(stalled: Service) -> None:
     stalled.follow()
     states = [client.get(each.headers["Location"]).json["status"] for each in (before, after)]
     assert states == ["CANCELLED", "OPEN"]
+
+
+def test_an_order_that_is_leaving_is_counted_and_can_not_be_cancelled(stalled: Service) -> None:
+    now = datetime.now(UTC)
+    bound = LimitsRequest.make(
+        uuid4(), user_id="engine", asset="*", limits=Limits(max_parts=2), time=now
+    )
+    stalled.market.orders.ask(bound)
+    early = stalled.client_with(clock=lambda: now)
+    end = (now + timedelta(milliseconds=500)).isoformat()
+    ends = [order(userId="other", timeInForce="GTD", expiresAt=end)] * 3
+    others, mine = (
+        [early.post("/orders", json=each).headers["Location"] for each in orders]
+        for orders in (ends, [order()] * 3)
+    )
+    stalled.follow()
+    late = stalled.client_with(clock=lambda: now + timedelta(milliseconds=900))
+    # Two of the others' are in this event.
+    asked = decided(stalled, late, "/orders?userId=user123")
+    assert (asked.status_code, asked.json) == (200, {"cancelled": [], "leaving": 4})
+    refused = decided(stalled, late, mine[0])
+    assert (refused.status_code, refused.json["reason"]) == (409, "ORDER_NOT_OPEN")
+    stalled.follow()
+    assert [late.get(path).json["status"] for path in others] == ["EXPIRED"] * 3
+    assert [late.get(path).json["status"] for path in mine] == ["CANCELLED"] * 3
+
+
+def decided(stalled: Service, client: Client, path: str) -> Any:
+    """The answer to a DELETE that waits, once Matching has had it, and nobody else."""
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(client.delete, path, headers=WAIT)
+        stalled.until_wait(1)
+        stalled.match()
+        return answer.result(60)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """The limits that a market records at its first start, and the log from before them."""
 
+from pathlib import Path
 from uuid import UUID
 
 from application.default_limits import DEFAULT_LIMITS, record_default_limits
 from domain.values import OrderStatus, OrderType, TimeInForce
 from tests.integration.conftest import Venue
+
+DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def status(venue: Venue, order_id: UUID) -> str:
@@ -23,6 +26,19 @@ def test_limits_are_recorded_once(venue: Venue) -> None:
     assert row is not None
     assert row.instrument.limits == DEFAULT_LIMITS
     assert venue.difference() is None
+
+
+def test_the_documentation_has_each_default() -> None:
+    text = " ".join(DOCS.read_text().split("\n## Limits\n")[1].split("\n## ")[0].split())
+    for name, words in {
+        "max_open_orders": "open orders of a user in an asset",
+        "max_user_stops": "waiting stops of a user in an asset",
+        "max_stops": "waiting stops of an asset",
+        "max_slices": "slices of an iceberg",
+        "max_parts": "parts of one event of a book",
+    }.items():
+        number = f"{getattr(DEFAULT_LIMITS, name):,}".replace(",", " ")
+        assert f" {number} {words}" in text
 
 
 def test_a_log_that_exceeds_the_limits_verifies_and_goes_on(venue: Venue) -> None:
