@@ -37,6 +37,8 @@ class Books:
 
     books: dict[str, dict[str, Resting]] = field(default_factory=dict)
     past: dict[tuple[str, int], Sides] = field(default_factory=dict)  # by asset and version
+    # How many orders have left by then whose departures were yet to come.
+    leaving: dict[tuple[str, int], int] = field(default_factory=dict)
     types: set[str] = field(default_factory=set)
     dropped: int = 0
     positions: dict[int, int] = field(default_factory=dict)  # by partition
@@ -66,10 +68,15 @@ class Books:
             assert asset not in self.books
             self.books[asset] = {}
             self.waiting[asset] = set()
+            leaving = 0
         else:
             assert (asset, version - 1) in self.past, f"{asset} {version} comes too early"
+            leaving = self.leaving[asset, version - 1] + int(data["leaving"])
+            if name.startswith("book.continued."):
+                leaving -= len(data["departed"])
         _change(self.books[asset], self.waiting[asset], name, data)
         self.past[asset, version] = _sides(self.books[asset])
+        self.leaving[asset, version] = leaving
 
 
 def _change(book: dict[str, Resting], waiting: set[str], name: str, data: dict[str, Any]) -> None:
