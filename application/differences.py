@@ -1,4 +1,4 @@
-"""How those who verify say what they have found."""
+"""Differences between stored and expected events, in one form for all verifications."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ class Inconsistent(Exception):
 
 @contextmanager
 def faults_are_differences(last: Callable[[], str]) -> Iterator[None]:
-    """What can't be read, decided or applied is no log of ours."""
+    """Report anything that can't be read, decided or applied as a difference."""
     try:
         yield
     except (Inconsistent, *AWAY):
@@ -32,7 +32,7 @@ def faults_are_differences(last: Callable[[], str]) -> Iterator[None]:
 def decide_again(
     book: OrderBook, position: int, command: Any, found: object, venue: Venue | None
 ) -> None:
-    """Has the book decide a command, and compares with the decision that is stored."""
+    """Let the book decide a command, and compare with the decision that is stored."""
     if isinstance(found, OrderBook.Refused) and found.reason is RejectReason.INTERNAL_ERROR:
         # Whatever went wrong then need not go wrong now; what followed is known.
         book.refuse(position, command, found.reason)
@@ -42,7 +42,7 @@ def decide_again(
 
 
 def compare(log: str, found: object, *expected: object) -> None:
-    """Compares one stored event with the only one that was expected, or with none."""
+    """Compare one stored event with the only one that was expected, or with none."""
     same(f"{log} log", found, expected[0] if expected else None)
 
 

@@ -1,4 +1,4 @@
-"""What is published of which log: topics, keys, and messages. How they get there is not here.
+"""The publications of each log: topics, keys, and messages. Sending them is not here.
 
 An asset's messages have the asset as their key, so that a transport that keeps the order of
 a key keeps the order of an asset. What is asked of all assets has no key: it is to be read in
@@ -39,7 +39,7 @@ class Publication(NamedTuple):
 
 
 class Feed(NamedTuple):
-    """What is published of one log: ``publications`` of an event and its position, in order."""
+    """The publications of one log: ``publications`` of an event and its position, in order."""
 
     topics: tuple[str, ...]
     publications: Callable[[int, Any], Sequence[Publication]]

@@ -29,7 +29,7 @@ MAX_LIVE_ORDERS: Final = 2_000_000
 
 
 class SnapshotTaker:
-    """Keeps the newest snapshot of each book not much older than ``every`` events."""
+    """The worker that keeps the newest snapshot of each book within ``every`` events or so."""
 
     def __init__(self, matching: Matching, every: int) -> None:
         self._matching = matching
@@ -40,7 +40,7 @@ class SnapshotTaker:
         self._live: OrderedDict[UUID, OrderBook] = OrderedDict()
 
     def take_due(self) -> int:
-        """Takes the snapshots that are due; returns how many.
+        """Take the snapshots that are due; return their number.
 
         What is wrong with one book, or keeps it from being read, doesn't stop the others.
         """
@@ -97,7 +97,7 @@ class SnapshotTaker:
 
 
 def superfluous(versions: Sequence[int]) -> list[int]:
-    """Which of a book's snapshots, the oldest first, are to go.
+    """Return which of a book's snapshots, the oldest first, to delete.
 
     The newest two stay. Of the others the first stays in each stretch of versions, and a
     stretch is a quarter to a half as long as it is far back. So what was n commands ago is

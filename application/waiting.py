@@ -14,7 +14,7 @@ from application.views.view import View
 
 
 class Mark(NamedTuple):
-    """Where an application has yet to come, in the log that it follows, with an asset's events.
+    """A position that an application has to reach in its leader's log, with an asset's events.
 
     ``asset`` None: with all of them.
     """
@@ -25,13 +25,13 @@ class Mark(NamedTuple):
 
 
 class Progress(Protocol):
-    """What is known at a moment of how far each application has come."""
+    """The known positions of the applications at a moment."""
 
     def has_reached(self, mark: Mark) -> bool: ...
 
     @property
     def is_by_partition(self) -> bool:
-        """Whether some follow the log of their leader in partitions, each asset in one of them."""
+        """Test if some follow the log of their leader in partitions, each asset in one of them."""
         ...
 
     def recorded(self, name: str) -> int:

@@ -1,1 +1,1 @@
-"""What the engine does in a second, measured: see docs/performance.md. Not in the wheel."""
+"""Measurements of the engine: see docs/performance.md. Not in the wheel."""

@@ -69,7 +69,7 @@ def operations(count: int = 100_000, seed: int = 1) -> list[Operation]:
 
 
 def run(operations: Iterable[Operation], book: Book | None = None) -> Book:
-    """Decides and applies one operation after the other, on an empty book unless told."""
+    """Decide and apply one operation after the other, on an empty book unless one is given."""
     book = book or Book()
     for operation in operations:
         if isinstance(operation, Cancel):

@@ -34,7 +34,7 @@ def _resting(order: NewOrder, names: dict[str, str]) -> RestingOrder:
 
 
 def time_matches(books: list[Book], count: int) -> list[int]:
-    """Nanoseconds of the processor for looking and filling; what was taken comes back after."""
+    """Return nanoseconds of the processor for looking and filling; fills are undone after."""
     random = Random(2)
     times = []
     for _ in range(count):

@@ -59,7 +59,7 @@ class Outcome(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where everything is: a server, a broker, and a database whose log is to be copied."""
+    """The server, the broker, and a database whose log is to be copied."""
 
     server: EmbeddedPostgres
     kafka: Kafka
@@ -137,7 +137,7 @@ def _outcome(
 
 
 def visible(places: Places, rate: int, seconds: int, partitions: int | None) -> dict[str, Any]:
-    """What clients of the whole service see; without partitions there is no Kafka."""
+    """Measure the whole service from its clients; without partitions there is no Kafka."""
     with ExitStack() as stack:
         url = stack.enter_context(fresh_database(places.server.url))
         env: Mapping[str, str] = {}

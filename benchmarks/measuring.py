@@ -1,4 +1,4 @@
-"""What all benchmarks share: taking turns, medians, conditions, and what is told and kept."""
+"""The common parts of benchmarks: turns, medians, conditions, and reports."""
 
 import json
 import os
@@ -47,7 +47,7 @@ class Figure(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a benchmark has found, and how it was set."""
+    """The results of a benchmark, and its settings."""
 
     name: str
     settings: Mapping[str, Any]
@@ -78,7 +78,7 @@ class Report(NamedTuple):
 
 
 def in_turns(runs: int, candidates: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
-    """Runs all candidates one after the other, again and again: all have the same minutes."""
+    """Run all candidates one after the other, again and again: all have the same minutes."""
     results: dict[str, list[T]] = {name: [] for name in candidates}
     for number in range(1, runs + 1):
         for name, run in candidates.items():
@@ -88,7 +88,7 @@ def in_turns(runs: int, candidates: Mapping[str, Callable[[], T]]) -> dict[str, 
 
 
 def conditions(connection: psycopg.Connection[Any] | None = None) -> dict[str, Any]:
-    """What the figures depend on; PostgreSQL's part is what it says itself."""
+    """Return the conditions of the figures; PostgreSQL's part is what it says itself."""
     found: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
@@ -106,7 +106,7 @@ def conditions(connection: psycopg.Connection[Any] | None = None) -> dict[str, A
 
 
 def publish(report: Report, results: Path, *, as_json: bool) -> None:
-    """Prints a report, and keeps it: as JSON, and as a plot beside it."""
+    """Print a report, and keep it: as JSON, and as a plot beside it."""
     from benchmarks.plotting import plot  # noqa: PLC0415 - matplotlib takes a second to import
 
     found = report.as_dict()
@@ -146,7 +146,7 @@ def output(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def tell(text: str) -> None:
-    """Says on standard error what is being done."""
+    """Say on standard error what is being done."""
     click.echo(text, file=sys.stderr)
 
 

@@ -32,7 +32,7 @@ class Generator(NamedTuple):
 
     @classmethod
     def start(cls, port: int, rate: int, makers: int) -> Self:
-        """Returns when the makers are placed, which is before they are matched."""
+        """Return when the makers are placed, which is before they are matched."""
         child = Child(["benchmarks.open_loop", str(port), str(rate), str(makers)])
         child.hear()
         return cls(child, rate)
@@ -42,14 +42,14 @@ class Generator(NamedTuple):
         self.child.hear()
 
     def tell(self) -> dict[str, Any]:
-        """What was found since the last time."""
+        """Return the findings since the last call."""
         self.child.say("tell")
         found: dict[str, Any] = json.loads(self.child.hear())
         return found
 
 
 class OpenLoop:
-    """What is sent, and what came of it."""
+    """The requests that are sent, and their answers."""
 
     def __init__(self, client: Client, rate: int) -> None:
         self._client = client

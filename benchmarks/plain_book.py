@@ -11,7 +11,7 @@ Resting = dict[UUID, tuple[Side, int, int]]
 
 
 def run(operations: list[Operation]) -> Resting:
-    """Does the operations on an empty book; what rests at the end."""
+    """Do the operations on an empty book; return what rests at the end."""
     resting: Resting = {}
     queues: dict[Side, dict[int, dict[UUID, None]]] = {Side.BUY: {}, Side.SELL: {}}
     prices: dict[Side, list[int]] = {Side.BUY: [], Side.SELL: []}  # the best last

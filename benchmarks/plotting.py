@@ -8,7 +8,7 @@ from benchmarks.measuring import Report, number
 
 
 def plot(report: Report, path: Path) -> None:
-    """Draws one panel a figure, side by side."""
+    """Draw one panel a figure, side by side."""
     count = len(report.figures)
     canvas = Canvas(figsize=(3.2 * count + 0.6, 3.6), layout="constrained")
     for panel, figure in zip(

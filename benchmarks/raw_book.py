@@ -65,7 +65,7 @@ class Book:
         self._own_and_other = {"BUY": (bids, asks), "SELL": (asks, bids)}
 
     def place(self, order: Order) -> Decision:
-        """Matches an order; its rest stays."""
+        """Match an order; its rest stays."""
         placed = order.placed
         price, side = placed.price, placed.side
         own, other = self._own_and_other[side]

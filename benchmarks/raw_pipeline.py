@@ -94,7 +94,7 @@ class Engine:
             thread.join()
 
     def _work(self, work: Callable[..., None], queue: Any) -> None:
-        """Runs a thread's work; the process goes down with it."""
+        """Run a thread's work; the process ends with it."""
         try:
             with psycopg.connect(self._url, autocommit=True) as connection:
                 cursor = connection.cursor()

@@ -44,7 +44,7 @@ def array(values: Iterable[object]) -> str:
 
 
 def event_row(topic: str) -> Callable[[bytes, int, bytes], bytes]:
-    """Makes the rows (id, version, topic, state) of one topic."""
+    """Make the rows (id, version, topic, state) of one topic."""
     name = topic.encode()
     layout = Struct(f"!hi16siqi{len(name)}si")
 

@@ -1,4 +1,4 @@
-"""How the raw pipeline writes: transactions in as few round trips as they take."""
+"""The writes of the raw pipeline: transactions in as few round trips as they take."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def move(table: str, leader: str, since: int, to: int) -> str:
 
 
 def begin(cursor: psycopg.Cursor, *statements: str) -> None:
-    """Does statements, the last of which is a move; raises PositionMoved."""
+    """Execute statements, the last of which is a move; raises PositionMoved."""
     cursor.execute("; ".join(statements))
     while cursor.nextset():
         pass
@@ -29,7 +29,7 @@ def begin(cursor: psycopg.Cursor, *statements: str) -> None:
 
 
 def start(cursor: psycopg.Cursor, table: str, leader: str) -> None:
-    """Takes the first position; raises UniqueViolation where the database is not fresh."""
+    """Take the first position; raises UniqueViolation where the database is not fresh."""
     cursor.execute(f"INSERT INTO {table} VALUES ('{leader}', 0)")
     # Without statistics the planner takes the whole table rather than a thousand keys.
     cursor.execute(
@@ -38,7 +38,7 @@ def start(cursor: psycopg.Cursor, table: str, leader: str) -> None:
 
 
 def append(cursor: psycopg.Cursor, table: str, rows: Sequence[bytes], *before: str) -> int:
-    """Commits events, after the statements ``before``; the position of the last one."""
+    """Commit events, after the statements ``before``; return the position of the last one."""
     lock = f"BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE"
     if before:
         begin(cursor, lock, *before)

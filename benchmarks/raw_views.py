@@ -133,7 +133,7 @@ def follow_matching(cursor: psycopg.Cursor, queue: SimpleQueue[Piece]) -> None:
 
 
 class _Batch:
-    """What decisions, together, do to the rows of books and trades."""
+    """Return the changes by decisions, together, to the rows of books and trades."""
 
     def __init__(self, levels: Levels) -> None:
         self._levels = levels  # all that there are; kept from batch to batch

@@ -45,7 +45,7 @@ def resting(count: int, assets: int, seed: int = 1) -> Iterator[NewOrder]:
 
 
 def seed(url: str, orders: Iterable[NewOrder], progress: Callable[[int], None]) -> None:
-    """Fills the logs of Orders and Matching; the database has its tables, and nothing in them."""
+    """Fill the logs of Orders and Matching; the database has its tables, and nothing in them."""
     left = iter(orders)
     books: dict[str, Book] = {}
     with psycopg.connect(url, autocommit=True) as connection:

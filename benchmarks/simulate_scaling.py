@@ -1,4 +1,4 @@
-"""How far the market scales, worked out from what its parts were measured to take.
+"""The scaling of the market, calculated from the measured costs of its parts.
 
 `python -m benchmarks.simulate_scaling`: a thousand instruments on fifty machines, their load
 skewed as Zipf's law says, their partitions given to workers as Kafka does: as many to each,
@@ -64,7 +64,7 @@ class Costs(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How the work is divided. ``stores``: each has its partitions, workers and followers."""
+    """The division of the work. ``stores``: each has its partitions, workers and followers."""
 
     stores: int
     workers: int
@@ -119,7 +119,7 @@ def round_of_commits(rate: float, layout: Layout, load: Load) -> float:
 
 
 def cores(costs: Costs, rate: float) -> dict[str, float]:
-    """How many each part keeps busy, skew apart."""
+    """Return the number of cores that each part keeps busy, skew apart."""
     parts = {"API": API_US, **costs._asdict()}
     del parts["orders_events"]
     return {part: rate * cost / 1e6 for part, cost in parts.items()}
@@ -166,7 +166,7 @@ LAYOUTS: Final = (
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def main(instruments: int, exponents: tuple[float, ...], results: Path, *, as_json: bool) -> None:
-    """What a market of many instruments needs, and what stops it first."""
+    """The needs of a market of many instruments, and its first bottleneck."""
     costs = Costs.of(results)
     rows = simulate(costs, instruments, exponents)
     if as_json:

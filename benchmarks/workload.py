@@ -18,7 +18,7 @@ DEPTH = 50  # ticks from the middle to the furthest price
 
 
 class NewOrder(NamedTuple):
-    """What a user asks for, as plain values; amounts in units."""
+    """A user's request, as plain values; amounts in units."""
 
     order_id: UUID
     user_id: str

@@ -1,4 +1,4 @@
-"""What our aggregates share: the library's, with events that are built in one step.
+"""The base of our aggregates: the library's, with events that are built in one step.
 
 The library's own way checks topics, runs each event's dataclass ``__init__``, which sets one
 field after the other, and reads the aggregate through properties; for orders that was half of
@@ -27,11 +27,11 @@ def build(cls: type[T], state: dict[str, Any]) -> T:
 
 
 class Aggregate(LibraryAggregate):
-    """Overrides the methods by which the library's aggregates make and collect events."""
+    """The library's aggregate, with other methods that make and collect events."""
 
     class Event(LibraryAggregate.Event):
         def mutate(self, aggregate: Any) -> Any:
-            """What the library's does: checks the place in the sequence, applies, counts."""
+            """Check the place in the sequence, apply, and count, as the library does."""
             if self.originator_id != aggregate._id:
                 raise OriginatorIDError(self.originator_id, aggregate._id)
             if self.originator_version != aggregate._version + 1:
@@ -56,7 +56,7 @@ class Aggregate(LibraryAggregate):
         return aggregate
 
     def trigger_event(self, event_class: type[Any], **kwargs: Any) -> None:
-        """Records an event; needs to be told the ``timestamp``."""
+        """Record an event; the ``timestamp`` must be given."""
         kwargs["originator_id"] = self._id
         kwargs["originator_version"] = self._version + 1
         event = build(event_class, kwargs)

@@ -64,12 +64,12 @@ class RestingOrder(Place):
         return self.remaining - self.hidden
 
     def slice_of(self, remaining: int) -> int:
-        """What it shows of a quantity that begins a new slice."""
+        """Return what it shows of a quantity that begins a new slice."""
         return shown_of(remaining, self.conditions)
 
 
 def shown_of(remaining: int, conditions: Conditions | None) -> int:
-    """What an order shows when it comes to rest."""
+    """Return the quantity that an order shows when it comes to rest."""
     if conditions is None or conditions.display_quantity is None:
         return remaining
     return min(remaining, conditions.display_quantity)
@@ -113,11 +113,11 @@ class Book:
         return self._bids if side is _BUY else self._asks
 
     def opposite(self, side: Side) -> Ladder[RestingOrder]:
-        """What an order of this side trades with."""
+        """Return the side that an order of this side trades with."""
         return self._asks if side is _BUY else self._bids
 
     def would_take(self, side: Side, price: int) -> bool:
-        """Whether an order at this limit price would trade."""
+        """Test if an order at this limit price would trade."""
         ladder = self._asks if side is _BUY else self._bids
         best = ladder.best
         return best is not None and best.rank >= ladder.turn(price)
@@ -127,12 +127,12 @@ class Book:
         return iter(self.ladder(side))
 
     def rest(self, order: RestingOrder) -> None:
-        """Puts an order at the back of the queue at its price, which it has."""
+        """Put an order at the back of the queue at its price, which it has."""
         self._orders[order.order_id.int] = order
         self.ladder(order.side).append(order.price, order)  # type: ignore[arg-type]
 
     def fill(self, order_id: UUID, quantity: int) -> RestingOrder:
-        """Takes a traded quantity off an order, which keeps its place while anything is shown.
+        """Take a traded quantity off an order, which keeps its place while anything is shown.
 
         Returns the order, which has left where nothing of it remains.
         The next slice of an iceberg goes to the back of the queue, as a new order would
@@ -150,12 +150,12 @@ class Book:
         return order
 
     def remove(self, order_id: UUID) -> None:
-        """Takes an order out of the book, wherever it stands."""
+        """Take an order out of the book, wherever it is."""
         order = self._orders.pop(order_id.int)
         self.ladder(order.side).remove(order)
 
     def amend(self, order_id: UUID, quantity: int, conditions: Conditions | None) -> None:
-        """Gives an order another total quantity, and conditions; it keeps its place.
+        """Give an order another total quantity, and conditions; it keeps its place.
 
         It shows what it did, cut where that is now too much.
         """

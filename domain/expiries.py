@@ -1,4 +1,4 @@
-"""When orders' time is over: by time, and at one time the earliest first."""
+"""The ends of orders: by time, and at one time in the order of their arrival."""
 
 import heapq
 from datetime import datetime
@@ -17,13 +17,13 @@ class Expiries:
 
     @property
     def next(self) -> datetime | None:
-        """When the next order's time is over."""
+        """Return the time of the next end."""
         while self._times and self._times[0] not in self._orders:
             heapq.heappop(self._times)
         return self._times[0] if self._times else None
 
     def ends(self) -> dict[UUID, datetime]:
-        """When the time of each is over, of those that come first the first."""
+        """Return the end of each order, in the order in which they expire."""
         return {
             order_id: time
             for time in sorted(self._orders)

@@ -12,7 +12,7 @@ from domain.ranks import Ranks
 
 
 class Place:
-    """Where an order stands, which its ladder alone looks after."""
+    """The place of an order, which its ladder alone maintains."""
 
     __slots__ = ("ahead", "behind", "level")
 
@@ -84,12 +84,12 @@ class Ladder(Generic[Standing]):
             level = level.worse
 
     def append(self, price: int, order: Standing) -> None:
-        """Puts an order at the back of the queue at a price."""
+        """Put an order at the back of the queue at a price."""
         level = self.levels.get(price) or self._add(price)
         level.append(order)
 
     def remove(self, order: Standing) -> None:
-        """Takes an order away, wherever it stands."""
+        """Take an order away, wherever it is."""
         level = order.level
         level.remove(order)
         if level.front is None:

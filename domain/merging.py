@@ -1,4 +1,4 @@
-"""What is told of an order in one decision, as one event.
+"""The merging of a decision's outcomes for one order into at most one event.
 
 At most one outcome per order and decision: all its fills in it, as taker and as maker, and
 the one event that says most of what happened.
@@ -30,7 +30,7 @@ _WEIGHT: Final[dict[type[Order.Decided], int]] = {
     )
 }
 TRADED: Final = {"fills": (), "quantity": None}
-# What each event says where nothing was told.
+# The facts of each event that no outcome has given.
 NOTHING: Final[dict[type[Order.Decided], dict[str, Any]]] = {
     Order.RequestRefused: {"limit": None},
     Order.Opened: {},
@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
 
 
 class Told:
-    """What is told of each order, in the order in which each is first mentioned."""
+    """The outcomes so far, in the order in which each order is first mentioned."""
 
     def __init__(self, decision: OrderBook.Decided) -> None:
         self._version = decision.originator_version
@@ -73,7 +73,7 @@ class Told:
         self._orders: dict[int, tuple[UUID, list[Any]]] = {}  # by the id's integer; event, facts
 
     def tell(self, order_id: UUID, event: type[Order.Decided] | None, **facts: Any) -> None:
-        """Adds to what is known of an order. None: the event that it already is, or filled."""
+        """Add to what is known of an order. None: the event that it already is, or filled."""
         known = self._orders.get(order_id.int)
         if known is None:
             facts["book_version"] = self._version

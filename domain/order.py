@@ -67,7 +67,7 @@ class Order(Aggregate):
         quote_quantity: int | None
 
         def mutate(self, _: Any) -> Any:
-            """What the library's does, without asking which fields ``__init__`` takes."""
+            """Do as the library does, without asking which fields ``__init__`` takes."""
             order = Order.__new__(Order)
             order.__base_init__(self.originator_id, self.originator_version, self.timestamp)
             terms = Terms._make(map(vars(self).__getitem__, Terms._fields))
@@ -87,7 +87,7 @@ class Order(Aggregate):
             )
 
     class Decided(Event):
-        """What the book decided; ``status`` is the one the order has then. Never alone."""
+        """A decision of the book; ``status`` is the one the order has then. A base class."""
 
         TOPIC = "order.decided"
         class_version = 1
@@ -109,7 +109,7 @@ class Order(Aggregate):
         class_version = 1
 
     class Traded(Decided):
-        """What the order traded in that moment; what prevention left of its quantity. Never alone.
+        """An order's trades at one moment, and what prevention left of its quantity. A base class.
 
         ``quantity`` is the new total; None: as it was.
         """
@@ -273,7 +273,7 @@ class Order(Aggregate):
         return cls._create(cls.Created, id=order_id, timestamp=time, **terms._asdict())
 
     def request_cancel(self, request_id: UUID, time: datetime) -> CancelRequest:
-        """Raises OrderClosed where there is nothing left to cancel."""
+        """Request the cancel of this order. Raises OrderClosed where nothing is left to cancel."""
         self._check_still_trades()
         return CancelRequest.make(
             request_id,
@@ -286,7 +286,7 @@ class Order(Aggregate):
     def request_replace(
         self, request_id: UUID, time: datetime, **changes: int | None
     ) -> ReplaceRequest:
-        """Raises OrderClosed where there is nothing left to change.
+        """Request a change of this order. Raises OrderClosed where nothing is left to change.
 
         ``changes``: price, quantity, stop_price, display_quantity, in units.
         """
@@ -301,7 +301,7 @@ class Order(Aggregate):
         )
 
     def record(self, event: type[Decided], **facts: Any) -> None:
-        """Records what the book decided about this order, unless it has had that decision.
+        """Record a decision of the book about this order, unless it has had that decision.
 
         The status stays unless it is told.
         """
@@ -311,13 +311,13 @@ class Order(Aggregate):
             self.trigger_event(event, user_id=terms.user_id, asset=terms.asset, **facts)
 
     def add(self, fills: tuple[OrderFill, ...]) -> None:
-        """Adds fills to what was traded so far. Only events call this."""
+        """Add fills to what was traded so far. Only events call this."""
         for fill in fills:
             self.filled_quantity += fill.quantity
             self.notional += fill.price * fill.quantity
 
     def end(self, reason: Reason | None, limit: int | None = None) -> None:
-        """Notes why the order does not trade any more, if it doesn't. Only events call this."""
+        """Note why the order does not trade any more, if it doesn't. Only events call this."""
         if reason is not None:
             self.reason, self.limit = reason, limit
 

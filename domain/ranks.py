@@ -22,7 +22,7 @@ class Ranks:
         self._floors: list[int] = []  # of the second block and on
 
     def add(self, rank: int) -> int | None:
-        """Adds a rank that is not there yet. Returns the next higher one."""
+        """Add a rank that is not there yet. Return the next higher one."""
         index = bisect_right(self._floors, rank)
         block = self._blocks[index]
         place = bisect_left(block, rank)
@@ -33,7 +33,7 @@ class Ranks:
         return above
 
     def remove(self, rank: int) -> int | None:
-        """Removes a rank that is there. Returns the next higher one."""
+        """Remove a rank that is there. Return the next higher one."""
         index = bisect_right(self._floors, rank)
         block = self._blocks[index]
         place = bisect_left(block, rank)

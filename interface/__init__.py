@@ -1,1 +1,1 @@
-"""How the world reaches the market: HTTP, the command line, and the processes behind them."""
+"""The ways to the market: HTTP, the command line, and the processes behind them."""

@@ -1,4 +1,4 @@
-"""Sends a file of commands to a running service, and checks the fills that came of it.
+"""Replay of a file of commands to a running service, with a check of the fills.
 
 A line is a JSON object: ``op`` is new, cancel, or final; a new order has ``id``, ``side``,
 ``price``, ``qty``, ``tif``, and perhaps ``expect_fills``, [[maker id, price, qty], ...];
@@ -31,7 +31,7 @@ class Report(NamedTuple):
 
 
 def read_commands(path: Path) -> list[dict[str, Any]]:
-    """Reads a file of commands, compressed or not.
+    """Read a file of commands, compressed or not.
 
     Raises ValueError naming the line, OSError for a file that can't be read.
     """
@@ -52,7 +52,7 @@ def read_commands(path: Path) -> list[dict[str, Any]]:
 
 
 def _check(command: dict[str, Any], placed: set[str]) -> None:
-    """Raises ValueError, KeyError or TypeError; remembers in ``placed`` who was placed."""
+    """Check a command; note a new order in ``placed``. Raises ValueError, KeyError or TypeError."""
     match command["op"]:
         case "new":
             for field, kind in (("side", str), ("tif", str), ("price", int), ("qty", int)):
@@ -81,7 +81,7 @@ class Replay:
         self._position: dict[str, str] = {}
 
     def send(self, commands: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Sends the commands one after the other, yielding each that was acknowledged."""
+        """Send the commands one after the other, yielding each that was acknowledged."""
         for command in commands:
             match command["op"]:
                 case "new":
@@ -91,7 +91,7 @@ class Replay:
             yield command
 
     def report(self, commands: list[dict[str, Any]], seconds: float) -> Report:
-        """Compares what happened with what the file expects, where it does."""
+        """Compare the fills with those that the file expects, if it expects any."""
         differences = []
         expected_fills = 0
         for command in commands:
@@ -141,7 +141,7 @@ class Replay:
         return json.loads(response.text, parse_float=Decimal)
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Asks again while the service is away; every request of ours may be repeated."""
+        """Ask again while the service is unavailable; every request of ours may be repeated."""
         deadline = time.monotonic() + self._patience
         while True:
             try:

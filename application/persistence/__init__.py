@@ -1,1 +1,1 @@
-"""What we plug into the eventsourcing library: mapper, recorders, batch following."""
+"""Extensions of the eventsourcing library: mapper, recorders, batch following."""

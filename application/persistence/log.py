@@ -40,7 +40,7 @@ class SharedLog(LocalNotificationLog):
         self._stretch = _Stretch(0)
 
     def append(self, ids: Sequence[int], events: Sequence[Any]) -> None:
-        """Keeps what this process has just recorded."""
+        """Keep the events that this process has just recorded."""
         entries = list(zip(ids, events, strict=True))
         self.remember(entries)
         if not isinstance(ids, Recorded):
@@ -51,7 +51,7 @@ class SharedLog(LocalNotificationLog):
             self._stretch.extend(entries)
 
     def remember(self, entries: Iterable[Entry]) -> None:
-        """Keeps committed events for whoever in this process needs them next."""
+        """Keep committed events for the followers in this process."""
         if not isinstance(self.recorder, EventRecorder):
             return  # a log in memory is as near as this
         with self._mutex:
@@ -140,7 +140,7 @@ class _Stretch:
 
 
 def _trim(events: dict[Any, Any]) -> None:
-    """Drops the older half, once it has become twice what is kept."""
+    """Drop the older half, once it has become twice what is kept."""
     if len(events) > 2 * _KEPT:
         for key in list(events)[:_KEPT]:
             del events[key]

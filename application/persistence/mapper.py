@@ -24,7 +24,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class JSONMapper(Mapper[UUID]):
-    """Overrides both directions: the stock transcoder has no types to decode by.
+    """A mapper that overrides both directions: the stock transcoder has no types to decode by.
 
     Measured: 1 to 1.5 us each way, the stock JSON transcoder 3 to 8.
     """
@@ -44,7 +44,7 @@ class JSONMapper(Mapper[UUID]):
         return build(StoredEvent, stored)
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
-        """Raises MapperDeserialisationError where the stored state is not the class's."""
+        """Read an event. Raises MapperDeserialisationError where the state is not the class's."""
         return self.read(
             stored_event.originator_id,
             stored_event.originator_version,
@@ -68,14 +68,14 @@ class JSONMapper(Mapper[UUID]):
 
 
 def upcast(cls: type, state: dict[str, Any], stored: int) -> None:
-    """Makes of a state of an older version of a class one of today's."""
+    """Make a state of today's version of a class from one of an older version."""
     for version in range(stored, _class_version(cls)):
         getattr(cls, f"upcast_v{version}_v{version + 1}")(state)
 
 
 @cache
 def _decoder(cls: type) -> Callable[[bytes], dict[str, Any]]:
-    """Makes the facts of a class at its current version from a stored state."""
+    """Make the facts of a class at its current version from a stored state."""
     state_type = _state_type(cls)
     decode_state = msgspec.json.Decoder(state_type).decode
     current = _class_version(cls)

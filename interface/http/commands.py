@@ -155,7 +155,7 @@ class Commands:
             return error
 
     def _reply(self, since: int, receipt: Receipt, request_id: UUID | None) -> Reply | None:
-        """Matching's say, where the client prefers to wait and it comes in time.
+        """Return Matching's decision, if the client prefers to wait and it comes in time.
 
         ``since`` is what Matching had recorded before the order was looked at.
         """

@@ -16,7 +16,7 @@ _MEASURE_EVERY_SECONDS: Final = 0.25
 
 
 class Lag:
-    """Matching's lag, measured by the requests themselves, a few times a second at most."""
+    """The lag of Matching, measured by the requests themselves, a few times a second at most."""
 
     def __init__(self, matching: Matching, clock: DatabaseClock, limit: timedelta) -> None:
         self._matching = matching

@@ -36,7 +36,7 @@ _ANY: Final[_Times] = (TimeInForce.GTC, *_AT_ONCE, TimeInForce.GTD, TimeInForce.
 
 
 class _Row(NamedTuple):
-    """What goes with an ``orderType``; what is not named does not.
+    """The fields that go with an ``orderType``; those that are not named do not.
 
     ``times``: the first is the default. ``optional``: with which of them each field goes.
     ``one_of``: fields of which an order has exactly one.
@@ -78,10 +78,9 @@ _MISSING: Final = dict.fromkeys(("price", "quantity"), "must be greater than 0")
 
 
 class _Kind(NamedTuple):
-    """What an ``orderType`` and a ``timeInForce`` make of the other fields.
+    """The rules of an ``orderType`` and a ``timeInForce`` for the other fields.
 
-    ``required`` and ``forbidden``: what to say of each field where it is missing, where it is
-    given.
+    ``required`` and ``forbidden``: the sentence about each field that is missing, or that is given.
     """
 
     default: TimeInForce
@@ -188,7 +187,7 @@ def _kind_of(given: Mapping[str, Any]) -> _Kind:
 
 
 def _known(choices: type[Choice], value: object, default: Choice) -> Choice | None:
-    """What a field will be found to say; None: nothing that there is."""
+    """Return the value that a field will have; None: no valid one."""
     if value is None:
         return default
     return choices.__members__.get(value) if isinstance(value, str) else None

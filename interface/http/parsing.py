@@ -58,7 +58,7 @@ def read_body(request: Request) -> bytes:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """Raises BadInput, which says where the fault is."""
+    """Read JSON. Raises BadInput, which says where the fault is."""
     try:
         value = _decoder().decode(body.decode())
     except UnicodeDecodeError as error:

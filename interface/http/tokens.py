@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Token(StrEnum):
-    """What a token is for, and the version of its form."""
+    """The purpose of a token, and the version of its form."""
 
     POSITION = "position1"  # the place of a command in the log of Orders
     ORDERS_CURSOR = "orders1"  # the position of the last order shown

@@ -162,7 +162,7 @@ class VenueCommands:
     def _outcome(
         self, request_id: UUID, position: int, asset: str, since: int
     ) -> MassOutcome | None:
-        """Matching's say, where the client prefers to wait and it comes in time."""
+        """Return Matching's decision, if the client prefers to wait and it comes in time."""
         seconds = preferred_wait(request)
         if seconds is None:
             return None

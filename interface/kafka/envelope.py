@@ -1,4 +1,4 @@
-"""What the headers of a message say: CloudEvents 1.0, binary mode, and its place in the log."""
+"""The headers of a message: CloudEvents 1.0, binary mode, and its place in the log."""
 
 from typing import NamedTuple, cast
 
@@ -22,7 +22,7 @@ class Envelope(NamedTuple):
 
 
 class Opener:
-    """Reads the envelopes of one ``ce_source``.
+    """A reader of the envelopes of one ``ce_source``.
 
     What the messages of a type have in common is looked at once: this is done for each of them.
     """

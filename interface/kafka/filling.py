@@ -23,7 +23,7 @@ _PATIENCE: Final = 50  # times, without a word
 
 
 def fill(source: Source, view: View, progress: Callable[[int], None]) -> None:
-    """Takes the topic from its beginning to where it ends now, in no group of consumers.
+    """Take the topic from its beginning to its present end, in no group of consumers.
 
     Raises CannotFollow where Kafka is away or the topic is not there, Gap where its beginning
     is gone, Unreadable.
@@ -88,7 +88,7 @@ class _Filling:
         raise KafkaAway("Kafka is away")
 
     def _take(self, partition: int, messages: list[Message]) -> int:
-        """How many events there are among them."""
+        """Apply messages; return the number of events among them."""
         source, position = self._source, self._positions[partition]
         extent = Extent(self._partitions, self._view.end_of_log(source.leader))
         taken = take(source, messages, position, extent, _pass_over)
@@ -105,4 +105,4 @@ class _Filling:
 
 
 def _pass_over(_message: Message, _reason: str) -> None:
-    """What is not ours: who follows the topic puts it aside."""
+    """Pass over a foreign message: followers of the topic put it aside."""

@@ -73,7 +73,7 @@ class Account:
 
     @property
     def popen_arguments(self) -> PopenUser:
-        """What makes subprocess.Popen run a program as this user."""
+        """Return the arguments with which subprocess.Popen runs a program as this user."""
         if not self.is_other:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}

@@ -1,4 +1,4 @@
-"""What a PostgreSQL server says of itself in its data directory."""
+"""The state of a PostgreSQL server, as its data directory has it."""
 
 from dataclasses import dataclass
 from pathlib import Path

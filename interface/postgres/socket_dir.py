@@ -1,4 +1,4 @@
-"""Where the embedded PostgreSQL puts its socket."""
+"""The directory of the embedded PostgreSQL's socket."""
 
 import hashlib
 import os
