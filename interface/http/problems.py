@@ -12,9 +12,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from eventsourcing.application import AggregateNotFoundError
-from eventsourcing.persistence import InterfaceError, InternalError, OperationalError
+from eventsourcing.persistence import (
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 from flask import Flask, Response, request
-from psycopg.errors import QueryCanceled
+from psycopg.errors import InsufficientPrivilege, QueryCanceled
 from werkzeug.exceptions import HTTPException
 
 from application.messages import sentence
@@ -98,8 +103,7 @@ def refused(refusal: Refusal, headers: Mapping[str, str], **more: Any) -> Proble
 @singledispatch
 def problem(error: Exception) -> Problem:
     """The problem that an exception is to a client. An unforeseen error is a 500, logged."""
-    log.error("request failed", exc_info=error, extra=_request())
-    return Problem(500, "The request failed; the fault is ours, and is logged")
+    return _failure(error)
 
 
 @problem.register
@@ -177,6 +181,15 @@ def _(error: Exception) -> Problem:
 
 
 @problem.register
+def _(error: ProgrammingError) -> Problem:
+    if not isinstance(error.__cause__, InsufficientPrivilege):
+        return _failure(error)
+    reason = f"The service lacks a right in the database: {str(error).strip()}"
+    log.warning(reason, extra=_request())
+    return Problem(503, f"{reason}. Nothing was changed")
+
+
+@problem.register
 def _(error: TooManyLongReads) -> Problem:
     log.warning(str(error), extra=_request())
     return Problem(503, "Too many long reads run at once, so try again")
@@ -194,6 +207,11 @@ def register(app: Flask, end: Callable[[str], None]) -> None:
         return problem(error).response()
 
     app.register_error_handler(Exception, answer)
+
+
+def _failure(error: Exception) -> Problem:
+    log.error("request failed", exc_info=error, extra=_request())
+    return Problem(500, "The request failed; the fault is ours, and is logged")
 
 
 def _request() -> dict[str, str]:

@@ -16,7 +16,9 @@ from application.persistence.migrations import SchemaUnusable
 from application.persistence.rights import grant
 from application.views.orders import OrderView
 from application.views.rebuild import rebuild
+from interface.listening import Bell
 from system import build, create_tables, parts_of
+from tests.http.support import Service, order
 from tests.integration.conftest import Venue, patient
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -110,6 +112,41 @@ def test_a_right_that_is_missing_is_named(library_env, trader, revoked, named):
     with connect(library_env) as owner:
         owner.execute(f"REVOKE {revoked} FROM {trader}".encode())
     assert f'the role "{trader}" lacks {named}' in refusal(as_role(library_env, trader))
+
+
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [
+        ("REVOKE INSERT ON orders_events FROM {trader}", "POST /orders"),
+        ("REVOKE SELECT ON order_view.orders FROM {trader}", "GET /orders"),
+        ("ALTER TABLE order_view.orders ENABLE ROW LEVEL SECURITY", "GET /orders"),
+        ("ALTER TABLE orders_events ENABLE ROW LEVEL SECURITY", "GET {order}/events"),
+    ],
+)
+def test_a_request_whose_right_is_gone_gets_503_that_names_the_table(
+    library_env, trader, caplog, change, asked
+):
+    create_tables(library_env)
+    grant(library_env, parts_of(library_env), trader)
+    env = patient(as_role(library_env, trader))
+    with closing(build(env)) as market:
+        bell = Bell(env, market)
+        bell.start()
+        service = Service(market, bell, env)
+        location = service.client.post("/orders", json=order()).headers["Location"]
+        service.follow()
+        with connect(library_env) as owner:
+            owner.execute(change.format(trader=trader).encode())
+        method, path = asked.format(order=location).split()
+        body = order() if method == "POST" else None
+        refused = service.client.open(path, method=method, json=body)
+        bell.stop()
+    table = next(word for word in change.split() if "orders" in word)
+    assert refused.status_code == 503
+    detail = refused.json["detail"]
+    assert detail.startswith("The service lacks a right in the database: ")
+    assert table.split(".")[-1] in detail
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_tables_of_an_earlier_release_are_not_touched_by_a_role_that_may_not(library_env, trader):
