@@ -34,7 +34,7 @@ def decide_again(
 ) -> None:
     """Let the book decide a command, and compare with the decision that is stored."""
     if isinstance(found, OrderBook.Refused) and found.reason is RejectReason.INTERNAL_ERROR:
-        # Whatever went wrong then need not go wrong now; what followed is known.
+        # The error of that time need not occur now, and its consequence is known.
         book.refuse(position, command, found.reason)
     else:
         decide(book, position, command, venue)

@@ -1,8 +1,8 @@
 """The publications of each log: topics, keys, and messages. Sending them is not here.
 
 An asset's messages have the asset as their key, so that a transport that keeps the order of
-a key keeps the order of an asset. What is asked of all assets has no key: it is to be read in
-its place, whichever assets are read.
+a key keeps the order of an asset. Requests about all assets have no key: they must be read in
+their place, whichever assets are read.
 """
 
 from collections.abc import Callable, Mapping, Sequence

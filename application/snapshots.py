@@ -42,7 +42,7 @@ class SnapshotTaker:
     def take_due(self) -> int:
         """Take the snapshots that are due; return their number.
 
-        What is wrong with one book, or keeps it from being read, doesn't stop the others.
+        A fault of one book, or of its reading, doesn't stop the others.
         """
         end = self._matching.recorder.max_notification_id()
         if end == self._seen:
@@ -87,7 +87,7 @@ class SnapshotTaker:
             self._live.popitem(last=False)
 
     def _up_to_date(self, book_id: UUID) -> OrderBook:
-        """The book as its events have it now. Whatever fails, the live one is dropped."""
+        """The book as its events have it now. After any error the live one is dropped."""
         book = self._live.pop(book_id, None)
         if book is None:
             return self._matching.load([book_id])[book_id]

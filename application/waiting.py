@@ -54,7 +54,7 @@ def until_shown(
 ) -> Generator[Mark, None, None]:
     """Until the view shows all that the command at ``position`` caused.
 
-    What it caused is followed from log to log: each log's end, when the one before it was
+    Its effects are followed from log to log: each log's end, when the one before it was
     reached, is the mark that the next has to reach.
     """
     decided = yield from until_decided(progress, position, asset)

@@ -28,7 +28,7 @@ _PAUSE_SECONDS: Final = 0.5
 _LONGEST: Final = 300  # characters of what PostgreSQL says
 
 # SQLSTATE: too many connections, starting or shutting down, a lock or a time-out, and the like.
-# Whatever else a server answers is not going to change by asking again.
+# Any other answer of a server will not change if it is asked again.
 _MAY_PASS: Final = re.compile("08|23505|25P0[34]|40|53|55P03|57|XX")
 
 _TOO_MANY: Final = "53300"

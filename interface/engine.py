@@ -1,8 +1,8 @@
-"""The engine: its followers, each in a thread of its own, and what wakes them.
+"""The engine: its followers, each in a thread of its own, and their wake-ups.
 
-A follower whose leader is at work in this process is prompted by it, and finds at hand what
-was just recorded; the others are woken by PostgreSQL. Whatever of that gets lost, each looks
-by itself every second. The library's runners don't catch up at start, and its subscriptions
+A follower whose leader is at work in this process is prompted by it, and finds in memory
+what was just recorded; PostgreSQL wakes the others. If a prompt gets lost, each looks by itself
+every second. The library's runners don't catch up at start, and its subscriptions
 pull before they listen; so this is a loop of our own over its followers.
 
 Of several engines, one is at work for each follower: it holds an advisory lock. The others

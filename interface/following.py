@@ -41,8 +41,8 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         self.leader = leader
         self.failure: BaseException | None = None
         self.is_our_turn = False
-        # Notifications, at most. Who records no events takes more: the more of an order's
-        # events a view finds together, the less often it writes the order's row.
+        # Notifications, at most. A follower that records no events takes more: the more events of
+        # an order a view finds together, the less often it writes the order's row.
         self._batch_size = batch_size * (1 if isinstance(follower, BatchProcess) else 4)
         self._stopping = stopping
         self._prompted = threading.Event()
@@ -110,8 +110,8 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         try:
             self.work()
         except IntegrityError as error:
-            # Another follower was faster. What is true now is in the store; the pause keeps
-            # two that fight from doing nothing else.
+            # Another follower was faster. The store has the true position; the pause keeps
+            # two that compete from doing nothing else.
             self._warn("conflict, deciding again", error)
             self._stopping.wait(_CONFLICT_SECONDS)
             self.prompt()
@@ -143,7 +143,7 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
         while self.is_our_turn and not self._stopping.is_set():
             process(self.follower, self.leader, self._batch_size)
             self.works_again()
-            # Whatever comes after what was read prompts it: it need not look again.
+            # Later events prompt it: it need not look again.
             if not self.follower.may_have_more:
                 return
 

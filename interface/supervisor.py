@@ -205,7 +205,7 @@ def _count(endings: Endings, what: str) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        # Whatever proxy the environment names is not on the way to this machine.
+        # A proxy that the environment names is not on the way to this machine.
         return httpx.get(f"{url}/health", timeout=1, trust_env=False).is_success
     except httpx.HTTPError:
         return False

@@ -1,12 +1,11 @@
 """An application's log, with what this process knows of it already.
 
 Followers in one process hand each other events that are decoded: those that a leader has
-just recorded, and those that one follower has read before another. Whatever is not at hand,
+just recorded, and those that one follower has read before another. An event that is not in memory,
 or was never handed over, costs a read and nothing else.
 
-What the log says, and in which order, is asked of PostgreSQL; but not of a stretch that this
-process has recorded itself without anybody in between, which each commit finds out under the
-lock of the log.
+The contents and order of the log are read from PostgreSQL, except for a stretch that this process
+has recorded alone: each commit sees under the lock of the log if another was in between.
 """
 
 import threading
@@ -57,7 +56,8 @@ class SharedLog(LocalNotificationLog):
         with self._mutex:
             for notification_id, event in entries:
                 self._known[notification_id] = event
-                # Who reads far behind the others would bring first events of what has others.
+                # A follower that reads far behind would bring first events of aggregates that by
+                # now have later ones.
                 if event.originator_version == 1 and notification_id > self._newest_created:
                     self._created[event.originator_id] = event
                     self._newest_created = notification_id

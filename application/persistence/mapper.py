@@ -81,7 +81,7 @@ def _decoder(cls: type) -> Callable[[bytes], dict[str, Any]]:
     current = _class_version(cls)
 
     def decode(state: bytes) -> dict[str, Any]:
-        # Of the current version is most of what is read. Whatever is not is looked at again.
+        # Most states are of the current version; the others are decoded again.
         try:
             typed: dict[str, Any] = decode_state(state)
         except msgspec.ValidationError:

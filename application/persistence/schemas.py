@@ -1,8 +1,8 @@
 """The schemas of a market, and the names that carry them.
 
 Several markets may share a database, each in schemas of its own: that of its logs, and beside it
-one for each view and one for the publishers. Whatever belongs to the whole database, as advisory
-locks and channels do, has the schema in its name.
+one for each view and one for the publishers. Objects of the whole database, such as advisory
+locks and channels, have the schema in their names.
 """
 
 from collections.abc import Mapping

@@ -61,7 +61,7 @@ STATEMENTS: Final = {
     "trail": """SELECT originator_id, originator_version, topic, state, notification_id
         FROM {events} WHERE originator_id = ANY(%(ids)s) ORDER BY notification_id""",
     # In the order of the ids, and of each index: sorting would take all before the first comes.
-    # Whoever applies events notices one that is not the next of its aggregate.
+    # An event that is not the next of its aggregate is noticed when it is applied.
     "after": """SELECT had.place, event.* FROM
         unnest(%(ids)s::uuid[], %(after)s::bigint[]) WITH ORDINALITY AS had (id, version, place),
         LATERAL (

@@ -101,7 +101,7 @@ class Commands:
         except OrderClosed as closed:
             if closed.status != OrderStatus.CANCELLED:
                 raise
-            # Nothing was written. What matching had until now includes the cancel.
+            # Nothing was written, and Matching has decided the cancel by now.
             reach = Reach.read(self._matching.recorder, self._orders.name)
             order = self._orders.current(identifier)
             headers = _headers(reach.of_asset(order.terms.asset))

@@ -1,6 +1,6 @@
 """A new order: which of its fields go together, and the terms that they say.
 
-The table is that of docs/order-types.md. What it means for each field is worked out once for
+The table is that of docs/order-types.md. Its meaning for each field is worked out once for
 each ``orderType`` and ``timeInForce``, not for each order.
 """
 
@@ -208,7 +208,7 @@ def _check_one_of(fields: Fields, kind: _Kind, given: Mapping[str, Any]) -> None
 def _check_slices(fields: Fields, terms: Terms) -> None:
     """Faults of an iceberg that shows more than it has, or would trade in too many slices."""
     shown, quantity = terms.display_quantity, terms.quantity
-    # What has a fault of its own is None.
+    # A field with a fault of its own is None.
     if shown is None or quantity is None:
         return
     if shown > quantity:

@@ -30,8 +30,8 @@ from interface.settings import Settings
 from interface.timekeeping import Timekeeper
 from system import Market, build
 
-# Idle ones count too, so they are many more than the threads that serve them. Who finds none
-# free, as when a thousand requests wait, comes again after 1 s, 3 s, 7 s: that is how TCP is.
+# Idle ones count too, so they are many more than the threads that serve them. A client that
+# finds none free, as when a thousand requests wait, tries again after 1 s, 3 s, 7 s: so TCP does.
 _MAX_CONNECTIONS: Final = 4096
 _MORE_FILES: Final = 1024  # than connections: those to PostgreSQL, the log
 # A request that waits for the market is answered without it, once the database is silent.

@@ -157,7 +157,7 @@ class Consuming(Following):
         ours = {each.partition for each in consumer.assignment()} & received.keys()
         if not ours <= self._mine.keys():
             raise CannotFollow(f"the topic {self._source.topic} is another than it was")
-        # Whatever has come was recorded before.
+        # All messages that have come were recorded before.
         extent = Extent(self._topic.partitions, self.follower.end_of_log(self.leader))
         taken = {number: self._read(number, received[number], extent) for number in ours}
         self._apply({number: each for number, each in taken.items() if self._is_new(number, each)})

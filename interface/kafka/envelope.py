@@ -24,7 +24,7 @@ class Envelope(NamedTuple):
 class Opener:
     """A reader of the envelopes of one ``ce_source``.
 
-    What the messages of a type have in common is looked at once: this is done for each of them.
+    The common parts of a type's messages are read once, as this is done for each of them.
     """
 
     def __init__(self, source: str, type_prefix: str) -> None:

@@ -101,8 +101,8 @@ class Cluster:
     def _remove_stale_locks(self) -> None:
         """Remove the lock files of a killed server, for its pid may be in use again.
 
-        A server would take whoever has the pid now, be it a zombie, for a server. What is left of
-        the former one, such as a busy backend, it finds by the shared memory all the same.
+        A server would take the process that has the pid now, even a zombie, for a server. It finds
+        the remains of the former one, such as a busy backend, by the shared memory all the same.
         """
         server = Postmaster.read(self.path)
         if server is not None and not server.alive():

@@ -225,6 +225,6 @@ def _answers(server: Postmaster) -> bool:
 def _create_database(connection: psycopg.Connection) -> None:
     known = connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
     if known.fetchone() is None:
-        # Whoever uses the same server at the same time may be faster.
+        # Another user of the same server may be faster.
         with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
             connection.execute(f"CREATE DATABASE {DATABASE}")
