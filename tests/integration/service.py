@@ -189,17 +189,12 @@ def place(http: httpx.Client, order: dict[str, Any]) -> httpx.Response:
 def service(directory: Path, port: int | None = None, **settings: str) -> Iterator[Service]:
     if "DATABASE_URL" not in settings:
         put_cluster(directory / "var")
-    with started(Service(directory, port, **settings)) as running:
-        yield running
-
-
-@contextmanager
-def started(service: Service) -> Iterator[Service]:
+    running = Service(directory, port, **settings)
     try:
-        service.start()
-        yield service
+        running.start()
+        yield running
     finally:
-        service.clean_up()
+        running.clean_up()
 
 
 def eventually(

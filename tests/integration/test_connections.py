@@ -13,7 +13,7 @@ from interface.connections import Need
 from interface.errors import DATABASE_UNREACHABLE, DATABASE_UNUSABLE
 from tests.http.support import order
 from tests.integration.impatient import IMPATIENT, PATIENCE_SECONDS
-from tests.integration.service import Service, ask, client, eventually, service, started
+from tests.integration.service import Service, ask, client, eventually, service
 from tests.integration.test_cannot_start import end_of
 
 pytestmark = pytest.mark.timeout(300)
@@ -48,7 +48,7 @@ def test_the_whole_service_has_few_connections(short_dir, database_url, postgres
 
         def trade(running: Service) -> None:
             with client(running) as http:
-                for number in range(10):
+                for number in range(30):
                     side = ("BUY", "SELL")[number % 2]
                     http.post("/orders", json=order(type=side, clientOrderId=uuid.uuid4().hex))
                     http.get("/orders?limit=10")
@@ -56,7 +56,7 @@ def test_the_whole_service_has_few_connections(short_dir, database_url, postgres
 
         watching = threading.Thread(target=watch)
         watching.start()
-        with started(impatient(short_dir, database_url)) as running:
+        with service(short_dir, DATABASE_URL=database_url) as running:
             threads = [threading.Thread(target=trade, args=(running,)) for _ in range(32)]
             for thread in threads:
                 thread.start()
