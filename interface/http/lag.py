@@ -13,6 +13,8 @@ from application.persistence.partitions import partition_of
 from interface.http.problems import Problem
 
 _MEASURE_EVERY_SECONDS: Final = 0.25
+_OLD_SECONDS: Final = 2.0
+_UNKNOWN: Final = (timedelta(0),)
 
 
 class Lag:
@@ -42,11 +44,12 @@ class Lag:
 
     def _measured(self) -> Sequence[timedelta]:
         # While one measures, which takes long when the database is unavailable, the others go by
-        # what was measured last.
+        # what was measured last. Where nobody has asked for a while, that says nothing any more.
         if time.monotonic() >= self._due and self._measuring.acquire(blocking=False):
             try:
                 self._last = self._matching.lags(Orders.name, self._clock.now())
                 self._due = time.monotonic() + _MEASURE_EVERY_SECONDS
             finally:
                 self._measuring.release()
-        return self._last
+        is_old = time.monotonic() > self._due + _OLD_SECONDS
+        return _UNKNOWN if is_old else self._last

@@ -1,0 +1,56 @@
+"""The lag of matching, as requests measure it and go by it."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from interface.http import lag as lags
+from interface.http.lag import Lag
+from interface.http.problems import Problem
+
+LIMIT = timedelta(seconds=5)
+BEHIND, UP_TO_DATE = [timedelta(seconds=6)], [timedelta(0)]
+
+
+class Measured:
+    """A matching that is behind, and later is not: then to measure it takes until ``go_on``."""
+
+    def __init__(self) -> None:
+        self.is_asked, self.go_on = threading.Event(), threading.Event()
+        self._answers = self._measure()
+
+    def lags(self, *_: object) -> list[timedelta]:
+        return next(self._answers)
+
+    def _measure(self) -> Iterator[list[timedelta]]:
+        yield BEHIND
+        self.is_asked.set()
+        self.go_on.wait()
+        yield UP_TO_DATE
+
+
+@pytest.mark.parametrize(("seconds", "is_refused"), [(1, True), (60, False)])
+def test_while_one_measures_others_are_refused_by_a_recent_measurement_only(
+    monkeypatch: pytest.MonkeyPatch, seconds: int, *, is_refused: bool
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(lags, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    matching = Measured()
+    clock = SimpleNamespace(now=lambda: datetime(2024, 2, 9, tzinfo=UTC))
+    lag = Lag(cast("Any", matching), cast("Any", clock), LIMIT)
+    with pytest.raises(Problem, match="behind"):
+        lag.check("BTC-USD")
+    now[0] += seconds
+    measuring = threading.Thread(target=lag.is_too_long)
+    measuring.start()
+    matching.is_asked.wait()
+    try:
+        assert lag.is_too_long() is is_refused
+    finally:
+        matching.go_on.set()
+        measuring.join()
+    assert not lag.is_too_long()
