@@ -69,6 +69,7 @@ def open_market(env: Mapping[str, str], parts: Sequence[Part]) -> list[int]:
         missing, lacking = _look(connection, schema, parts)
         if not missing and lacking:
             raise SchemaUnusable(_lacks(connection, lacking))
+        _check_row_security(connection, schema, parts)
         version = 0 if missing else version_in(connection, schema)
         check_version(version)
         if version == SCHEMA_VERSION:
@@ -135,6 +136,24 @@ def _look(
     rows = connection.execute(_LACKING, given).fetchall()
     missing = [row["what"] for row in rows if not row["place"]]
     return missing, [row["what"] for row in rows if row["place"]]
+
+
+def _check_row_security(
+    connection: psycopg.Connection[Any], market: str, parts: Sequence[Part]
+) -> None:
+    """Refuse tables whose policies may hide rows: a log with rows missing looks complete."""
+    schemas = sorted({market, *(part.schema for part in parts)})
+    rows = connection.execute(
+        "SELECT format('%%I.%%I', nspname, relname) AS name"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+        " WHERE relrowsecurity AND nspname = ANY(%s) AND row_security_active(c.oid) ORDER BY name",
+        [schemas],
+    )
+    if names := [row["name"] for row in rows]:
+        raise SchemaUnusable(
+            f"row level security may hide rows of {shortened(names)} from the role"
+            f' "{connection.info.user}": disable it there, or give the role BYPASSRLS; {HELP_ROLES}'
+        )
 
 
 def _missing_functions(connection: psycopg.Connection[Any], parts: Sequence[Part]) -> list[str]:

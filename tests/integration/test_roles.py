@@ -114,6 +114,17 @@ def test_a_right_that_is_missing_is_named(library_env, trader, revoked, named):
     assert f'the role "{trader}" lacks {named}' in refusal(as_role(library_env, trader))
 
 
+def test_a_start_where_row_security_may_hide_rows_names_the_table(library_env, trader):
+    create_tables(library_env)
+    grant(library_env, parts_of(library_env), trader)
+    with connect(library_env) as owner:
+        owner.execute("ALTER TABLE orders_events ENABLE ROW LEVEL SECURITY")
+    assert "row level security may hide rows of public.orders_events" in refusal(
+        as_role(library_env, trader)
+    )
+    assert create_tables(library_env) == []  # the owner sees all rows
+
+
 @pytest.mark.parametrize(
     ("change", "asked"),
     [
