@@ -105,7 +105,10 @@ class Datastore(PostgresDatastore):
         """Register types as the library does, but quote the name of the schema."""
         for name in self.db_type_names - self.psycopg_type_adapters.keys():
             with living_connection(self) as connection:
-                info = CompositeInfo.fetch(connection, Identifier(self.schema, name))
+                try:
+                    info = CompositeInfo.fetch(connection, Identifier(self.schema, name))
+                except psycopg.errors.InsufficientPrivilege:
+                    continue  # the start names all rights that are missing
                 if info is not None:
                     register_composite(info, connection)  # which makes its class
                     self.psycopg_type_adapters[name] = info

@@ -1,12 +1,14 @@
 """A role with the rights that the documentation names serves the market, and owns nothing."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import Identifier
@@ -16,7 +18,9 @@ from application.persistence.migrations import SchemaUnusable
 from application.persistence.rights import grant
 from application.views.orders import OrderView
 from application.views.rebuild import rebuild
+from interface.database_url import database_env
 from interface.listening import Bell
+from interface.postgres.cluster import _installation
 from system import build, create_tables, parts_of
 from tests.http.support import Service, order
 from tests.integration.conftest import Venue, patient
@@ -88,10 +92,12 @@ def test_a_role_with_connect_only_is_told_what_to_do(library_env, trader):
     assert 'run "ome db init" as a role that may' in sentence
 
 
-def test_a_role_with_connect_only_is_told_what_it_lacks(library_env, trader):
-    create_tables(library_env)
-    sentence = refusal(as_role(library_env, trader))
-    assert f'the role "{trader}" lacks USAGE on schema book_view; USAGE on' in sentence
+@pytest.mark.parametrize("schema", ["public", "market"])
+def test_a_role_with_connect_only_is_told_what_it_lacks(library_env, trader, schema):
+    env = {**library_env, "DATABASE_SCHEMA": schema}
+    create_tables(env)
+    sentence = refusal(as_role(env, trader))
+    assert f'the role "{trader}" lacks USAGE on schema ' in sentence
     assert re.search(r"and \d+ more: run", sentence)
     assert f'"ome db init --grant {trader}"' in sentence
 
@@ -252,3 +258,50 @@ def test_a_role_that_may_not_rebuild_is_told_so_and_changes_nothing(library_env,
         sentence = f'the role "{trader}" may not replace the schema "order_view"'
         with pytest.raises(SchemaUnusable, match=sentence):
             rebuild(OrderView, market.orders, lambda _: None)
+
+
+@pytest.fixture
+def restored_url(postgres_url: str) -> Iterator[str]:
+    """The URL of a database with nothing in it, not even what a template has."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        yield postgres_url.replace("/ome?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def run(program: str, *arguments: str) -> None:
+    """Run a program of the PostgreSQL that the tests have."""
+    subprocess.run([_installation() / "bin" / program, *arguments], check=True, timeout=60)
+
+
+def shown(env: dict[str, str]) -> dict[str, object]:
+    """What the market shows."""
+    with closing(build(patient(env))) as market:
+        assert Venue(market, env).difference() is None
+        return {
+            "orders": market.order_view.recorder.orders(limit=1_000),
+            "book": market.book_view.recorder.resting("BTC-USD", None),
+            "trades": market.trade_view.recorder.trades(limit=1_000),
+        }
+
+
+@pytest.mark.parametrize("schema", ["public", 'The "first" market'])
+def test_a_dump_restored_without_owners_serves_a_role_after_the_grants(
+    library_env: dict[str, str], trader: str, restored_url: str, tmp_path: Path, schema: str
+) -> None:
+    env = {**library_env, "DATABASE_SCHEMA": schema}
+    create_tables(env)
+    grant(env, parts_of(env), trader)
+    trades_as(as_role(env, trader))
+    file = str(tmp_path / "market.dump")
+    run("pg_dump", "--format=custom", f"--file={file}", f"--dbname={env[CONNINFO]}")
+    restored = {**database_env(restored_url), "DATABASE_SCHEMA": schema}
+    options = ("--no-owner", "--no-privileges", "--exit-on-error")
+    run("pg_restore", *options, f"--dbname={restored[CONNINFO]}", file)
+    service = as_role(restored, trader)
+    assert "lacks USAGE on schema" in refusal(service)
+    grant(restored, parts_of(restored), trader)
+    assert create_tables(service) == []
+    assert shown(service) == shown(env)
+    trades_as(service)
