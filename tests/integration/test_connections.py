@@ -3,18 +3,27 @@
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from interface.connections import Need
 from interface.errors import DATABASE_UNREACHABLE, DATABASE_UNUSABLE
+from interface.postgres import EmbeddedPostgres
+from interface.postgres.cluster import Cluster
+from interface.settings import Settings
+from tests.clusters import put_cluster
 from tests.http.support import order
 from tests.integration.impatient import IMPATIENT, PATIENCE_SECONDS
-from tests.integration.service import Service, ask, client, eventually, service
+from tests.integration.parts import Parts
+from tests.integration.service import Service, ask, client, eventually, place, service
 from tests.integration.test_cannot_start import end_of
+from tests.kafka.program import free_port
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -125,3 +134,43 @@ def test_connections_that_others_have_are_waited_for_and_then_said(short_dir, ro
     assert time.monotonic() - begun >= PATIENCE_SECONDS
     assert len(lines) <= 3
     assert str(Need.of("all", 1)) in lines[-2]
+
+
+def test_all_parts_start_and_trade_on_a_server_with_25_connections(
+    short_dir, tmp_path, monkeypatch
+):
+    """They may take 30 together, and 3 of the 25 are kept for superusers."""
+    put_cluster(short_dir / "database")
+    spawn = Cluster._spawn
+
+    def spawn_small(cluster, command, death):
+        return spawn(cluster, [*command, "-c", "max_connections=25"], death)
+
+    monkeypatch.setattr(Cluster, "_spawn", spawn_small)
+    with EmbeddedPostgres(short_dir / "database", durable=False) as postgres:
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute("CREATE ROLE venue LOGIN")
+            connection.execute("ALTER DATABASE ome OWNER TO venue")
+            assert connection.execute("SHOW max_connections").fetchall() == [("25",)]
+        settings = Settings(
+            port=free_port(),
+            database_url=SecretStr(postgres.url.replace("postgres@", "venue@")),
+        )
+        roles = dict.fromkeys(("matching", "orders", "views", "snapshots", "api"), 1)
+        assert sum(Need.of(role, 1).most for role in roles) == 30
+        with (
+            Parts(settings, tmp_path, **roles) as parts,
+            httpx.Client(base_url=parts.url, timeout=60, trust_env=False) as http,
+        ):
+            with ThreadPoolExecutor(32) as threads:
+                placing = [
+                    threads.submit(place, http, order(type=side, price=100))
+                    for side in ("BUY", "SELL") * 16
+                ]
+                placed = [each.result().json()["orderId"] for each in placing]
+
+            def statuses() -> set[str]:
+                return {ask(http, "GET", f"/orders/{each}").json()["status"] for each in placed}
+
+            eventually(lambda: statuses() == {"FILLED"}, 60, parts.said)
+            assert parts.ended() == []
