@@ -1,7 +1,9 @@
 """Two markets in two schemas of one database do not see each other."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +15,11 @@ from application.views.rebuild import rebuild
 from domain.values import book_id
 from interface.engine import Engine
 from system import VIEWS, build, create_tables
+from tests.http.support import order
 from tests.integration.conftest import Venue, at_work, has_followed_all, patient
-from tests.integration.service import eventually
+from tests.integration.plain_consumer import read
+from tests.integration.service import Service, client, eventually, place
+from tests.kafka.sharing import Kafka
 
 LONGEST = 'Ä "market" of \'{}\\ ' + "m" * (MAX_BYTES - 20)
 BTC = "BTC-USD"
@@ -101,3 +106,57 @@ def test_channels_carry_the_schema(venues: list[Venue]) -> None:
 def test_a_name_that_can_not_be_used_is_refused_with_the_rule(name: str) -> None:
     with pytest.raises(ValueError, match="must"):
         check_schema(name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_of_two_services_with_kafka_one_is_killed_and_goes_on(
+    database_url: str, kafka: Kafka, topic_prefix: str, short_dir: Path
+) -> None:
+    with ExitStack() as stack:
+        running = []
+        for name in ("public", "other"):
+            directory = short_dir / name
+            directory.mkdir()
+            service = Service(
+                directory,
+                DATABASE_URL=database_url,
+                DATABASE_SCHEMA=name,
+                KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers,
+                KAFKA_TOPIC_PREFIX=f"{topic_prefix}{name}.",
+                KAFKA_PARTITIONS="2",
+            )
+            assert service.ome("kafka", "init").returncode == 0
+            stack.callback(service.clean_up)
+            service.start()
+            running.append(service)
+        clients = [stack.enter_context(client(each)) for each in running]
+        placed: list[set[str]] = [set(), set()]
+
+        def trade(market: int) -> None:
+            for side in ("SELL", "BUY"):
+                done = place(clients[market], order(type=side, userId=f"{side}-{market}"))
+                placed[market].add(done.json()["orderId"])
+
+        for market in (0, 1):
+            trade(market)
+        running[0].kill_everything()
+        trade(1)
+        running[0].start()
+        for market in (0, 1):
+            trade(market)
+            eventually(running[market].is_ready, 60, running[market].output)
+            verdict = running[market].verify()
+            assert verdict == {"consistent": True, "difference": None}
+            check_published(running[market], kafka, placed[market])
+
+
+def check_published(service: Service, kafka: Kafka, placed: set[str]) -> None:
+    """The market's topic tells of its orders, and of no others."""
+    topic = f"{service.env['KAFKA_TOPIC_PREFIX']}orders.events"
+
+    def told() -> set[str]:
+        values = [json.loads(value) for _, _, value in read(kafka.bootstrap_servers, topic)]
+        return {each["orderId"] for each in values if "orderId" in each}
+
+    eventually(lambda: told() == placed, 60)
