@@ -122,9 +122,32 @@ class Datastore(PostgresDatastore):
 
 
 class Pool(ConnectionPool[Connection]):
-    """A pool that remembers why it could not connect."""
+    """A pool that remembers why it could not connect, and who had which connection."""
 
     failure = ""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        self._of_thread = threading.local()
+        super().__init__(*args, **settings)
+
+    def getconn(self, timeout: float | None = None) -> Connection:
+        self._of_thread.connection = connection = super().getconn(timeout)
+        return connection
+
+    def _get_ready_connection(self, timeout: float | None) -> Connection | None:
+        """Give a thread the connection that it had last, or else the one that was used last.
+
+        The library gives the one that has been unused for longest, and has no setting for that. So
+        every session would do everything, with cold plans and caches: PostgreSQL took a fifth
+        more processor time.
+        """
+        last: Connection | None = getattr(self._of_thread, "connection", None)
+        if last is not None and last in self._pool:
+            self._pool.remove(last)
+            self._pool.appendleft(last)
+        else:
+            self._pool.rotate(1)
+        return super()._get_ready_connection(timeout)
 
     def _connect(self, timeout: float | None = None) -> Connection:
         try:
