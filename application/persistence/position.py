@@ -35,16 +35,25 @@ class Advance(Tracking):
         return cls(leader, max(move.upto for move in ordered), ordered)
 
     @property
-    def arguments(self) -> tuple[list[str], list[int | None], list[int]]:
-        """The arguments of ADVANCE: names, where the positions were seen, where they move to."""
-        names, since, upto = zip(*self.moves, strict=True)
-        return list(names), list(since), list(upto)
+    def arguments(self) -> tuple[str, str, str]:
+        """The arguments of ADVANCE: names, where the positions were seen, where they move to.
+
+        Each is an array as PostgreSQL writes it: psycopg takes 5 us to write one of a list.
+        """
+        names = [f'"{move.name}"' for move in self.moves]
+        since = ["NULL" if move.since is None else str(move.since) for move in self.moves]
+        upto = [str(move.upto) for move in self.moves]
+        return _array(names), _array(since), _array(upto)
 
     @property
     def of_whole_log(self) -> int | None:
         """The position in the whole log; None where only those of partitions move."""
         [name, *_] = (move.name for move in self.moves)
         return self.notification_id if name == self.application_name else None
+
+
+def _array(elements: Iterable[str]) -> str:
+    return f"{{{','.join(elements)}}}"
 
 
 class PositionMoved(IntegrityError):

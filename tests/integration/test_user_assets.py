@@ -418,3 +418,16 @@ def test_row_of_an_asset_without_a_book_stops_nobody(venue: Venue) -> None:
     venue.cancel_all("mine")
     venue.settle()
     assert asked(venue) == set()
+
+
+def test_rows_have_the_names_as_they_are(venue: Venue) -> None:
+    recorder = venue.market.matching.recorder
+    assert isinstance(recorder, MatchingRecorder)
+    odd = ['a"b', "c\\d", '\\"', "{x}", "NULL", "e,f", " g ", "ö", "'", "%s"]
+    recorder.add_user_assets([(user, asset) for user in odd for asset in odd])
+    recorder.complete_user_assets()
+    found = recorder.select_user_assets(odd)
+    assert found.is_complete
+    assert {user: sorted(assets) for user, assets in found.assets.items()} == dict.fromkeys(
+        odd, sorted(odd)
+    )
