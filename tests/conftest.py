@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests start hundreds of processes: what is compiled for one is kept for the next.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
-    # What they start imports what it would where it is installed.
+    # Their child processes import only what an installation has.
     paths = (str(Path(__file__).with_name("as_installed")), os.environ.get("PYTHONPATH"))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     # Out of the environment: what tests start uses no Kafka unless they tell it to.

@@ -91,7 +91,7 @@ class Datastore(PostgresDatastore):
         """Hold a place for a read that may be long, with one connection at a time.
 
         A list that is limited to something rare may read millions of rows. Were the whole pool
-        taken by such, nobody could place an order. Raise TooManyLongReads when there is no place.
+        taken by such, nobody could place an order. Raise TooManyLongReads if no place gets free.
         """
         places = self._shared.places_of_long_reads
         if not places.acquire(timeout=self.pool.timeout):

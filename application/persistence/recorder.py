@@ -109,8 +109,8 @@ class EventRecorder(PostgresProcessRecorder):
 
         Overridden whole: what many threads record at the same time shares a commit; many
         events go by COPY; the position moves by compare-and-set; and a lost commit is told
-        apart from a failed one. Listeners are woken where there is no position to move;
-        a follower wakes them itself, see ``wake_of_follower``.
+        apart from a failed one. Without a position to move, this wakes the listeners; a
+        follower does it itself, see ``wake_of_follower``.
 
         Raises IntegrityError (a version taken, a position moved), CommitUnknown, LockTimeout,
         SchemaOutdated, StampAhead, OperationalError (the database is unavailable).

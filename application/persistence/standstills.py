@@ -112,7 +112,7 @@ class WorkerState:
                 self._noted, self._is_known_to_work = now, False
 
     def begins(self) -> None:
-        """Begin anew: others may have been at work, and may have failed."""
+        """Assume nothing: another process may have done this work, and failed, meanwhile."""
         self._is_known_to_work = False
 
     def works(self) -> None:

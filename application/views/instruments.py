@@ -31,7 +31,7 @@ class InstrumentRow(NamedTuple):
 
     @classmethod
     def of(cls, event: object) -> Self | None:
-        """Return the rules after a change; None: no rules, or it is no such change."""
+        """Return the rules after a change; None: it has none, or the event changes none."""
         if not isinstance(event, _CHANGES) or event.instrument is None:
             return None
         return cls(

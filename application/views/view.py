@@ -294,8 +294,8 @@ _PARKED_IDENTITY = "ALTER TABLE {schema}.parked REPLICA IDENTITY FULL"
 
 _IS_PARKED = "SELECT reason FROM {schema}.parked WHERE reason = %(reason)s"
 
-# The reason may name a leader's log, or a part of it, or the whole of the part: a view that moves
-# its position there is no longer parked.
+# A view is parked in a leader's log or in a partition of it, which the reason names. It is no
+# longer parked once it moves its position there, in the partition or in the whole log.
 _PARKED_IN = """FROM {schema}.parked WHERE EXISTS (
     SELECT FROM unnest(%(names)s::text[]) AS name
     WHERE starts_with(split_part(reason, ' ', 1) || '#', name || '#')

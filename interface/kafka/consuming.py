@@ -248,8 +248,8 @@ class Consuming(Following):
     def _read_on(self, consumer: Consumer, taken: Taken, last: Message) -> bool:
         """Read on, as missing messages may come yet; False: they won't.
 
-        If a topic is made anew under a publisher, the messages that it sends before it notices come
-        before all that it sends again.
+        A publisher may not notice at once that its topic was deleted and made again. Then its next
+        messages come first, and those that it sends again follow.
         """
         if not isinstance(taken.fault, Gap):
             return False

@@ -45,8 +45,8 @@ _CONFIG: Final = {
     "compression.type": "lz4",
     **QUIET,
 }
-# The first wait for the broker, and by how much each next one is longer: a success is told by
-# no event, so that the client looks for one only every 10 ms, and at the end of the wait.
+# The first wait for the broker, and the factor of each next one. The client gets no event of a
+# success: it looks for one only every 10 ms, and at the end of the wait.
 _CONFIRMED_SECONDS: Final = 0.001
 _LONGER: Final = 1.25
 _LOOK_SECONDS: Final = 0.1

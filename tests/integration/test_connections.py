@@ -33,7 +33,7 @@ _COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND pid <> pg
 
 
 def impatient(directory: Path, url: str) -> Service:
-    """A service that soon closes connections nobody needs, and gives up waiting for others'."""
+    """A service that soon gives up waiting for connections that others have."""
     service = Service(directory, DATABASE_URL=url)
     service.command = IMPATIENT
     return service

@@ -53,7 +53,7 @@ def crashes(venue: Venue, what: str, steps: range = STEPS) -> Iterator[int]:
 
 
 def crashers(connection: psycopg.Connection[dict[str, Any]]) -> int:
-    """How many sessions of a crasher are in this database."""
+    """Count the sessions of a crasher in this database."""
     [row] = connection.execute(
         "SELECT count(*) AS there FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name = 'crasher'"

@@ -229,7 +229,7 @@ def agree(books: Books, http: Client) -> None:
 
 
 def check_without(left: int, known: Sides, told: Sides) -> None:
-    """The book that is told lacks orders that have left, and are known still, and no others."""
+    """Check that the published book lacks only orders that have left and are still to be told."""
     for orders, rest in zip(known, told, strict=True):
         assert [order for order in orders if order in rest] == rest
     assert sum(map(len, known)) - sum(map(len, told)) <= left

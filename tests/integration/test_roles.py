@@ -276,7 +276,7 @@ def run(program: str, *arguments: str) -> None:
 
 
 def shown(env: dict[str, str]) -> dict[str, object]:
-    """What the market shows."""
+    """Return what a user sees of the market."""
     with closing(build(patient(env))) as market:
         assert Venue(market, env).difference() is None
         return {
