@@ -92,9 +92,9 @@ class TooLarge(Refused):
 class Sender:
     """A sender of batches until the first failure; then it is discarded, and another is made.
 
-    A message that may be too large for its topic is in flight alone. Sent among others, its
-    refusal leaves a gap: a broker that knows nothing of a producer yet takes its second request
-    in a partition though it refused the first.
+    The first message in each partition, and one that may be too large for its topic, is in flight
+    alone. Sent among others, its refusal leaves a gap: a broker that knows nothing of a producer
+    yet takes its second request in a partition though it refused the first.
     """
 
     def __init__(  # noqa: PLR0913 - all of it is the publisher's to know
@@ -119,6 +119,8 @@ class Sender:
         self._failures: list[tuple[KafkaError, Message]] = []
         self._throttled_until = float("-inf")
         self._small = {topic: limit - _ENVELOPE_BYTES for topic, limit in limits.items()}
+        # The partitions in which a broker knows nothing of this sender yet.
+        self._unknown = {(topic, number) for topic in ends for number in range(len(ends[topic]))}
         self.ends = ends
         self._fixed_headers: dict[tuple[str, str], list[Header]] = {}
         self._producer = Producer(
@@ -204,8 +206,9 @@ class Sender:
             ("ce_position", str(position)),
             ("ce_predecessor", str(self.ends[topic][partition])),
         ]
-        if len(value) > self._small[topic]:
+        if (topic, partition) in self._unknown or len(value) > self._small[topic]:
             self._send_alone(position, publication, partition, headers)
+            self._unknown.discard((topic, partition))
             return
         message = (self._topics[topic], value, key, partition)
         try:
@@ -219,7 +222,7 @@ class Sender:
     def _send_alone(
         self, position: int, publication: Publication, partition: int, headers: list[Header]
     ) -> None:
-        """Send a message that may be too large, with nothing before or after it in flight."""
+        """Send a message that may be refused, with nothing before or after it in flight."""
         self.finish()
         topic = self._topics[publication.topic]
         size = len(publication.value)

@@ -73,11 +73,16 @@ def take(messages: list[Sent]) -> list[Sent]:
         had = mine.get(message.partition, 0)
         if message.position <= had:
             continue
-        assert message.predecessor <= had, f"a gap after {had}: {message}"
+        assert message.predecessor <= had, f"a gap after {had}: {message} of {_places(messages)}"
         mine[message.partition] = message.position
         if not message.is_progress:
             taken.append(message)
     return sorted(taken, key=lambda message: message.position)
+
+
+def _places(messages: list[Sent]) -> str:
+    """Where messages stand, in the order in which they came, each with its predecessor."""
+    return " ".join(f"{each.partition}:{each.position}<{each.predecessor}" for each in messages)
 
 
 def log_of(venue: Venue, leader: str) -> list[tuple[int, Any]]:
