@@ -21,7 +21,7 @@ from application.persistence.schemas import schema_of
 log = logging.getLogger(__name__)
 
 # The tables of the first release have no version stored: they count as version 1.
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 VERSIONS_TABLE: Final = "ome_schema_versions"
 _LOCK_SECONDS: Final = 2  # who reads or writes waits behind us for no longer than this

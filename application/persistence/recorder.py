@@ -11,28 +11,23 @@ from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
-import msgspec
 import psycopg
 from eventsourcing.persistence import Notification, OperationalError, StoredEvent, Tracking
 from eventsourcing.postgres import PostgresProcessRecorder
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from application.persistence.arrays import columns
 from application.persistence.connection import AWAY, living_connection, long_read
 from application.persistence.group_commit import GroupCommit
 from application.persistence.guards import recording
 from application.persistence.migrations import SCHEMA_VERSION, Part, make, of_library
 from application.persistence.position import Advance, keep_positions, position_names
-from application.persistence.retired import retired_log
+from application.persistence.retired import outdated_record, retired_log
 from application.persistence.schemas import qualified
 from application.persistence.statements import FUNCTIONS, STATEMENTS
 from domain.aggregate import build
 
-# Up to this many events go as one JSON array into one statement, which is one round trip,
-# more by COPY, which takes four. Each is a wait after which a thread has to get hold of the
-# interpreter again. Measured: one event 1.3 ms against 2.4, 30 to 120 about the same and
-# half the CPU, 1 000 43 ms against 27.
-_FEW: Final = 100
 _PAGE: Final = 5_000  # events
 _MAX_VERSION: Final = 2**63 - 1
 _MAX_ID: Final = UUID(int=2**128 - 1)
@@ -70,6 +65,7 @@ class EventRecorder(PostgresProcessRecorder):
         self.sql_create_statements += [
             *map(self._in_schema, FUNCTIONS),
             *retired_log(self.datastore.schema, self.events_table_name),
+            outdated_record(Identifier(self.datastore.schema, f"{self.events_table_name}_record")),
         ]
         log = self.events_table_name.removesuffix("_events").capitalize()
         seconds = self.datastore.lock_timeout
@@ -107,9 +103,9 @@ class EventRecorder(PostgresProcessRecorder):
         book instead. ``beside`` holds the arguments of the statement by which a log of a kind of
         its own writes more in the same transaction.
 
-        Overridden whole: what many threads record at the same time shares a commit; many
-        events go by COPY; the position moves by compare-and-set; and a lost commit is told
-        apart from a failed one. Without a position to move, this wakes the listeners; a
+        Overridden whole: what many threads record at the same time shares a commit; the
+        transaction is one statement; the position moves by compare-and-set; and a lost commit is
+        told apart from a failed one. Without a position to move, this wakes the listeners; a
         follower does it itself, see ``wake_of_follower``.
 
         Raises IntegrityError (a version taken, a position moved), CommitUnknown, LockTimeout,
@@ -269,13 +265,21 @@ class EventRecorder(PostgresProcessRecorder):
         stamp: datetime | None = None,
         beside: Sequence[object] | None = None,
     ) -> Recorded:
-        record = self._record_few if len(stored_events) <= _FEW else self._record_many
         moves = move.arguments if move else (None, None, None)
-        arguments = (*moves, stamp, self.max_ahead_seconds)
-        with living_connection(self.datastore) as connection:
-            return recording(
-                connection, lambda: record(connection, stored_events, arguments, beside), self._lock
-            )
+        arguments = [*moves, stamp, self.max_ahead_seconds, *columns(stored_events)]
+        statement = self._statements["record" if beside is None else "record beside"]
+        with (
+            living_connection(self.datastore) as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            with _committing(connection):
+                recording(
+                    connection,
+                    lambda: cursor.execute(statement, [*arguments, *(beside or ())], prepare=True),
+                    self._lock,
+                )
+            [(previous,), *ids] = cursor.fetchall()
+        return Recorded(previous, [notification_id for (notification_id,) in ids])
 
     def _pass_over(self, move: Advance) -> None:
         with living_connection(self.datastore) as connection:
@@ -286,60 +290,6 @@ class EventRecorder(PostgresProcessRecorder):
                 ),
                 self._lock,
             )
-
-    def _record_few(
-        self,
-        connection: psycopg.Connection[Any],
-        stored_events: Sequence[StoredEvent],
-        arguments: Sequence[object],
-        beside: Sequence[object] | None,
-    ) -> Recorded:
-        """In one round trip: the function is the whole transaction."""
-        events = msgspec.json.encode(
-            [
-                (e.originator_id, e.originator_version, e.topic, msgspec.Raw(e.state))
-                for e in stored_events
-            ]
-        )
-        cursor = connection.cursor(row_factory=tuple_row)
-        statement = self._statements["record" if beside is None else "record beside"]
-        with _committing(connection):
-            cursor.execute(statement, [*arguments, events.decode(), *(beside or ())], prepare=True)
-        [(previous,), *ids] = cursor.fetchall()
-        return Recorded(previous, [notification_id for (notification_id,) in ids])
-
-    def _record_many(
-        self,
-        connection: psycopg.Connection[Any],
-        stored_events: Sequence[StoredEvent],
-        arguments: Sequence[object],
-        beside: Sequence[object] | None,
-    ) -> Recorded:
-        """In four round trips: up to the lock, two for COPY, and the commit."""
-        cursor = connection.cursor(row_factory=tuple_row)
-        begin = SQL(self._statements["begin"]).format(*map(Literal, arguments))
-        try:
-            cursor.execute(begin)
-            while cursor.nextset():
-                pass
-            [(previous,)] = cursor.fetchall()
-            with cursor.copy(self._statements["copy"]) as copy:
-                copy.set_types(("uuid", "int8", "text", "bytea"))
-                for event in stored_events:
-                    copy.write_row(
-                        (event.originator_id, event.originator_version, event.topic, event.state)
-                    )
-            if beside is not None:
-                cursor.execute(self._statements["beside"], beside, prepare=True)
-            with _committing(connection):
-                # Under the lock nobody else has taken numbers from the sequence.
-                cursor.execute("SELECT lastval(); COMMIT")
-        except psycopg.Error:
-            if not connection.closed:
-                connection.rollback()
-            raise
-        [(last,)] = cursor.fetchall()
-        return Recorded(previous or 0, range(last - len(stored_events) + 1, last + 1))
 
     def _in_schema(self, statement: str, **names: Identifier) -> Composed:
         schema, events = self.datastore.schema, self.events_table_name

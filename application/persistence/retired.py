@@ -1,6 +1,6 @@
-"""The functions of the first release, replaced by ones that refuse whoever calls them.
+"""The functions of earlier releases, replaced by ones that refuse whoever calls them.
 
-A process of that release makes its functions with CREATE OR REPLACE when it starts, and calls
+A process of the first release makes its functions with CREATE OR REPLACE when it starts, and calls
 them by name. A function with the same name and arguments and another result can't be replaced,
 so such a process is refused when it starts; and one that still runs is refused when it calls.
 """
@@ -8,6 +8,9 @@ so such a process is refused when it starts; and one that still runs is refused 
 from typing import Final
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from application.persistence.guards import GUARD, STAMP_PARAMETERS, VERSION_PARAMETER
+from application.persistence.position import ADVANCE_PARAMETERS
 
 # The error has a class that the first release takes for a database that can't be reached: its
 # HTTP interface answers 503, and its followers wait, with the sentence in the log.
@@ -40,6 +43,17 @@ def retired_log(schema: str, events: str) -> list[Composed]:
         _retire(table, Identifier(schema, f"{events}_{name}"), (*_MOVES, *more))
         for name, more in (("begin", ()), ("record", ("json",)), ("pass_over", ()))
     ]
+
+
+# Processes of later releases give their version, and know this answer to it.
+_OUTDATE: Final = """CREATE OR REPLACE FUNCTION {function}({parameters})
+    RETURNS SETOF bigint LANGUAGE plpgsql AS $$ BEGIN {guard} END $$"""
+
+
+def outdated_record(function: Identifier, more: str = "") -> Composed:
+    """The recording function of version 3, which took its events as JSON."""
+    parameters = f"{VERSION_PARAMETER}, {ADVANCE_PARAMETERS}, {STAMP_PARAMETERS}, events json{more}"
+    return SQL(_OUTDATE).format(function=function, parameters=SQL(parameters), guard=SQL(GUARD))
 
 
 def retired_write(schema: str, tracking: str, tables: int) -> Composed:

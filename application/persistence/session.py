@@ -12,6 +12,8 @@ from typing import Any, Final
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from application.persistence.arrays import Array, ArrayDumper
+
 # Server versions: from which SET can be granted, and a transaction's time limited.
 _HAS_PARAMETER_PRIVILEGES: Final = 150_000
 _HAS_TRANSACTION_TIMEOUT: Final = 170_000
@@ -76,6 +78,7 @@ def prepare(
     ``schema`` is the market's own. A time of 0 is no limit.
     """
     connection.autocommit = True
+    connection.adapters.register_dumper(Array, ArrayDumper)
     seconds = (statement_seconds, 0, idle_in_transaction_seconds)
     timeouts = {
         name: str(int(limit * 1000)) for name, limit in zip(_TIMEOUTS, seconds, strict=True)

@@ -3,7 +3,6 @@
 from typing import Final
 
 from application.persistence.guards import (
-    BEGIN,
     GUARD,
     STAMP_GUARD,
     STAMP_PARAMETERS,
@@ -22,16 +21,9 @@ _VERSION: Final = str(SCHEMA_VERSION)
 # all match, and of a lower bound alone a third.
 STATEMENTS: Final = {
     "record": f"""SELECT {{record}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[],
-        %s::timestamptz, %s::float8, %s::json)""",
+        %s::timestamptz, %s::float8, %s, %s, %s, %s)""",
     "pass over": f"SELECT {{pass_over}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[])",
-    "begin": """{start}; SELECT {begin}({version}, {{}}::text[], {{}}::bigint[], {{}}::bigint[],
-            {{}}::timestamptz, {{}}::float8);
-        SELECT max(notification_id) FROM {events}""".replace("{start}", BEGIN).replace(
-        "{version}", _VERSION
-    ),
     "lock": "SELECT {lock}()",
-    "copy": """COPY {events} (originator_id, originator_version, topic, state)
-        FROM STDIN (FORMAT BINARY)""",
     "events": """SELECT originator_id, originator_version, topic, state FROM {events}
         WHERE originator_id = %(id)s AND originator_version > %(gt)s
         AND originator_version <= %(lte)s ORDER BY originator_version LIMIT %(limit)s""",
@@ -106,7 +98,10 @@ STATEMENTS: Final = {
 }
 
 _PARAMETERS: Final = f"{VERSION_PARAMETER}, {ADVANCE_PARAMETERS}"
-RECORD_PARAMETERS: Final = f"{_PARAMETERS}, {STAMP_PARAMETERS}, events json"
+RECORD_PARAMETERS: Final = (
+    f"{_PARAMETERS}, {STAMP_PARAMETERS},"
+    " ids uuid[], versions bigint[], topics text[], states bytea[]"
+)
 
 FUNCTIONS: Final = (
     *LOG_LOCK,
@@ -118,9 +113,8 @@ FUNCTIONS: Final = (
         IF names IS NOT NULL THEN {ADVANCE}
         END IF; {LOCK}
     END $$""",
-    # json, not jsonb: a state is stored as it was written, to the byte. First comes the last
-    # id before these events, see Recorded: in a statement after the lock, which therefore sees
-    # whatever was committed under it.
+    # First comes the last id before these events, see Recorded: in a statement after the lock,
+    # which therefore sees whatever was committed under it.
     """CREATE OR REPLACE FUNCTION {record}({parameters})
         RETURNS SETOF bigint LANGUAGE plpgsql AS $$
     BEGIN
@@ -128,8 +122,7 @@ FUNCTIONS: Final = (
         RETURN QUERY SELECT coalesce(max(notification_id), 0) FROM {events};
         RETURN QUERY
             INSERT INTO {events} (originator_id, originator_version, topic, state)
-            SELECT (e->>0)::uuid, (e->>1)::bigint, e->>2, convert_to((e->3)::text, 'UTF8')
-            FROM json_array_elements(events) AS e
+            SELECT * FROM unnest(ids, versions, topics, states)
             RETURNING notification_id;
     END $$""".replace("{parameters}", RECORD_PARAMETERS),
     # Over what led to no event. The commit does not wait for the disk: what a crash takes is

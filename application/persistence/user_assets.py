@@ -13,6 +13,7 @@ from psycopg.sql import Composed, Identifier
 
 from application.persistence.connection import living_connection
 from application.persistence.recorder import EventRecorder
+from application.persistence.retired import outdated_record
 from application.persistence.statements import RECORD_PARAMETERS, STATEMENTS
 
 Pair = tuple[str, str]  # a user and an asset
@@ -53,6 +54,8 @@ class MatchingRecorder(EventRecorder):
     def __init__(self, datastore: Any, **names: Any) -> None:
         super().__init__(datastore, **names)
         self.sql_create_statements += [self._of_table(text) for text in (_TABLE, *_FUNCTIONS)]
+        record = Identifier(datastore.schema, f"{self.other_tables[0]}_record")
+        self.sql_create_statements.append(outdated_record(record, f", {_ROWS}"))
         self._statements |= {
             name: self._of_table(text).as_string() for name, text in _STATEMENTS.items()
         }
@@ -129,21 +132,19 @@ _NAMES: Final = ", ".join(each.split()[0] for each in RECORD_PARAMETERS.split(",
 
 _FUNCTIONS: Final = (
     # Row by row: without statistics, or with old ones, a join may read the whole table.
-    """CREATE OR REPLACE FUNCTION {change}({rows}) RETURNS void LANGUAGE plpgsql AS $$
+    """CREATE OR REPLACE FUNCTION {record_and_change}({parameters})
+        RETURNS SETOF bigint LANGUAGE plpgsql AS $$
     BEGIN
+        RETURN QUERY SELECT {record}({names});
         INSERT INTO {user_assets} SELECT * FROM unnest(opened_users, opened_assets)
             ON CONFLICT DO NOTHING;
         FOR place IN 1 .. cardinality(closed_users) LOOP
             DELETE FROM {user_assets}
             WHERE user_id = closed_users[place] AND asset = closed_assets[place];
         END LOOP;
-    END $$""".replace("{rows}", _ROWS),
-    """CREATE OR REPLACE FUNCTION {record_and_change}({parameters})
-        RETURNS SETOF bigint LANGUAGE plpgsql AS $$
-    BEGIN
-        RETURN QUERY SELECT {record}({names});
-        PERFORM {change}(opened_users, opened_assets, closed_users, closed_assets);
     END $$""".replace("{parameters}", f"{RECORD_PARAMETERS}, {_ROWS}").replace("{names}", _NAMES),
+    # Of version 3, which called it by itself for many events.
+    "DROP FUNCTION IF EXISTS {change}(text[], text[], text[], text[])",
 )
 
 _ARRAYS: Final = "%s::text[], %s::text[], %s::text[], %s::text[]"
@@ -153,7 +154,6 @@ _STATEMENTS: Final = {
     .replace("{record}", "{record_and_change}")
     .removesuffix(")")
     + f", {_ARRAYS})",
-    "beside": f"SELECT {{change}}({_ARRAYS})",
     "user assets": """SELECT user_id, asset FROM {user_assets} WHERE user_id = ANY(%(users)s)
         UNION ALL SELECT user_id, asset FROM {user_assets} WHERE user_id = '' AND asset = ''""",
     "assets": "SELECT asset FROM {user_assets} WHERE user_id = '' AND asset > ''",

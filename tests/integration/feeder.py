@@ -3,7 +3,7 @@
     python -m tests.integration.feeder WHAT
 
 WHAT is JSON: the library's env, the settings, and the followers' names. After SIGUSR1 it hangs,
-as by SIGSTOP, in the middle of a transaction.
+as by SIGSTOP, when it has sent PostgreSQL a recording and has not heard of it.
 """
 
 import json
@@ -13,23 +13,28 @@ import sys
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
 
 from interface.engine import Engine
 from interface.kafka import consuming
 from interface.settings import Settings
 
 
-def hang_in_transaction(*_: object) -> None:
-    """Before the next word in a transaction: it holds what it locks, and has not committed."""
+def hang_in_recording(*_: object) -> None:
+    """Stop while the next recording is under way: it is done, whoever is left to hear of it."""
+    execute = psycopg.Cursor.execute
     wait = psycopg.Connection.wait
 
     def hang(connection: Any, *args: Any, **options: Any) -> Any:
-        if connection.info.transaction_status is TransactionStatus.INTRANS:
-            os.kill(os.getpid(), signal.SIGSTOP)
+        psycopg.Connection.wait = wait  # type: ignore[method-assign]
+        os.kill(os.getpid(), signal.SIGSTOP)
         return wait(connection, *args, **options)
 
-    psycopg.Connection.wait = hang  # type: ignore[assignment]
+    def notice(cursor: Any, query: Any, *args: Any, **options: Any) -> Any:
+        if "events_record" in str(query) or "user_assets_record" in str(query):
+            psycopg.Connection.wait = hang  # type: ignore[assignment]
+        return execute(cursor, query, *args, **options)
+
+    psycopg.Cursor.execute = notice  # type: ignore[assignment]
 
 
 def main() -> None:
@@ -38,7 +43,7 @@ def main() -> None:
     os.environ["PGAPPNAME"] = "feeder"
     engine = Engine(what["env"], names=names, make=consuming(settings, names))
     signal.signal(signal.SIGTERM, lambda *_: engine.stop())
-    signal.signal(signal.SIGUSR1, hang_in_transaction)
+    signal.signal(signal.SIGUSR1, hang_in_recording)
     engine.start()
     print("started", flush=True)
     engine.join()

@@ -90,7 +90,7 @@ def test_who_takes_snapshots_may_die_at_any_step(venue: Venue) -> None:
 def test_many_orders_are_placed_all_or_none_wherever_their_process_died(venue: Venue) -> None:
     everything = len(MANY_PLACEMENTS)
     stored = [stored_orders(venue) for _ in crashes(venue, "place many")]
-    assert len(stored) >= 5  # BEGIN, two for COPY, COMMIT; NOTIFY
+    assert len(stored) >= 2  # the statement that is the transaction; NOTIFY
     assert stored == sorted(stored)
     assert set(stored) == {0, everything}
     results = venue.market.orders.place_all(MANY_PLACEMENTS, venue.tick())

@@ -296,6 +296,21 @@ def test_functions_of_the_first_release_are_replaced_by_ones_that_refuse(venue: 
 
 
 @pytest.mark.parametrize(
+    "function", ["orders_events_record", "matching_events_record", "matching_user_assets_record"]
+)
+def test_functions_of_version_3_refuse_the_processes_that_still_call_them(
+    venue: Venue, function: str
+) -> None:
+    rows = ", NULL::text[], NULL, NULL, NULL" if "user_assets" in function else ""
+    with venue.connect() as old, pytest.raises(psycopg.Error, match=UPGRADED) as refused:
+        old.execute(
+            f"SELECT {function}(3, NULL, NULL, NULL, NULL, NULL, '[]'::json{rows})".encode()
+        )
+    assert refused.value.sqlstate == "OM001"
+    assert venue.market.matching.recorder.max_notification_id() is None
+
+
+@pytest.mark.parametrize(
     "record",
     [
         lambda market: market.orders.recorder.insert_events(events(1)),

@@ -174,7 +174,7 @@ def test_a_worker_that_hung_past_its_session_harms_nobody(
         assert hanging.poll() is None
 
 
-def test_a_worker_that_hangs_in_a_transaction_hands_its_assets_to_another(
+def test_a_worker_that_hangs_while_it_records_hands_its_assets_to_another(
     venue: Venue, settings: Settings
 ) -> None:
     with feeding.worker(venue, settings, [Matching.name]) as hanging:
@@ -182,7 +182,7 @@ def test_a_worker_that_hangs_in_a_transaction_hands_its_assets_to_another(
             trade(venue)
             all_is_matched(venue)
         hanging.send_signal(signal.SIGUSR1)
-        trade(venue, times=60)  # so much at a time that to record it is several words
+        trade(venue)
         with at_work(the_rest(venue, settings)):
             stopped = psutil.Process(hanging.pid)
             eventually(lambda: stopped.status() == psutil.STATUS_STOPPED, 60)

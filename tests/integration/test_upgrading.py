@@ -42,7 +42,7 @@ def first(library_env: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def venue(first: dict[str, str]) -> Iterator[Venue]:
-    assert create_tables(first) == [2, 3]
+    assert create_tables(first) == [2, 3, 4]
     with closing(build(first)) as market:
         yield Venue(market, first)
 
@@ -132,7 +132,7 @@ def test_an_upgrade_that_was_killed_in_the_middle_is_done_by_the_next_start(
         reader.execute("ROLLBACK")
         tables = "SELECT FROM pg_class WHERE relname IN ('ome_schema_versions', 'standstills')"
         assert reader.execute(tables).fetchall() == []
-    assert create_tables(first) == [2, 3]
+    assert create_tables(first) == [2, 3, 4]
     with closing(build(first)) as market:
         venue = Venue(market, first)
         venue.settle()
