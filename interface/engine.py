@@ -36,12 +36,6 @@ log = logging.getLogger(__name__)
 # Seconds, and how often: a machine that doesn't answer is given up after 11 s.
 _KEEP_ALIVE = """SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;
     SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000; SET idle_session_timeout = '15s'"""
-# A process that hangs in the middle of a COPY, as a stopped one does, keeps its locks: PostgreSQL
-# waits for the rest of the data, whatever time-out is set.
-_END_WHO_HANG = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND state = 'active'
-    AND wait_event = 'ClientRead' AND query LIKE 'COPY %' AND query_start < now() - interval '10 s'
-    """
 _ROUND_SECONDS = 5.0  # between such looks; whose watch is silent for longer loses its locks
 _LOCK_AGAIN_SECONDS = 0.2  # how soon who stands by notices that it is its turn
 
@@ -161,7 +155,6 @@ class Engine:
         due = 0.0
         while not self._stopping.is_set():
             if time.monotonic() >= due:
-                connection.execute(_END_WHO_HANG)
                 if self.is_at_work(Orders.name):  # one engine says it
                     self._snapshot_holders.look(connection)
                 due = time.monotonic() + _ROUND_SECONDS

@@ -47,8 +47,6 @@ STAMP_GUARD: Final = f"""
                 USING ERRCODE = '{_AHEAD}';
         END IF;"""
 _READ_COMMITTED: Final = "SET default_transaction_isolation = 'read committed'"
-# Callers that send more than one statement begin with this.
-BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 
 class LockTimeout(OperationalError):

@@ -113,18 +113,11 @@ class BookViewRecorder(InstrumentRecorder):
         "levels": _MERGE,
         "versions": _VERSIONS,
     }
-    inserts: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        **InstrumentRecorder.inserts,
-        "resting_orders": {
-            "order_id": "uuid",
-            "asset": "text",
-            "side": "text",
-            "price": "int8",
-            "remaining": "int8",
-            "priority": "int8",
-        },
-        "expiring": {"asset": "text", "order_id": "uuid", "expires_at": "timestamptz"},
-    }
+    inserts: ClassVar[tuple[str, ...]] = (
+        *InstrumentRecorder.inserts,
+        "resting_orders",
+        "expiring",
+    )
 
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         changes = BookChanges()

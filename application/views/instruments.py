@@ -108,25 +108,7 @@ class InstrumentRecorder(ViewRecorder):
 
     # A changed row is deleted first, then inserted: it has many columns, and seldom changes.
     steps: ClassVar[Mapping[str, str]] = {"changed_instruments": _DELETE}
-    inserts: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "instruments": {
-            "asset": "text",
-            "tick_size": "int8",
-            "lot_size": "int8",
-            "min_quantity": "int8",
-            "max_quantity": "int8",
-            "min_notional": "int8",
-            "min_price": "int8",
-            "max_price": "int8",
-            "band_percent": "int8",
-            "session_end": "int4",
-            "status": "text",
-            "version": "int8",
-            "updated_at": "timestamptz",
-            "user_id": "text",
-            **dict.fromkeys(_LIMITS, "int8"),
-        },
-    }
+    inserts: ClassVar[tuple[str, ...]] = ("instruments",)
 
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         changed = {

@@ -172,32 +172,4 @@ STEPS: Final[Mapping[str, str]] = {
     "periods": _PERIOD,
 }
 
-INSERTS: Final[Mapping[str, Mapping[str, str]]] = {
-    "orders": {
-        "order_id": "uuid",
-        "user_id": "text",
-        "asset": "text",
-        "side": "text",
-        "order_type": "text",
-        "time_in_force": "text",
-        "price": "int8",
-        "quantity": "int8",
-        "filled_quantity": "int8",
-        "notional": "numeric",
-        "status": "text",
-        "reason": "text",
-        "reason_limit": "int8",
-        "client_order_id": "text",
-        "post_only": "bool",
-        "stop_price": "int8",
-        "take_profit": "bool",
-        "display_quantity": "int8",
-        "expires_at": "timestamptz",
-        "self_trade_prevention": "text",
-        "quote_quantity": "int8",
-        "created_at": "timestamptz",
-        "updated_at": "timestamptz",
-        "position": "int8",
-    },
-    "open_orders": {"position": "int8", "user_id": "text", "asset": "text"},
-}
+INSERTS: Final = ("orders", "open_orders")

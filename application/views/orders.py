@@ -20,7 +20,7 @@ class OrderViewRecorder(ViewRecorder):
     retired_tables = 3
     tables: ClassVar[tuple[str, ...]] = TABLES
     steps: ClassVar[Mapping[str, str]] = STEPS
-    inserts: ClassVar[Mapping[str, Mapping[str, str]]] = INSERTS
+    inserts: ClassVar[tuple[str, ...]] = INSERTS
 
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         return order_rows.changes(entries)

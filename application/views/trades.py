@@ -1,6 +1,6 @@
 """The trades of all assets. Follows Matching."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple, Self
 from uuid import UUID
@@ -73,19 +73,7 @@ class TradeViewRecorder(ViewRecorder):
         "CREATE INDEX IF NOT EXISTS trades_of_taker ON {schema}.trades (taker_order_id)",
     )
 
-    inserts: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "trades": {
-            "asset": "text",
-            "trade_id": "int8",
-            "price": "int8",
-            "quantity": "int8",
-            "maker_order_id": "uuid",
-            "taker_order_id": "uuid",
-            "taker_side": "text",
-            "executed_at": "timestamptz",
-            "position": "int8",
-        },
-    }
+    inserts: ClassVar[tuple[str, ...]] = ("trades",)
 
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         return {

@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Final, cast
 import msgspec
 from eventsourcing.persistence import Notification, ProcessRecorder, StoredEvent, Subscription
 from eventsourcing.postgres import PostgresFactory, PostgresTrackingRecorder
-from psycopg import ClientCursor, Cursor
+from psycopg import ClientCursor
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.persistence.connection import living_connection, long_read
 from application.persistence.following import BatchFollower
-from application.persistence.guards import BEGIN, GUARD, VERSION_PARAMETER, recording
+from application.persistence.guards import GUARD, VERSION_PARAMETER, recording
 from application.persistence.log import Entry
 from application.persistence.migrations import SCHEMA_VERSION, Part, make, of_library
 from application.persistence.partitions import FLOOR, REACH
@@ -34,10 +34,6 @@ from application.persistence.schemas import qualified
 
 Rows = Sequence[dict[str, Any]]
 
-# Up to this many new rows go with the rest of a batch, more by COPY, which takes two round
-# trips and half the work.
-_FEW: Final = 100
-
 
 class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     """The tables of a view. The library wants a ProcessRecorder; there are no events in it."""
@@ -49,8 +45,8 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     # json_to_recordset, where a missing key is NULL. (Arrays for unnest take PostgreSQL as long,
     # and Python twice as long.)
     steps: ClassVar[Mapping[str, str]] = {}
-    # Tables that get a batch's rows of their name, after the steps: the types of the columns.
-    inserts: ClassVar[Mapping[str, Mapping[str, str]]]
+    # Tables that get a batch's rows of their name, after the steps.
+    inserts: ClassVar[tuple[str, ...]]
     # The number of kinds of rows that the first release wrote: see ``retired_write``.
     retired_tables: ClassVar[int]
 
@@ -109,31 +105,19 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     def write(self, entries: Sequence[Entry], move: Advance) -> None:
         """Apply a batch of events, and move the position, or do nothing at all.
 
-        In one statement, but for many new rows.
-
-        Raises PositionMoved or SchemaOutdated. After any error, the pool rolls back when it
-        gets the connection back.
+        Raises PositionMoved, SchemaOutdated or LockTimeout.
         """
         changes = self.changes(entries)
-        copied = {table for table in self.inserts if len(changes.get(table, ())) > _FEW}
-        arguments = [
-            msgspec.json.encode(changes[name]).decode()
-            if changes.get(name) and name not in copied
-            else None
+        rows = [
+            msgspec.json.encode(changes[name]).decode() if changes.get(name) else None
             for name in self._names
         ]
-        with living_connection(self.datastore) as connection, connection.cursor() as cursor:
-            if copied:
-                cursor.execute(BEGIN)
+        with living_connection(self.datastore) as connection:
             recording(
                 connection,
-                lambda: cursor.execute(self._call, [*move.arguments, *arguments], prepare=True),
+                lambda: connection.execute(self._call, [*move.arguments, *rows], prepare=True),
                 f"a lock of the view {self.datastore.schema} took too long",
             )
-            for table in copied:
-                self._copy(cursor, table, changes[table])
-            if copied:
-                cursor.execute("COMMIT")
 
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         """Return the changes of rows by events, by the names of steps and tables.
@@ -182,14 +166,6 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         positions = [SQL(function).format(**names) for function in POSITION_FUNCTIONS]
         return [*positions, self.write_function(schema)]
 
-    def _copy(self, cursor: Cursor[Any], table: str, rows: Rows) -> None:
-        types = self.inserts[table]
-        statement = f"COPY {{schema}}.{table} ({', '.join(types)}) FROM STDIN (FORMAT BINARY)"
-        with cursor.copy(self.sql(statement)) as copy:
-            copy.set_types(list(types.values()))
-            for row in rows:
-                copy.write_row([row[column] for column in types])
-
     def park(self, reason: str) -> bool:
         """Record which event the view can't apply, and why, for ``/ready`` and ``ome verify``.
 
@@ -221,7 +197,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         """Return rows, as dictionaries.
 
         Planned anew each time (50 us): a plan that is kept may have been made for tables that
-        were nearly empty, see _BEGIN.
+        were nearly empty, see ``write_function``.
         """
         with living_connection(self.datastore) as connection:
             return connection.execute(statement, parameters, prepare=False).fetchall()
