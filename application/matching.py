@@ -29,10 +29,11 @@ from application.deciding import (
 )
 from application.persistence.book_snapshots import BookSnapshots, SnapshotRecorder
 from application.persistence.connection import AWAY
-from application.persistence.following import BatchProcess
+from application.persistence.following import BatchProcess, Recording
 from application.persistence.log import Entry
 from application.persistence.mapper import JSONMapper
 from application.persistence.position import Advance
+from application.persistence.user_assets import MatchingRecorder
 from application.user_assets import UserAssets
 from domain.errors import RejectReason
 from domain.order_book import OrderBook
@@ -62,7 +63,7 @@ class Matching(BatchProcess):
 
     name = "Matching"
     topics = tuple(command.TOPIC for command in COMMANDS)
-    is_handed_events = False  # commands come from other processes
+    follows_commands_only = True
     is_snapshotting_enabled = True  # another process takes them: see SnapshotTaker
     snapshots: BookSnapshots
     mapper: JSONMapper
@@ -92,42 +93,41 @@ class Matching(BatchProcess):
             recorder = self.factory.aggregate_recorder(purpose="snapshots")
         return BookSnapshots(self.mapper, recorder)
 
-    def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
+    def prepare(self, entries: Sequence[Entry], move: Advance) -> Recording:
         """Decide a batch; a command that makes the book raise is refused, and the market goes on.
 
         Such a command may have left the live books in any state, so they are dropped, and the
         batch is decided again; this time the book refuses the command.
         """
+        self._make_room()
         self._refused.clear()
         while True:
             self._venue_is_changed = False
             self._changed.clear()
             self._revive([_command(event) for _, event in entries])
             try:
-                super().process_entries(entries, move)
+                prepared = super().prepare(entries, move)
                 break
             except Poison as poison:
                 log.exception(
                     "command refused: the book raised",
                     extra={"asset": poison.asset, "position": poison.position},
                 )
+                self.settle()
                 self._drop_books()  # but not the position: the batch is the same
                 self._refused.add((poison.position, poison.asset))
+        changes = self._user_assets.changes(prepared.events, self._changed, self.fence(move))
+        if changes and isinstance(self.recorder, MatchingRecorder):
+            return prepared._replace(beside=[self.recorder.change(changes)])
+        return prepared
+
+    def _make_room(self) -> None:
+        """Drop the books that were used least recently, if there are too many."""
         if len(self._live) > MAX_LIVE_BOOKS:
+            self.settle()
             while len(self._live) > MAX_LIVE_BOOKS - MAX_LIVE_BOOKS // 10:
                 self._live.popitem(last=False)
             gc.collect()  # the orders of a book refer to each other
-
-    def commit(
-        self,
-        events: Sequence[DomainEventProtocol[UUID]],
-        move: Advance | None = None,
-        beside: Sequence[object] | None = None,
-    ) -> Sequence[int]:
-        """Record decisions, and the users who came to have orders in assets by them."""
-        del beside
-        changes = self._user_assets.changes(events, self._changed, self.fence(move))
-        return super().commit(events, move, changes.arguments)
 
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
@@ -157,6 +157,7 @@ class Matching(BatchProcess):
         """
         command = _command(asked)
         if isinstance(asked, Scoped) and not self._venue_is_changed:
+            self.settle()
             self._venue = self.venue()
         if self._venue is None:
             self._venue = Venue.open(command.timestamp)
@@ -202,6 +203,7 @@ class Matching(BatchProcess):
 
         Those that are not alive are read some at a time, and forgotten unless they change.
         """
+        self.settle()
         found: set[str] | None = None
         for user in users_of(_command(command)):
             found = self._user_assets.of(user, self._changed)
@@ -281,6 +283,7 @@ class Matching(BatchProcess):
         """Load the books that commands are for, unless they are live, in one read."""
         missing: dict[UUID, Command] = {}
         if not self._venue_is_read:
+            self.settle()
             self._venue, self._venue_is_read = self.venue(), True
         users: set[str] = set()
         for command in commands:
@@ -291,6 +294,8 @@ class Matching(BatchProcess):
                 self._live.move_to_end(command.asset)
             elif not isinstance(missing.setdefault(book_id(command.asset), command), _OPENING):
                 missing[book_id(command.asset)] = command
+        if users or missing or not self._user_assets.is_complete:
+            self.settle()
         self._user_assets.begin(users)
         books = self.load(list(missing))
         for identifier, command in missing.items():

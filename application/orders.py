@@ -11,10 +11,9 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import IntegrityError
 from eventsourcing.utils import EnvType
 
-from application.persistence.following import BatchProcess
+from application.persistence.following import BatchProcess, Recording
 from application.persistence.log import Entry
 from application.persistence.position import Advance
-from application.persistence.recorder import EventRecorder
 from domain.errors import RejectReason
 from domain.instrument import Refusal
 from domain.order import Order
@@ -161,12 +160,20 @@ class Orders(BatchProcess):
         """Several of them in one commit."""
         return self.save_all(requests)
 
-    def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
+    def prepare(self, entries: Sequence[Entry], move: Advance) -> Recording:
         """Load the orders that a batch touches, unless they are live, in one read."""
+        if len(self._live) > MAX_LIVE_ORDERS:
+            self.settle()
+            while len(self._live) > MAX_LIVE_ORDERS - MAX_LIVE_ORDERS // 10:
+                self._live.popitem(last=False)
         self._revive({order_id for _, event in entries for order_id in touched(event)})
-        super().process_entries(entries, move)
-        while len(self._live) > MAX_LIVE_ORDERS:
-            self._live.popitem(last=False)
+        return super().prepare(entries, move)
+
+    def take_up(self, commands: Iterable[Entry]) -> None:
+        """Keep the orders that commands place, of which nothing has been decided yet."""
+        for _, event in commands:
+            if type(event) is Order.Created:
+                self._live[event.originator_id] = event.mutate(None)
 
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
@@ -180,37 +187,26 @@ class Orders(BatchProcess):
             request = continuation(domain_event)
             processing_event.events.extend(request.collect_events())
 
-    def commit(
-        self,
-        events: Sequence[DomainEventProtocol[UUID]],
-        move: Advance | None = None,
-        beside: Sequence[object] | None = None,
-    ) -> Sequence[int]:
-        """Record events; wake Matching where the follower has recorded a command for it."""
-        ids = super().commit(events, move, beside)
-        if move is not None and isinstance(self.recorder, EventRecorder):
-            asks = any(isinstance(event, ContinuationRequest.Created) for event in events)
-            if asks:
-                self.recorder.wake(ids[-1])
-        return ids
+    def wake(self, prepared: Recording, recorded: int | None) -> None:
+        """Wake Matching, too, where a command for it is among what was recorded."""
+        super().wake(prepared, recorded)
+        if recorded is not None and asks(prepared):
+            self.recorder.wake(recorded)
 
     def forget(self) -> None:
         super().forget()
         self._live.clear()
-        self.notification_log.forget_created()
 
     def _revive(self, order_ids: set[UUID]) -> None:
         missing = []
         for order_id in order_ids:
             if order_id in self._live:
                 self._live.move_to_end(order_id)
-            elif placed := self.notification_log.created(order_id):
-                # It was placed a moment ago. Had it been decided since, the place of its next
-                # event would be taken, and all would be forgotten and read.
-                self._live[order_id] = placed.mutate(None)
             else:
                 missing.append(order_id)
-        self._live.update(self.load(missing))
+        if missing:
+            self.settle()
+            self._live.update(self.load(missing))
 
     def current(self, order_id: UUID) -> Order:
         """The order as the book knows it: also with decisions that are yet to be recorded.
@@ -299,6 +295,11 @@ class Orders(BatchProcess):
         for _ in self._news_of(orders, since):
             pass
         return found
+
+
+def asks(prepared: Recording) -> bool:
+    """Test if a command for Matching is among what is to be recorded."""
+    return any(isinstance(event, ContinuationRequest.Created) for event in prepared.events)
 
 
 def continuation(decision: OrderBook.Decided) -> ContinuationRequest:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from application.persistence.log import SharedLog
+from eventsourcing.application import LocalNotificationLog
+
 from application.persistence.mapper import JSONMapper
 from application.persistence.user_assets import Changes, MatchingRecorder, Pair, of_book
 from domain.order_book import OrderBook
@@ -32,11 +33,11 @@ class UserAssets:
     row that another has meanwhile found there. An insertion needs none.
     """
 
-    def __init__(self, recorder: Any, log: SharedLog, mapper: JSONMapper) -> None:
+    def __init__(self, recorder: Any, log: LocalNotificationLog, mapper: JSONMapper) -> None:
         # A recorder in memory keeps no rows: then all books are asked.
         self._recorder = recorder if isinstance(recorder, MatchingRecorder) else None
         self._opened = OpenedBooks(log, mapper)
-        self._is_complete = False  # as far as we know
+        self.is_complete = False  # as far as we know
         self._found: Mapping[str, Collection[str]] = {}
         self._stale: set[Pair] = set()  # found in this batch
         # Rows without orders, those that have been so for longest first.
@@ -47,21 +48,21 @@ class UserAssets:
         """Read what a batch is going to ask about, in one query; usually nothing."""
         self._found = {}
         self._stale.clear()
-        if self._recorder is None or (self._is_complete and not users):
+        if self._recorder is None or (self.is_complete and not users):
             return
         found = self._recorder.select_user_assets(list(users))
         if not found.is_complete:
             self.forget()
             if self._recorder.max_notification_id() is None:  # there is nothing to be missed
                 self._recorder.complete_user_assets()
-                self._is_complete = True
+                self.is_complete = True
             return
-        self._is_complete = True
+        self.is_complete = True
         self._found = found.assets
 
     def forget(self) -> None:
         """Drop what is known of the rows: another process may have changed them."""
-        self._is_complete = False
+        self.is_complete = False
         self._found = {}
         self._idle.clear()
         self._idle_of.clear()
@@ -71,7 +72,7 @@ class UserAssets:
 
         ``changed``: the books that have decided something in this batch.
         """
-        if not self._is_complete:
+        if not self.is_complete:
             return None
         recorded = {asset for asset in self._found.get(user, ()) if (user, asset) not in self._idle}
         return recorded | {
@@ -80,14 +81,14 @@ class UserAssets:
 
     def all(self) -> set[str]:
         """The assets that have books, recorded ones."""
-        if self._recorder is None or not self._is_complete:
+        if self._recorder is None or not self.is_complete:
             return self._opened.assets()
         return set(self._recorder.select_assets())
 
     def note(self, user: str, book: OrderBook) -> None:
         """A book was asked about a user; where there was nothing, there is a row too many."""
         is_unchanged = user not in (book.floor.turnover or ())
-        if self._is_complete and is_unchanged and not book.floor.has_orders(user):
+        if self.is_complete and is_unchanged and not book.floor.has_orders(user):
             self._stale.add((user, book.asset))
 
     def changes(
@@ -102,7 +103,7 @@ class UserAssets:
             for user, is_open in book.floor.take_turnover():
                 (opened.append if is_open else closed.add)((user, asset))
         created = [of_book(event.asset) for event in events if type(event) is OrderBook.Created]
-        if not self._is_complete:
+        if not self.is_complete:
             return Changes(created + opened, ())
         new = [pair for pair in opened if not self._is_used_again(pair)]
         closed.difference_update(opened)
@@ -150,7 +151,7 @@ class UserAssets:
 class OpenedBooks:
     """The assets that have books, read from Matching's log: all of it, the first time."""
 
-    def __init__(self, log: SharedLog, mapper: JSONMapper) -> None:
+    def __init__(self, log: LocalNotificationLog, mapper: JSONMapper) -> None:
         self._log = log
         self._mapper = mapper
         self._assets: set[str] = set()

@@ -21,7 +21,6 @@ from eventsourcing.persistence import JSONTranscoder, Mapper
 from eventsourcing.system import ProcessApplication
 
 from application.deciding import COMMANDS, decide
-from application.persistence.log import SharedLog
 from application.persistence.mapper import JSONMapper
 from application.views.view import View
 from benchmarks.our_pipeline import placement
@@ -40,10 +39,6 @@ _POLL_SECONDS = 0.005
 class _Stock(ProcessApplication[UUID]):
     def construct_mapper(self) -> Mapper[UUID]:
         return self.factory.mapper(transcoder=JSONTranscoder(), mapper_class=JSONMapper)
-
-    def construct_notification_log(self) -> SharedLog:
-        """Make the log that our views want; over a stock recorder it is the library's."""
-        return SharedLog(self.recorder, self.mapper, self.log_section_size)
 
 
 class StockOrders(_Stock):

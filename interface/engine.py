@@ -15,14 +15,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
 from application.orders import Orders
 from application.persistence.connection import connect
-from application.persistence.following import LOOK_ANYWAY_SECONDS, BatchFollower, BatchProcess
+from application.persistence.following import LOOK_ANYWAY_SECONDS, BatchFollower
 from application.persistence.locks import try_lock
 from application.persistence.migrations import SCHEMA_VERSION
 from application.persistence.snapshot_holders import SnapshotHolders
@@ -77,11 +77,6 @@ class Engine:
         self.standstills = Standstills(self._market.orders.recorder.datastore)
         for following in self._followings:
             following.state = WorkerState(self.standstills, following.follower.name)
-        self._leaders = {
-            following: self._leader_of(following)
-            for following in self._followings
-            if following.follower.is_handed_events and not following.shares_its_turn
-        }
         self._watch = threading.Thread(target=self._run, name="watch")
         self._snapshot_holders = SnapshotHolders()
         self._failure: BaseException | None = None
@@ -110,19 +105,6 @@ class Engine:
         for failure in (self._failure, *(each.failure for each in self._followings)):
             if failure is not None:
                 raise failure
-
-    def _leader_of(self, following: Following) -> Following | None:
-        """The leader of a following, if it is in this process; from now on it prompts it."""
-        for other in self._followings:
-            if other.follower.name == following.leader:
-                cast("BatchProcess", other.follower).lead(following)
-                return other
-        return None
-
-    def _is_led(self, following: Following) -> bool:
-        """Test if its leader is at work in this process."""
-        leader = self._leaders.get(following)
-        return leader is not None and leader.is_our_turn
 
     def _run(self) -> None:
         try:
@@ -159,7 +141,7 @@ class Engine:
                     self._snapshot_holders.look(connection)
                 due = time.monotonic() + _ROUND_SECONDS
             self._take_turns(connection)
-            channels = {each.channel for each in self._followings if not self._is_led(each)}
+            channels = {each.channel for each in self._followings}
             for channel in channels - heard:
                 connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
             heard |= channels
@@ -184,9 +166,8 @@ class Engine:
     def _tell(self, notify: psycopg.Notify) -> None:
         news = News.of(notify)
         for following in self._followings:
-            # Some followers follow commands only, and need no prompt for the events of a follower.
-            wants = news.is_command or following.follower.is_handed_events
-            if following.channel == news.channel and wants and not self._is_led(following):
+            wants = news.is_command or not following.follower.follows_commands_only
+            if following.channel == news.channel and wants:
                 following.prompt()
 
 

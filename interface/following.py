@@ -4,10 +4,8 @@ import logging
 import threading
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
-from eventsourcing.system import RecordingEvent, RecordingEventReceiver
 
 from application.persistence.connection import AWAY
 from application.persistence.error_words import in_words
@@ -28,7 +26,7 @@ log = logging.getLogger(__name__)
 _CONFLICT_SECONDS = 0.02
 
 
-class Following(threading.Thread, RecordingEventReceiver[UUID]):
+class Following(threading.Thread):
     """The loop of one follower from its turn on, until ``stopping`` is set or it fails for good."""
 
     shares_its_turn = False  # whether others may be at the same work, each with its part
@@ -75,11 +73,6 @@ class Following(threading.Thread, RecordingEventReceiver[UUID]):
     def interrupt(self) -> None:
         """Make it end soon, once ``stopping`` is set."""
         self.follower.interrupt()
-        self.prompt()
-
-    def receive_recording_event(self, new_recording_event: RecordingEvent[UUID]) -> None:
-        """The leader has recorded something; what it is stands in its log, at hand."""
-        del new_recording_event
         self.prompt()
 
     def run(self) -> None:

@@ -8,22 +8,23 @@ With nothing waiting, a batch is one event.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from eventsourcing.application import ProcessingEvent
-from eventsourcing.domain import CollectEventsProtocol, DomainEventProtocol
+from eventsourcing.domain import CollectEventsProtocol
 from eventsourcing.persistence import (
     JSONTranscoder,
     Mapper,
     Notification,
+    StoredEvent,
     Tracking,
 )
 from eventsourcing.system import Follower, ProcessApplication, RecordingEvent
 from eventsourcing.utils import Environment, EnvType
 
 from application.persistence.database_clock import max_ahead_seconds
-from application.persistence.log import Entry, SharedLog
+from application.persistence.log import Entry
 from application.persistence.mapper import JSONMapper
 from application.persistence.partitions import (
     Reach,
@@ -36,6 +37,7 @@ from application.persistence.partitions import (
 from application.persistence.position import Advance, Move
 from application.persistence.recorder import EventRecorder
 from application.persistence.schemas import beside, schema_of
+from application.persistence.unit_of_work import Call
 from domain.order_book import OrderBook
 from domain.requests import ContinuationRequest
 
@@ -70,9 +72,8 @@ class BatchFollower(Follower[UUID]):
     pull_section_size = 500
     # A batch that took longer than this makes the next half as large.
     batch_seconds = 1.0
-    # True: others in the same process have recorded, or read before, the events that it
-    # follows; see SharedLog.
-    is_handed_events = True
+    # True: what a follower records in the leader's log is nothing to it.
+    follows_commands_only = False
     # For how long it waits for more, once it is prompted.
     gather_seconds = 0.0
 
@@ -113,14 +114,10 @@ class BatchFollower(Follower[UUID]):
         forgotten, and the next call starts from the position that is then true.
         """
         with self.processing_lock:
-            if leader_name not in self._positions:
-                self._unite(leader_name)
-                self._positions[leader_name] = self.recorder.max_tracking_id(leader_name)
-            since = self._positions[leader_name]
-            log = cast("SharedLog", self.readers[leader_name].notification_log)
-            limit = min(limit or self.pull_section_size, self._at_most)
+            since = self.position(leader_name)
+            limit = self.at_most(limit or self.pull_section_size)
             self.may_have_more = False
-            entries = log.after(since, limit, self.topics, at_hand=self.is_handed_events)
+            entries = self.entries_after(leader_name, since, limit)
             if not entries:
                 return 0
             last, _ = entries[-1]
@@ -128,14 +125,41 @@ class BatchFollower(Follower[UUID]):
             try:
                 move = Advance.of(leader_name, [Move(leader_name, since, last)])
                 self.process_entries(entries, move)
-                self._positions[leader_name] = last
+                self.moved_to(leader_name, last)
             except BaseException:
                 self.forget()
                 raise
             self.may_have_more = len(entries) == limit
-            took_long = time.monotonic() - begun > self.batch_seconds
-            self._at_most = max(limit // 2, 1) if took_long else max(2 * limit, self._at_most)
+            self.took(time.monotonic() - begun, limit)
             return len(entries)
+
+    def position(self, leader_name: str) -> int | None:
+        """Return the position in a leader's log, as this process knows it; None: nowhere yet."""
+        if leader_name not in self._positions:
+            self._unite(leader_name)
+            self._positions[leader_name] = self.recorder.max_tracking_id(leader_name)
+        return self._positions[leader_name]
+
+    def moved_to(self, leader_name: str, position: int) -> None:
+        """Know that the position has moved."""
+        self._positions[leader_name] = position
+
+    def at_most(self, limit: int) -> int:
+        """Return how large the next batch may be, if ``limit`` is what is asked for."""
+        return min(limit, self._at_most)
+
+    def took(self, seconds: float, limit: int) -> None:
+        """Make the next batches smaller after one that took too long, else larger again."""
+        is_long = seconds > self.batch_seconds
+        self._at_most = max(limit // 2, 1) if is_long else max(2 * limit, self._at_most)
+
+    def entries_after(self, leader_name: str, since: int | None, limit: int) -> list[Entry]:
+        """Return the next events of the leader's log after a position, each with its id."""
+        notifications = self.readers[leader_name].notification_log.select(
+            since, limit, topics=self.topics, inclusive_of_start=since is None
+        )
+        decode = self.mappers[leader_name].to_domain_event
+        return [(notification.id, decode(notification)) for notification in notifications]
 
     def process_parts(
         self, leader_name: str, taken: Mapping[int, tuple[Sequence[Entry], int]]
@@ -210,9 +234,8 @@ class BatchFollower(Follower[UUID]):
     def _catch_up(self, leader_name: str, positions: list[int]) -> None:
         self._partitions[leader_name] = len(positions)
         last = max(positions)
-        log = cast("SharedLog", self.readers[leader_name].notification_log)
         while (since := min(positions)) < last:
-            entries = log.after(since, self.pull_section_size, self.topics, at_hand=False)
+            entries = self.entries_after(leader_name, since, self.pull_section_size)
             upto = min(entries[-1][0], last) if entries else last
             for number, position in enumerate(positions):
                 mine = [
@@ -232,8 +255,8 @@ class BatchFollower(Follower[UUID]):
 
     def end_of_log(self, leader_name: str) -> int:
         """The last position in the leader's log."""
-        log = cast("SharedLog", self.readers[leader_name].notification_log)
-        return log.recorder.max_notification_id() or 0
+        recorder: Any = self.readers[leader_name].notification_log.recorder  # type: ignore[attr-defined]
+        return recorder.max_notification_id() or 0
 
     def pending(self, leader_name: str, limit: int) -> Sequence[Notification]:
         """The notifications that wait, from the follower's own position on."""
@@ -291,34 +314,60 @@ class BatchFollower(Follower[UUID]):
         """End a batch's wait for something outside; another thread calls this."""
 
 
+class Recording(NamedTuple):
+    """What a follower is going to record of a batch, with the move of its position."""
+
+    events: Sequence[Any]
+    stored_events: Sequence[StoredEvent]
+    move: Advance
+    beside: Sequence[Call] = ()  # for a log of a kind of its own, after the events
+
+
 class BatchProcess(BatchFollower, ProcessApplication[UUID]):
     """A batch follower that records events of its own, and leads others."""
 
     recorder: EventRecorder
-    _notification_log: SharedLog
 
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)
         self.recorder.max_ahead_seconds = max_ahead_seconds(self.env)
+        # Waits until all that was prepared is recorded, or raises the reason why it is not. It is
+        # called before the store is read, and before anything leaves memory.
+        self.settle: Callable[[], None] = _settled
 
-    @property
-    def notification_log(self) -> SharedLog:
-        return self._notification_log
+    def prepare(self, entries: Sequence[Entry], move: Advance) -> Recording:
+        """Apply the policy to each event of a batch, in memory alone.
 
-    def construct_notification_log(self) -> SharedLog:
-        return SharedLog(self.recorder, self.mapper, self.log_section_size)
-
-    def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
-        """Apply the policy to each event, and record the results with the position.
-
-        The library's ``process_event`` does this for one event. While the policy runs, the
-        processing event's tracking is that of its event.
+        The library's ``process_event`` does this for one event, and records. While the policy
+        runs, the processing event's tracking is that of its event.
         """
         processing_event: ProcessingEvent[UUID] = ProcessingEvent()
         for position, domain_event in entries:
             processing_event.tracking = Tracking(move.application_name, position)
             self.policy(domain_event, processing_event)
-        self.commit(processing_event.events, move)
+        events = processing_event.events
+        return Recording(events, [self.mapper.to_stored_event(event) for event in events], move)
+
+    def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
+        prepared = self.prepare(entries, move)
+        recorder: Any = self.recorder
+        if isinstance(recorder, EventRecorder):
+            ids = recorder.record(*self.calls(prepared))
+            self.wake(prepared, ids[-1] if ids else None)
+        else:  # in memory
+            recorder.insert_events(prepared.stored_events, tracking=move)
+        self._prompt_followers()
+
+    def calls(self, prepared: Recording, expected: int | None = None) -> Sequence[Call]:
+        """Return the calls that record what was prepared; ``expected``: see EventRecorder.call."""
+        if not prepared.events and not prepared.beside:
+            return [self.recorder.passing(prepared.move)]
+        events = self.recorder.call(prepared.stored_events, prepared.move, expected=expected)
+        return [events, *prepared.beside]
+
+    def wake(self, prepared: Recording, recorded: int | None) -> None:
+        """Tell others that it is recorded, up to an id; None: there was nothing to record."""
+        self.recorder.wake_of_follower(prepared.move, recorded)
 
     def load(self, ids: Sequence[UUID]) -> dict[UUID, Any]:
         """Those of the aggregates that exist, from all their events, read in one query."""
@@ -337,34 +386,26 @@ class BatchProcess(BatchFollower, ProcessApplication[UUID]):
         return [self.mapper.to_domain_event(stored) for stored in select_trail(ids)]
 
     def save_all(self, aggregates: Iterable[CollectEventsProtocol]) -> Sequence[int]:
-        """Record the new events of several aggregates; see ``commit``."""
-        return self.commit([event for each in aggregates for event in each.collect_events()])
-
-    def commit(
-        self,
-        events: Sequence[DomainEventProtocol[UUID]],
-        move: Advance | None = None,
-        beside: Sequence[object] | None = None,
-    ) -> Sequence[int]:
-        """Record events, and a position; return their notification ids.
-
-        ``beside``: other rows for the same transaction, see EventRecorder.
+        """Record the new events of several aggregates; return their notification ids.
 
         This is the library's ``save`` without its objects for each event, which cost as much as
-        the recording itself: followers find the events in the log, in memory.
+        the recording itself.
         """
+        events = [event for each in aggregates for event in each.collect_events()]
         stored = [self.mapper.to_stored_event(event) for event in events]
-        # A follower's events have the time of a book: a stamp that was checked earlier, if ever.
-        stamp = _newest_stamp(events) if move is None else None
-        ids = self.recorder.insert_events(stored, tracking=move, stamp=stamp, beside=beside)
-        if events and self.followers:
-            self.notification_log.append(ids, events)
-            prompt: RecordingEvent[UUID] = RecordingEvent(self.name, [], None)
-            for follower in self.followers:
-                follower.receive_recording_event(prompt)
-        if move is not None and isinstance(self.recorder, EventRecorder):
-            self.recorder.wake_of_follower(move, ids[-1] if ids else None)
+        ids = self.recorder.insert_events(stored, stamp=_newest_stamp(events))
+        self._prompt_followers()
         return ids
+
+    def _prompt_followers(self) -> None:
+        """Prompt those that the library's runners have made follow in this process."""
+        prompt: RecordingEvent[UUID] = RecordingEvent(self.name, [], None)
+        for follower in self.followers:
+            follower.receive_recording_event(prompt)
+
+
+def _settled() -> None:
+    """Nothing is being recorded."""
 
 
 def _newest_stamp(events: Iterable[Any]) -> datetime | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import psycopg
-from eventsourcing.persistence import OperationalError, PersistenceError
+from eventsourcing.persistence import IntegrityError, OperationalError, PersistenceError
 
 from application.persistence.migrations import SCHEMA_VERSION, SchemaOutdated
 from application.persistence.position import PositionMoved
@@ -14,6 +14,7 @@ T = TypeVar("T")
 _OUTDATED: Final = "OM001"
 _AHEAD: Final = "OM002"
 _ISOLATED: Final = "OM003"
+IDS_MOVED: Final = "OM004"
 
 # The first parameter of every recording function, and the first statements of its body.
 #
@@ -53,6 +54,10 @@ class LockTimeout(OperationalError):
     """Another transaction held a lock for too long; nothing was changed."""
 
 
+class IdsMoved(IntegrityError):
+    """The events would have got other ids than was expected; nothing was changed."""
+
+
 class StampAhead(PersistenceError):
     """The stamp of a command is ahead of the database's clock; nothing was changed."""
 
@@ -61,7 +66,7 @@ def recording(connection: psycopg.Connection[Any], call: Callable[[], T], lock: 
     """Call a recording function, and translate its refusals; ``lock`` describes its lock.
 
     On a session with another preset isolation level, set the level and repeat the call, which
-    has changed nothing. Raises PositionMoved, SchemaOutdated, StampAhead or LockTimeout.
+    has changed nothing. Raises PositionMoved, IdsMoved, SchemaOutdated, StampAhead or LockTimeout.
     """
     try:
         try:
@@ -76,7 +81,7 @@ def recording(connection: psycopg.Connection[Any], call: Callable[[], T], lock: 
     except psycopg.errors.LockNotAvailable as error:
         raise LockTimeout(f"Waiting for {lock}") from error
     except psycopg.DatabaseError as error:
-        refusals = {_OUTDATED: SchemaOutdated, _AHEAD: StampAhead}
+        refusals = {_OUTDATED: SchemaOutdated, _AHEAD: StampAhead, IDS_MOVED: IdsMoved}
         refusal = refusals.get(error.sqlstate or "")
         if refusal is None:
             raise

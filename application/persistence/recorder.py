@@ -5,14 +5,14 @@ the database is unavailable. The callers of this recorder do better: a request i
 answered with 503, a follower reads its position again. So the retries are removed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
 import psycopg
-from eventsourcing.persistence import Notification, OperationalError, StoredEvent, Tracking
+from eventsourcing.persistence import Notification, StoredEvent, Tracking
 from eventsourcing.postgres import PostgresProcessRecorder
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
@@ -20,29 +20,17 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from application.persistence.arrays import columns
 from application.persistence.connection import AWAY, living_connection, long_read
 from application.persistence.group_commit import GroupCommit
-from application.persistence.guards import recording
 from application.persistence.migrations import SCHEMA_VERSION, Part, make, of_library
 from application.persistence.position import Advance, keep_positions, position_names
-from application.persistence.retired import outdated_record, retired_log
+from application.persistence.retired import outdated_log, retired_log
 from application.persistence.schemas import qualified
 from application.persistence.statements import FUNCTIONS, STATEMENTS
+from application.persistence.unit_of_work import Call, notify, transact
 from domain.aggregate import build
 
 _PAGE: Final = 5_000  # events
 _MAX_VERSION: Final = 2**63 - 1
 _MAX_ID: Final = UUID(int=2**128 - 1)
-
-
-class CommitUnknown(OperationalError):
-    """The connection was lost during the commit: the events may be stored, or not."""
-
-
-class Recorded(list[int]):
-    """The notification ids of what was recorded; between ``previous`` and them is nothing."""
-
-    def __init__(self, previous: int, ids: Iterable[int]) -> None:
-        super().__init__(ids)
-        self.previous = previous
 
 
 class EventRecorder(PostgresProcessRecorder):
@@ -65,11 +53,11 @@ class EventRecorder(PostgresProcessRecorder):
         self.sql_create_statements += [
             *map(self._in_schema, FUNCTIONS),
             *retired_log(self.datastore.schema, self.events_table_name),
-            outdated_record(Identifier(self.datastore.schema, f"{self.events_table_name}_record")),
+            *outdated_log(self.datastore.schema, self.events_table_name),
         ]
         log = self.events_table_name.removesuffix("_events").capitalize()
         seconds = self.datastore.lock_timeout
-        self._lock = f"the lock of the log of {log} took longer than {seconds} s"
+        self.locks = f"the lock of the log of {log} took longer than {seconds} s"
 
     @property
     def other_tables(self) -> Sequence[str]:
@@ -94,14 +82,12 @@ class EventRecorder(PostgresProcessRecorder):
         *,
         tracking: Tracking | None = None,
         stamp: datetime | None = None,
-        beside: Sequence[object] | None = None,
         **_: Any,
     ) -> Sequence[int]:
-        """Record events and, for a follower, its position.
+        """Record events and, for a follower, its position; return their notification ids.
 
         ``stamp`` is the newest time of the commands; a follower's events have the time of their
-        book instead. ``beside`` holds the arguments of the statement by which a log of a kind of
-        its own writes more in the same transaction.
+        book instead.
 
         Overridden whole: what many threads record at the same time shares a commit; the
         transaction is one statement; the position moves by compare-and-set; and a lost commit is
@@ -115,18 +101,40 @@ class EventRecorder(PostgresProcessRecorder):
             return self._group.record(stored_events, stamp)
         if not isinstance(tracking, Advance):
             raise TypeError("a position is moved from where it was seen: see Advance")
-        if not stored_events and beside is None:
-            self._pass_over(tracking)
-            return []
-        return self._record(stored_events, tracking, beside=beside)
+        return self.record(self.call(stored_events, tracking))
+
+    def call(
+        self,
+        stored_events: Sequence[StoredEvent],
+        move: Advance | None,
+        *,
+        stamp: datetime | None = None,
+        expected: int | None = None,
+    ) -> Call:
+        """Return the call that records events and moves a position; its result: the events' ids.
+
+        Where ``expected`` is not the id that the first event gets, it raises IdsMoved.
+        """
+        moves = move.arguments if move else (None, None, None)
+        first = None if expected is None else str(expected)
+        arguments = (*moves, stamp, self.max_ahead_seconds, first, *columns(stored_events))
+        return Call(self._statements["record"], arguments)
+
+    def passing(self, move: Advance) -> Call:
+        """Return the call that moves a position over what led to no event."""
+        return Call(self._statements["pass over"], move.arguments)
+
+    def record(self, *calls: Call) -> Sequence[int]:
+        """Make calls of this log's functions in a transaction; return the ids of its events."""
+        ids, *_ = transact(self.datastore, calls, self.locks)
+        return ids or []
 
     def wake(self, recorded: int) -> None:
         """Tell listeners how far the log goes: up to the notification id ``recorded``.
 
-        After the commit and in a transaction of its own: inside, NOTIFY holds an instance-wide
-        lock through the flush. A listener that misses it looks by itself, soon.
+        That is after the commit, see ``notify``.
         """
-        self._tell("wake", message=f"{recorded}:")
+        notify(self.datastore, [(self.channel_name, f"{recorded}:")])
 
     def wake_of_follower(self, move: Advance, recorded: int | None) -> None:
         """Tell listeners, too, how far this follower has come with ``move``.
@@ -134,16 +142,12 @@ class EventRecorder(PostgresProcessRecorder):
         ``recorded`` is the last notification id that was recorded with it; None where there was
         nothing to record. Positions of partitions are read: the others' have to be told as well.
         """
-        if recorded is None or move.of_whole_log is None:
-            self._tell("wake of follower", leader=move.application_name)
-        else:
-            self._tell("wake", message=f"{recorded}:{move.of_whole_log}")
-
-    def _tell(self, name: str, **parameters: str) -> None:
+        if recorded is not None and move.of_whole_log is not None:
+            notify(self.datastore, [(self.channel_name, f"{recorded}:{move.of_whole_log}")])
+            return
+        parameters = {"channel": self.channel_name, "leader": move.application_name}
         with suppress(psycopg.Error, *AWAY), living_connection(self.datastore) as connection:
-            connection.execute(
-                self._statements[name], {"channel": self.channel_name, **parameters}, prepare=True
-            )
+            connection.execute(self._statements["wake of follower"], parameters, prepare=True)
 
     def select_events(
         self,
@@ -250,46 +254,18 @@ class EventRecorder(PostgresProcessRecorder):
             cursor = connection.cursor(binary=True, row_factory=tuple_row)
             return cursor.execute(self._statements[name], parameters, prepare=True).fetchall()
 
+    def next_id(self) -> int:
+        """Return the notification id that the next event gets, unless another comes first."""
+        [(following,)] = self._rows("next")
+        return cast("int", following)
+
     def _record_and_wake(
         self, stored_events: Sequence[StoredEvent], stamp: datetime | None
     ) -> Sequence[int]:
-        ids = self._record(stored_events, stamp=stamp)
+        ids = self.record(self.call(stored_events, None, stamp=stamp))
         if ids:
             self.wake(ids[-1])
         return ids
-
-    def _record(
-        self,
-        stored_events: Sequence[StoredEvent],
-        move: Advance | None = None,
-        stamp: datetime | None = None,
-        beside: Sequence[object] | None = None,
-    ) -> Recorded:
-        moves = move.arguments if move else (None, None, None)
-        arguments = [*moves, stamp, self.max_ahead_seconds, *columns(stored_events)]
-        statement = self._statements["record" if beside is None else "record beside"]
-        with (
-            living_connection(self.datastore) as connection,
-            connection.cursor(row_factory=tuple_row) as cursor,
-        ):
-            with _committing(connection):
-                recording(
-                    connection,
-                    lambda: cursor.execute(statement, [*arguments, *(beside or ())], prepare=True),
-                    self._lock,
-                )
-            [(previous,), *ids] = cursor.fetchall()
-        return Recorded(previous, [notification_id for (notification_id,) in ids])
-
-    def _pass_over(self, move: Advance) -> None:
-        with living_connection(self.datastore) as connection:
-            recording(
-                connection,
-                lambda: connection.execute(
-                    self._statements["pass over"], move.arguments, prepare=True
-                ),
-                self._lock,
-            )
 
     def _in_schema(self, statement: str, **names: Identifier) -> Composed:
         schema, events = self.datastore.schema, self.events_table_name
@@ -299,7 +275,6 @@ class EventRecorder(PostgresProcessRecorder):
             log=Literal(Identifier(schema, events).as_string()),
             lock=Identifier(schema, f"{events}_lock"),
             lock_trigger=Identifier(schema, f"{events}_lock_trigger"),
-            begin=Identifier(schema, f"{events}_begin"),
             record=Identifier(schema, f"{events}_record"),
             pass_over=Identifier(schema, f"{events}_pass_over"),
             lock_timeout=Literal(f"{self.datastore.lock_timeout}s"),
@@ -321,14 +296,3 @@ def _notifications(rows: list[Any]) -> list[Notification]:
         )
         for originator_id, version, topic, state, notification_id in rows
     ]
-
-
-@contextmanager
-def _committing(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Raise CommitUnknown where the connection is lost from here on."""
-    try:
-        yield
-    except psycopg.OperationalError as error:
-        if connection.closed:
-            raise CommitUnknown(str(error)) from error
-        raise

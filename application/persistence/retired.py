@@ -47,13 +47,33 @@ def retired_log(schema: str, events: str) -> list[Composed]:
 
 # Processes of later releases give their version, and know this answer to it.
 _OUTDATE: Final = """CREATE OR REPLACE FUNCTION {function}({parameters})
-    RETURNS SETOF bigint LANGUAGE plpgsql AS $$ BEGIN {guard} END $$"""
+    RETURNS {result} LANGUAGE plpgsql AS $$ BEGIN {guard} END $$"""
+_RECORDED: Final = f"{VERSION_PARAMETER}, {ADVANCE_PARAMETERS}, {STAMP_PARAMETERS}"
+
+
+def outdated_log(schema: str, events: str) -> list[Composed]:
+    """The functions of version 3 that recorded few events, as JSON, and many by COPY."""
+    return [
+        _outdate(Identifier(schema, f"{events}_begin"), _RECORDED, "void"),
+        outdated_record(Identifier(schema, f"{events}_record")),
+    ]
 
 
 def outdated_record(function: Identifier, more: str = "") -> Composed:
-    """The recording function of version 3, which took its events as JSON."""
-    parameters = f"{VERSION_PARAMETER}, {ADVANCE_PARAMETERS}, {STAMP_PARAMETERS}, events json{more}"
-    return SQL(_OUTDATE).format(function=function, parameters=SQL(parameters), guard=SQL(GUARD))
+    """A function of version 3 that recorded few events; ``more`` are its other parameters."""
+    return _outdate(function, f"{_RECORDED}, events json{more}", "SETOF bigint")
+
+
+def outdated_write(schema: str, tables: int) -> Composed:
+    """The function of version 3 that wrote a batch of so many kinds of rows into a view."""
+    parameters = [VERSION_PARAMETER, *ADVANCE_PARAMETERS.split(", "), *["json"] * tables]
+    return _outdate(Identifier(schema, "write"), ", ".join(parameters), "void")
+
+
+def _outdate(function: Identifier, parameters: str, result: str) -> Composed:
+    return SQL(_OUTDATE).format(
+        function=function, parameters=SQL(parameters), result=SQL(result), guard=SQL(GUARD)
+    )
 
 
 def retired_write(schema: str, tracking: str, tables: int) -> Composed:

@@ -4,6 +4,7 @@ from typing import Final
 
 from application.persistence.guards import (
     GUARD,
+    IDS_MOVED,
     STAMP_GUARD,
     STAMP_PARAMETERS,
     VERSION_PARAMETER,
@@ -20,9 +21,10 @@ _VERSION: Final = str(SCHEMA_VERSION)
 # (70 ms) instead of following the index (0.3 ms). It expects of array_position that nearly
 # all match, and of a lower bound alone a third.
 STATEMENTS: Final = {
-    "record": f"""SELECT {{record}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[],
-        %s::timestamptz, %s::float8, %s, %s, %s, %s)""",
-    "pass over": f"SELECT {{pass_over}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[])",
+    # Calls of functions, see unit_of_work.
+    "record": f"""{{record}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[],
+        %s::timestamptz, %s::float8, %s::bigint, %s, %s, %s, %s)""",
+    "pass over": f"{{pass_over}}({_VERSION}, %s::text[], %s::bigint[], %s::bigint[])",
     "lock": "SELECT {lock}()",
     "events": """SELECT originator_id, originator_version, topic, state FROM {events}
         WHERE originator_id = %(id)s AND originator_version > %(gt)s
@@ -38,13 +40,16 @@ STATEMENTS: Final = {
         AND array_position(%(topics)s::text[], topic) IS NOT NULL
         ORDER BY notification_id LIMIT %(limit)s""",
     "last": "SELECT max(notification_id) FROM {events}",
+    # What the sequence gives next, as long as nobody else draws from it.
+    "next": """SELECT coalesce(last_value, start_value - 1) + 1 FROM pg_sequences
+        WHERE format('%%I.%%I', schemaname, sequencename)
+            = pg_get_serial_sequence({log}, 'notification_id')""",
     "position": FLOOR.replace("{leader}", "%(leader)s"),
     # Both of one moment: all that came of what was followed is among what is recorded.
     "wake of follower": """SELECT pg_notify(%(channel)s,
         (SELECT max(notification_id) FROM {events}) || ':' || ({reach}))""".replace(
         "{reach}", REACH.replace("{leader}", "%(leader)s")
     ),
-    "wake": "SELECT pg_notify(%(channel)s, %(message)s)",
     "ids": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
         ORDER BY notification_id LIMIT %(limit)s""",
     "ids of": """SELECT notification_id FROM {events} WHERE notification_id > %(since)s
@@ -100,31 +105,43 @@ STATEMENTS: Final = {
 _PARAMETERS: Final = f"{VERSION_PARAMETER}, {ADVANCE_PARAMETERS}"
 RECORD_PARAMETERS: Final = (
     f"{_PARAMETERS}, {STAMP_PARAMETERS},"
-    " ids uuid[], versions bigint[], topics text[], states bytea[]"
+    " expected bigint, ids uuid[], versions bigint[], topics text[], states bytea[]"
 )
 
 FUNCTIONS: Final = (
     *LOG_LOCK,
     # The position first: a follower that has been overtaken need not wait for the lock of the
     # log. That for the position is bounded as that for the log is.
-    f"""CREATE OR REPLACE FUNCTION {{begin}}({_PARAMETERS}, {STAMP_PARAMETERS})
-        RETURNS void LANGUAGE plpgsql SET lock_timeout = {{lock_timeout}} AS $$
-    BEGIN {GUARD} {STAMP_GUARD}
-        IF names IS NOT NULL THEN {ADVANCE}
-        END IF; {LOCK}
-    END $$""",
-    # First comes the last id before these events, see Recorded: in a statement after the lock,
-    # which therefore sees whatever was committed under it.
+    #
+    # A caller that has told others already which ids its events will have says what it expects the
+    # first to be: it is another where a transaction that was undone has taken some.
     """CREATE OR REPLACE FUNCTION {record}({parameters})
-        RETURNS SETOF bigint LANGUAGE plpgsql AS $$
-    BEGIN
-        PERFORM {begin}(version, names, since, upto, stamp, max_ahead);
-        RETURN QUERY SELECT coalesce(max(notification_id), 0) FROM {events};
-        RETURN QUERY
-            INSERT INTO {events} (originator_id, originator_version, topic, state)
-            SELECT * FROM unnest(ids, versions, topics, states)
-            RETURNING notification_id;
-    END $$""".replace("{parameters}", RECORD_PARAMETERS),
+        RETURNS bigint[] LANGUAGE plpgsql SET lock_timeout = {lock_timeout} AS $$
+    DECLARE
+        recorded bigint[];
+        last bigint;
+    BEGIN {guard} {stamp_guard}
+        IF names IS NOT NULL THEN {advance}
+        END IF;
+        IF cardinality(ids) > 0 THEN {lock_log}
+            WITH new AS (
+                INSERT INTO {events} (originator_id, originator_version, topic, state)
+                SELECT * FROM unnest(ids, versions, topics, states) RETURNING notification_id
+            )
+            SELECT array_agg(notification_id ORDER BY notification_id) INTO recorded FROM new;
+            last := recorded[cardinality(ids)];
+            IF expected <> recorded[1] OR last - expected <> cardinality(ids) - 1 THEN
+                RAISE EXCEPTION 'the events get the ids % to %, and not those from % on',
+                    recorded[1], last, expected USING ERRCODE = '{ids_moved}';
+            END IF;
+        END IF;
+        RETURN recorded;
+    END $$""".replace("{parameters}", RECORD_PARAMETERS)
+    .replace("{guard}", GUARD)
+    .replace("{stamp_guard}", STAMP_GUARD)
+    .replace("{advance}", ADVANCE)
+    .replace("{lock_log}", LOCK)
+    .replace("{ids_moved}", IDS_MOVED),
     # Over what led to no event. The commit does not wait for the disk: what a crash takes is
     # passed over again. Another that moves the position may hold its lock.
     f"""CREATE OR REPLACE FUNCTION {{pass_over}}({_PARAMETERS})

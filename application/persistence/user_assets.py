@@ -14,7 +14,7 @@ from psycopg.sql import Composed, Identifier
 from application.persistence.connection import living_connection
 from application.persistence.recorder import EventRecorder
 from application.persistence.retired import outdated_record
-from application.persistence.statements import RECORD_PARAMETERS, STATEMENTS
+from application.persistence.unit_of_work import Call
 
 Pair = tuple[str, str]  # a user and an asset
 
@@ -33,12 +33,8 @@ class Changes(NamedTuple):
     opened: Collection[Pair]
     closed: Collection[Pair]
 
-    @property
-    def arguments(self) -> Sequence[object] | None:
-        """Return the recorder's arguments for these rows; None: there are none."""
-        if self.opened or self.closed:
-            return (*_columns(self.opened), *_columns(self.closed))
-        return None
+    def __bool__(self) -> bool:
+        return bool(self.opened or self.closed)
 
 
 class Found(NamedTuple):
@@ -63,6 +59,11 @@ class MatchingRecorder(EventRecorder):
     @property
     def other_tables(self) -> Sequence[str]:
         return (f"{self.events_table_name.removesuffix('_events')}_user_assets",)
+
+    def change(self, changes: Changes) -> Call:
+        """Return the call that changes rows, in the transaction of the events that did it."""
+        arguments = (*_columns(changes.opened), *_columns(changes.closed))
+        return Call(self._statements["change"], arguments)
 
     def select_user_assets(self, users: Collection[str]) -> Found:
         """The rows of users."""
@@ -100,7 +101,6 @@ class MatchingRecorder(EventRecorder):
             text,
             user_assets=Identifier(schema, table),
             change=Identifier(schema, f"{table}_change"),
-            record_and_change=Identifier(schema, f"{table}_record"),
         )
 
 
@@ -128,32 +128,22 @@ _TABLE: Final = """CREATE TABLE IF NOT EXISTS {user_assets} (
 _ROWS: Final = (
     "opened_users text[], opened_assets text[], closed_users text[], closed_assets text[]"
 )
-_NAMES: Final = ", ".join(each.split()[0] for each in RECORD_PARAMETERS.split(", "))
 
 _FUNCTIONS: Final = (
     # Row by row: without statistics, or with old ones, a join may read the whole table.
-    """CREATE OR REPLACE FUNCTION {record_and_change}({parameters})
-        RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+    """CREATE OR REPLACE FUNCTION {change}({rows}) RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
-        RETURN QUERY SELECT {record}({names});
         INSERT INTO {user_assets} SELECT * FROM unnest(opened_users, opened_assets)
             ON CONFLICT DO NOTHING;
         FOR place IN 1 .. cardinality(closed_users) LOOP
             DELETE FROM {user_assets}
             WHERE user_id = closed_users[place] AND asset = closed_assets[place];
         END LOOP;
-    END $$""".replace("{parameters}", f"{RECORD_PARAMETERS}, {_ROWS}").replace("{names}", _NAMES),
-    # Of version 3, which called it by itself for many events.
-    "DROP FUNCTION IF EXISTS {change}(text[], text[], text[], text[])",
+    END $$""".replace("{rows}", _ROWS),
 )
 
-_ARRAYS: Final = "%s::text[], %s::text[], %s::text[], %s::text[]"
-
 _STATEMENTS: Final = {
-    "record beside": STATEMENTS["record"]
-    .replace("{record}", "{record_and_change}")
-    .removesuffix(")")
-    + f", {_ARRAYS})",
+    "change": "{change}(%s::text[], %s::text[], %s::text[], %s::text[])",
     "user assets": """SELECT user_id, asset FROM {user_assets} WHERE user_id = ANY(%(users)s)
         UNION ALL SELECT user_id, asset FROM {user_assets} WHERE user_id = '' AND asset = ''""",
     "assets": "SELECT asset FROM {user_assets} WHERE user_id = '' AND asset > ''",

@@ -59,7 +59,6 @@ def rebuild(
         own_env = {**env, "POSTGRES_SCHEMA": schema + _NEW, "CREATE_TABLE": "y"}
         with closing(view_class(own_env)) as view:
             view.follow(leader.name, leader.notification_log)
-            view.is_handed_events = False
             fill(view, leader.name, progress)
             _catch_up(view, leader.name, progress)
             while not _swap(connection, view, leader.name, progress):

@@ -17,7 +17,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.persistence.connection import living_connection, long_read
 from application.persistence.following import BatchFollower
-from application.persistence.guards import GUARD, VERSION_PARAMETER, recording
+from application.persistence.guards import GUARD, VERSION_PARAMETER
 from application.persistence.log import Entry
 from application.persistence.migrations import SCHEMA_VERSION, Part, make, of_library
 from application.persistence.partitions import FLOOR, REACH
@@ -29,8 +29,9 @@ from application.persistence.position import (
     keep_positions,
     position_names,
 )
-from application.persistence.retired import retired_write
+from application.persistence.retired import outdated_write, retired_write
 from application.persistence.schemas import qualified
+from application.persistence.unit_of_work import Call, transact
 
 Rows = Sequence[dict[str, Any]]
 
@@ -62,11 +63,13 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         self.sql_create_statements += [
             self.write_function(schema),
             retired_write(schema, self.tracking_table_name, self.retired_tables),
+            outdated_write(schema, len(self.steps) + len(self.inserts)),
         ]
         self._names = (*self.steps, *self.inserts)
-        arrays = [str(SCHEMA_VERSION), "%s::text[]", "%s::bigint[]", "%s::bigint[]"]
+        arrays = [str(SCHEMA_VERSION), "%s", "%s::text[]", "%s::bigint[]", "%s::bigint[]"]
         places = ", ".join([*arrays, *["%s::json"] * len(self._names)])
-        self._call = self.sql(f"SELECT {{schema}}.write({places})")
+        self._write = self.sql(f"{{schema}}.write({places})").decode()
+        self.locks = f"a lock of the view {schema} took too long"
 
     @property
     def channel_name(self) -> str:
@@ -102,22 +105,19 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         with self.datastore.get_connection() as connection:
             make(connection, self.part())
 
-    def write(self, entries: Sequence[Entry], move: Advance) -> None:
-        """Apply a batch of events, and move the position, or do nothing at all.
+    def call(self, entries: Sequence[Entry], move: Advance, *, is_alone: bool = True) -> Call:
+        """Return the call that applies a batch of events, and moves the position.
 
-        Raises PositionMoved, SchemaOutdated or LockTimeout.
+        ``is_alone``: in a transaction that does nothing else. Such a commit does not wait for the
+        disk, as rows and position are lost together, so that after a crash work is only
+        repeated; and NOTIFY may be inside for the same reason.
         """
         changes = self.changes(entries)
         rows = [
             msgspec.json.encode(changes[name]).decode() if changes.get(name) else None
             for name in self._names
         ]
-        with living_connection(self.datastore) as connection:
-            recording(
-                connection,
-                lambda: connection.execute(self._call, [*move.arguments, *rows], prepare=True),
-                f"a lock of the view {self.datastore.schema} took too long",
-            )
+        return Call(self._write, (is_alone, *move.arguments, *rows))
 
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
         """Return the changes of rows by events, by the names of steps and tables.
@@ -128,9 +128,6 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
     def write_function(self, schema: str) -> Composed:
         """Return the statement for the function that writes a batch into a schema's tables.
-
-        The commit does not wait for the disk: rows and position are lost together, so that
-        after a crash work is only repeated. NOTIFY may be inside for the same reason.
 
         The planner may only look up row by row: left alone it reads a small table whole, and
         keeps to that plan while the table grows, until there are statistics; a batch of one
@@ -234,18 +231,22 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         raise NotImplementedError
 
 
-_PARAMETERS: Final = [VERSION_PARAMETER, *ADVANCE_PARAMETERS.split(", ")]
+_PARAMETERS: Final = [VERSION_PARAMETER, "is_alone boolean", *ADVANCE_PARAMETERS.split(", ")]
 
 _FUNCTION: Final = """CREATE OR REPLACE FUNCTION {schema}.write({parameters})
     RETURNS void LANGUAGE plpgsql
     SET enable_seqscan TO off SET enable_hashjoin TO off SET enable_mergejoin TO off AS $$
 BEGIN
     {guard}
-    PERFORM set_config('synchronous_commit', 'off', true);
+    IF is_alone THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
     {advance}
     {steps}
     DELETE {parked_in};
-    PERFORM pg_notify({channel}, ':' || ({reach}));
+    IF is_alone THEN
+        PERFORM pg_notify({channel}, ':' || ({reach}));
+    END IF;
 END $$"""
 
 # A follower that has one position has just moved it; only those of partitions have to be read.
@@ -258,6 +259,9 @@ _INSERT: Final = """INSERT INTO {schema}.{table}
 ALONG_AN_INDEX: Final = b"""SELECT set_config(name, 'off', true) FROM unnest(
     '{enable_sort, enable_bitmapscan, enable_seqscan, enable_hashjoin, enable_mergejoin}'::text[]
 ) AS name; """
+
+# It is tried again; meanwhile the engine may write the view's rows with everything else.
+_WAIT: Final = Call("set_config('lock_timeout', %s, true)", ["1s"])
 
 _POSITION = FLOOR.replace("{leader}", "%(leader)s")
 
@@ -289,4 +293,5 @@ class View(BatchFollower):
         return factory.tracking_recorder(self.recorder_class)
 
     def process_entries(self, entries: Sequence[Entry], move: Advance) -> None:
-        self.recorder.write(entries, move)
+        calls = [_WAIT, self.recorder.call(entries, move)]
+        transact(self.recorder.datastore, calls, self.recorder.locks)

@@ -28,7 +28,7 @@ from application.persistence.connection import TooManyLongReads
 from application.persistence.database_clock import ClocksDisagree, TimeUnknown
 from application.persistence.guards import LockTimeout, StampAhead
 from application.persistence.migrations import SchemaOutdated
-from application.persistence.recorder import CommitUnknown
+from application.persistence.unit_of_work import CommitUnknown
 from domain.errors import OrderClosed, RejectReason
 from domain.instrument import Refusal
 

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from application.persistence.connection import connect, long_read
-from application.persistence.recorder import CommitUnknown, EventRecorder
+from application.persistence.recorder import EventRecorder
+from application.persistence.unit_of_work import CommitUnknown
 from interface.database_url import database_env
 from interface.listening import Bell
 from interface.postgres import EmbeddedPostgres

@@ -30,7 +30,7 @@ def hang_in_recording(*_: object) -> None:
         return wait(connection, *args, **options)
 
     def notice(cursor: Any, query: Any, *args: Any, **options: Any) -> Any:
-        if "events_record" in str(query) or "user_assets_record" in str(query):
+        if "events_record" in str(query):
             psycopg.Connection.wait = hang  # type: ignore[assignment]
         return execute(cursor, query, *args, **options)
 

@@ -92,7 +92,7 @@ def test_the_bell_knows_how_far_each_asset_is_where_a_worker_has_stopped(venue: 
     bell.start()
     eventually(lambda: bell.is_informed, 60)
     assert bell.is_by_partition
-    entries = view.readers["Orders"].notification_log.after(1, 10, (), at_hand=False)  # type: ignore[attr-defined]
+    entries = view.entries_after("Orders", 1, 10)
     view.process_parts("Orders", {working: (entries, 2)})
     eventually(lambda: bell.has_reached(Mark(view.name, 2, "ETH-USD")), 60)
     assert not bell.has_reached(Mark(view.name, 1, "BTC-USD"))

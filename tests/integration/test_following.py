@@ -9,7 +9,7 @@ from eventsourcing.system import SingleThreadedRunner
 
 from application.orders import Orders, Placement
 from application.persistence.position import PositionMoved
-from application.persistence.recorder import CommitUnknown
+from application.persistence.unit_of_work import CommitUnknown
 from application.views.trades import TradeView
 from domain.values import OrderStatus, Side, Terms
 from system import ENV, build, create_tables, system
@@ -114,16 +114,3 @@ def test_sessions_that_postgresql_has_ended_are_found_before_anything_is_sent(
     venue.buy(100, 5)
     venue.end_all_sessions()
     venue.sell(100, 5)
-
-
-def test_what_is_at_hand_is_what_the_log_says_also_where_others_record_in_between(
-    venue: Venue,
-) -> None:
-    log = venue.market.orders.notification_log
-    with closing(build(patient(venue.env))) as others:
-        for turn in (1, 1, 0, 1, 0, 0, 1, 1, 1):
-            Venue((venue.market, others)[turn], venue.env, venue.now).buy(100, 1)
-            for since in range(9):
-                for limit in (1, 3, 100):
-                    at_hand = log.after(since, limit, (), at_hand=True)
-                    assert at_hand == log.after(since, limit, (), at_hand=False)

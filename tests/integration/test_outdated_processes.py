@@ -28,8 +28,8 @@ def replace_function(url: str) -> None:
     """Have the log of Orders take only what a newer release records."""
     with psycopg.connect(url, autocommit=True) as connection:
         [(function,)] = connection.execute(
-            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'orders_events_begin'"
-            " AND 'version' = ANY(proargnames)"
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'orders_events_record'"
+            " AND 'expected' = ANY(proargnames)"
         ).fetchall()
         connection.execute(
             function.replace(f"FROM {SCHEMA_VERSION} ", f"FROM {NEWER} ")

@@ -30,8 +30,7 @@ def trade(venue: Venue, count: int, seed: int) -> None:
 def of_partition(follower: BatchFollower, leader: str, partition: int) -> list[Entry]:
     """What waits in a partition."""
     reach = Reach.read(follower.recorder, leader)
-    log = follower.readers[leader].notification_log
-    entries = log.after(0, 10_000, follower.topics, at_hand=False)  # type: ignore[attr-defined]
+    entries = follower.entries_after(leader, 0, 10_000)
     return [
         (position, event)
         for position, event in entries
@@ -144,7 +143,7 @@ def test_a_catch_up_that_fails_in_the_middle_decides_all_of_it_again(
 ) -> None:
     trade(venue, 60, 1)
     follow_in_parts(venue.market.matching, "Orders", [0])
-    record = venue.market.matching.recorder._record
+    record = venue.market.matching.recorder.record
     failures = iter([OperationalError("the lock is held"), PositionMoved("by another")])
 
     def fail_at_times(*arguments: Any, **named: Any) -> Any:
@@ -152,7 +151,7 @@ def test_a_catch_up_that_fails_in_the_middle_decides_all_of_it_again(
             raise failure
         return record(*arguments, **named)
 
-    monkeypatch.setattr(venue.market.matching.recorder, "_record", fail_at_times)
+    monkeypatch.setattr(venue.market.matching.recorder, "record", fail_at_times)
     for failure in (OperationalError, PositionMoved):
         with pytest.raises(failure):
             venue.market.matching.process_batch("Orders")
@@ -178,9 +177,7 @@ def test_nobody_begins_with_the_whole_log_beside_those_who_follow_parts_of_it(
 ) -> None:
     trade(venue, 10, 1)
     with closing(build(patient(venue.env))) as others:
-        entries = others.matching.readers["Orders"].notification_log.after(  # type: ignore[attr-defined]
-            None, 5, (), at_hand=False
-        )
+        entries = others.matching.entries_after("Orders", None, 5)
         move = Advance.of("Orders", [Move("Orders", None, 5)])
         follow_in_parts(venue.market.matching, "Orders")
         with pytest.raises(PositionMoved):

@@ -12,6 +12,7 @@ import pytest
 from application.persistence.connection import connect
 from application.persistence.log import Entry
 from application.persistence.position import Advance, Move
+from application.persistence.unit_of_work import transact
 from application.views.books import BookView, levels_of, resting_of
 from application.views.instruments import InstrumentRow
 from application.views.order_pages import OrderFilter
@@ -41,7 +42,8 @@ def made(view: type[View], env: dict[str, str]) -> Iterator[Any]:
 def write(recorder: Any, entries: list[Entry] | Any, since: int | None) -> int:
     """Writes a batch; gives the position that it leads to."""
     last, _ = entries[-1]
-    recorder.write(entries, Advance.of(LEADER, [Move(LEADER, since, last)]))
+    call = recorder.call(entries, Advance.of(LEADER, [Move(LEADER, since, last)]))
+    transact(recorder.datastore, [call], recorder.locks)
     return last
 
 

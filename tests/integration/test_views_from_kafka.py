@@ -131,7 +131,8 @@ def all_is_published(venue: Venue, settings: Settings) -> bool:
 
 
 def what_is_stored(leader: Any) -> list[Entry]:
-    return list(leader.notification_log.after(0, 10_000, (), at_hand=False))
+    decode = leader.mapper.to_domain_event
+    return [(each.id, decode(each)) for each in leader.recorder.select_notifications(1, 10_000)]
 
 
 def had(settings: Settings, leader: str) -> tuple[list[Entry], int]:

@@ -88,11 +88,12 @@ def _places(messages: list[Sent]) -> str:
 def log_of(venue: Venue, leader: str) -> list[tuple[int, Any]]:
     """All events of a log, each with its position."""
     application = venue.market.orders if leader == "Orders" else venue.market.matching
+    decode = application.mapper.to_domain_event
     read: list[tuple[int, Any]] = []
-    while more := application.notification_log.after(
-        read[-1][0] if read else None, _SECTION, (), at_hand=False
+    while more := application.recorder.select_notifications(
+        read[-1][0] + 1 if read else None, _SECTION
     ):
-        read += more
+        read += [(each.id, decode(each)) for each in more]
     return read
 
 
