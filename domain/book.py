@@ -118,9 +118,11 @@ class Book:
 
     def would_take(self, side: Side, price: int) -> bool:
         """Test if an order at this limit price would trade."""
-        ladder = self._asks if side is _BUY else self._bids
-        best = ladder.best
-        return best is not None and best.rank >= ladder.turn(price)
+        if side is _BUY:
+            best = self._asks.best
+            return best is not None and best.price <= price
+        best = self._bids.best
+        return best is not None and best.price >= price
 
     def walk(self, side: Side) -> Iterator[RestingOrder]:
         """The resting orders of a side in priority order. Don't change the book meanwhile."""
@@ -129,7 +131,8 @@ class Book:
     def rest(self, order: RestingOrder) -> None:
         """Put an order at the back of the queue at its price, which it has."""
         self._orders[order.order_id.int] = order
-        self.ladder(order.side).append(order.price, order)  # type: ignore[arg-type]
+        ladder = self._bids if order.side is _BUY else self._asks
+        ladder.append(order.price, order)  # type: ignore[arg-type]
 
     def fill(self, order_id: UUID, quantity: int) -> RestingOrder:
         """Take a traded quantity off an order, which keeps its place while anything is shown.
@@ -144,15 +147,14 @@ class Book:
             self.remove(order_id)
         elif order.remaining == order.hidden:
             order.hidden -= order.slice_of(order.hidden)
-            level = order.level
-            level.remove(order)
-            level.append(order)
+            self.ladder(order.side).requeue(order)
         return order
 
     def remove(self, order_id: UUID) -> None:
         """Take an order out of the book, wherever it is."""
         order = self._orders.pop(order_id.int)
-        self.ladder(order.side).remove(order)
+        ladder = self._bids if order.side is _BUY else self._asks
+        ladder.remove(order)
 
     def amend(self, order_id: UUID, quantity: int, conditions: Conditions | None) -> None:
         """Give an order another total quantity, and conditions; it keeps its place.

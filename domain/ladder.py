@@ -25,37 +25,17 @@ Standing = TypeVar("Standing", bound=Place)
 
 
 class Level(Generic[Standing]):
-    """The queue of orders at one price, the earliest at the front."""
+    """The queue of orders at one price, the earliest at the front; never empty."""
 
-    __slots__ = ("back", "front", "rank", "worse")
+    __slots__ = ("back", "front", "price", "rank", "worse")
 
-    def __init__(self, rank: int) -> None:
+    back: Standing
+    worse: "Level[Standing] | None"
+
+    def __init__(self, price: int, rank: int) -> None:
+        self.price = price
         self.rank = rank
         self.front: Standing | None = None
-        self.back: Standing | None = None
-        self.worse: Level[Standing] | None = None
-
-    def append(self, order: Standing) -> None:
-        last = self.back
-        order.level = self
-        order.ahead = last
-        order.behind = None
-        if last is None:
-            self.front = order
-        else:
-            last.behind = order
-        self.back = order
-
-    def remove(self, order: Standing) -> None:
-        ahead, behind = order.ahead, order.behind
-        if ahead is None:
-            self.front = behind
-        else:
-            ahead.behind = behind
-        if behind is None:
-            self.back = ahead
-        else:
-            behind.ahead = ahead
 
 
 class Ladder(Generic[Standing]):
@@ -85,19 +65,43 @@ class Ladder(Generic[Standing]):
 
     def append(self, price: int, order: Standing) -> None:
         """Put an order at the back of the queue at a price."""
-        level = self.levels.get(price) or self._add(price)
-        level.append(order)
+        level = self.levels.get(price)
+        if level is None:
+            order.level = level = self._add(price)
+            order.ahead = order.behind = None
+            level.front = level.back = order
+            return
+        last = level.back
+        order.level = level
+        order.ahead = last
+        order.behind = None
+        last.behind = level.back = order
 
     def remove(self, order: Standing) -> None:
         """Take an order away, wherever it is."""
-        level = order.level
-        level.remove(order)
-        if level.front is None:
-            self._drop(level)
+        level, ahead, behind = order.level, order.ahead, order.behind
+        if ahead is None:
+            if behind is None:
+                self._drop(level)
+            else:
+                behind.ahead = None
+                level.front = behind
+        elif behind is None:
+            ahead.behind = None
+            level.back = ahead
+        else:
+            ahead.behind = behind
+            behind.ahead = ahead
+
+    def requeue(self, order: Standing) -> None:
+        """Put an order at the back of its queue."""
+        if order.behind is not None:  # or it is there
+            self.remove(order)
+            self.append(order.level.price, order)
 
     def _add(self, price: int) -> Level[Standing]:
         rank = self.turn(price)
-        level: Level[Standing] = Level(rank)
+        level: Level[Standing] = Level(price, rank)
         self.levels[price] = level
         above = self._ranks.add(rank)
         if above is None:
@@ -110,7 +114,7 @@ class Ladder(Generic[Standing]):
         return level
 
     def _drop(self, level: Level[Standing]) -> None:
-        del self.levels[self.turn(level.rank)]
+        del self.levels[level.price]
         above = self._ranks.remove(level.rank)
         if above is None:
             self.best = level.worse

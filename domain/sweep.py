@@ -1,19 +1,19 @@
 """The trades that an arriving order would make, first to last. Changes nothing in the book."""
 
-from collections import deque
-from typing import NamedTuple
+import sys
+from dataclasses import dataclass
 from uuid import UUID
 
 from domain.book import Book, RestingOrder
 from domain.errors import CancelReason
 from domain.facts import Fill, Prevented
-from domain.ladder import Level
 from domain.values import SelfTradePrevention, Side
 
 _NO_PREVENTION = SelfTradePrevention.NONE
 
 
-class Taker(NamedTuple):
+@dataclass(slots=True)
+class Taker:
     """An order that trades; amounts in units.
 
     ``limit`` is the worst price that it takes, ``quantity`` how much at most. ``budget`` is
@@ -41,8 +41,8 @@ class Sweep:
 
     __slots__ = (
         "_again",
-        "_book",
         "_budget",
+        "_parts",
         "_taker",
         "_trade_id",
         "end",
@@ -55,12 +55,12 @@ class Sweep:
     )
 
     def __init__(self, book: Book, taker: Taker, last_trade_id: int) -> None:
-        self._book = book
         self._taker = taker
         self._budget = taker.budget
+        self._parts = sys.maxsize if taker.parts is None else taker.parts
         self._trade_id = last_trade_id
         # Icebergs of a level whose slice is gone, with what is left of each.
-        self._again: deque[tuple[RestingOrder, int]] = deque()
+        self._again: list[tuple[RestingOrder, int]] = []
         self.left = taker.quantity
         self.lowered = 0
         self.end: CancelReason | None = None
@@ -68,73 +68,64 @@ class Sweep:
         self.is_cut = False
         self.fills: list[Fill] = []
         self.prevented: list[Prevented] = []
-        self._run()
+        self._run(book)
 
     @property
     def is_done(self) -> bool:
         """Test if nothing is left to be traded, or to be spent."""
         return self._budget == 0 if self._budget is not None else self.left == 0
 
-    def _run(self) -> None:
-        taker = self._taker
-        ladder = self._book.opposite(taker.side)
-        worst = ladder.turn(taker.limit)
+    def _run(self, book: Book) -> None:
+        """Meet the orders of each level in turn, then those that show another slice."""
+        ladder = book.opposite(self._taker.side)
+        worst = ladder.turn(self._taker.limit)
         level = ladder.best
         while level is not None and level.rank >= worst:
-            if not self._goes_through(level):
-                return
+            maker = level.front
+            while maker is not None:
+                remaining = maker.remaining
+                if not self._meets(maker, remaining, remaining - maker.hidden):
+                    return
+                maker = maker.behind
+            for again, remaining in self._again:  # which grows meanwhile
+                if not self._meets(again, remaining, again.slice_of(remaining)):
+                    return
+            self._again.clear()
             level = level.worse
         self.is_more_beyond = level is not None
 
-    def _goes_through(self, level: Level[RestingOrder]) -> bool:
-        """Meet the orders of a level in turn; return True to go on to the next level."""
-        maker = level.front
-        while maker is not None:
-            remaining = maker.remaining
-            if not self._meets(maker, remaining, remaining - maker.hidden):
-                return False
-            maker = maker.behind
-        while self._again:
-            maker, remaining = self._again.popleft()
-            if not self._meets(maker, remaining, maker.slice_of(remaining)):
-                return False
-        return True
-
     def _meets(self, maker: RestingOrder, remaining: int, shown: int) -> bool:
         """Trade with an order, unless that is prevented; return True to go on."""
-        taker = self._taker
+        taker, budget, left = self._taker, self._budget, self.left
         price: int = maker.price  # type: ignore[assignment]  # it rests
-        if self._budget is not None and not self._affordable(self._budget, price):
-            return False
-        if taker.mode is _NO_PREVENTION or maker.user_id != taker.user_id:
-            self._trade(maker, remaining, shown)
-        else:
+        quantity = left if left < shown else shown  # noqa: FURB136 - min() takes 0.1 us
+        if budget is not None:
+            quantity = min(quantity, self._affordable(budget, price))
+            if quantity == 0:
+                return False
+        if taker.mode is not _NO_PREVENTION and maker.user_id == taker.user_id:
             self._prevent(maker, remaining)
-        if self.end is not None or self.is_done:
+            left = self.left
+        else:
+            self.left = left = left - quantity
+            remaining -= quantity
+            refill = 0
+            if remaining and quantity == shown:
+                refill = maker.slice_of(remaining)
+                self._again.append((maker, remaining))
+            self._trade_id = number = self._trade_id + 1
+            self.fills.append(
+                Fill(number, maker.order_id, maker.user_id, price, quantity, remaining, refill)
+            )
+            if budget is not None:
+                self._budget = budget = budget - quantity * price
+                if budget and quantity < shown:
+                    self._affordable(budget, price)  # says why it ends
+        if self.end is not None or (left == 0 if budget is None else budget == 0):
             return False
-        if taker.parts is not None and len(self.fills) + len(self.prevented) >= taker.parts:
-            self.is_cut = True
-            return False
-        return True
-
-    def _trade(self, maker: RestingOrder, remaining: int, shown: int) -> None:
-        price: int = maker.price  # type: ignore[assignment]  # it rests
-        quantity = min(shown, self.left)
-        if self._budget is not None:
-            quantity = min(quantity, self._affordable(self._budget, price))
-            self._budget -= quantity * price
-        self.left -= quantity
-        remaining -= quantity
-        refill = 0
-        if remaining and quantity == shown:
-            refill = maker.slice_of(remaining)
-            self._again.append((maker, remaining))
-        self._trade_id += 1
-        self.fills.append(
-            Fill(self._trade_id, maker.order_id, maker.user_id, price, quantity, remaining, refill)
-        )
-        if quantity < shown and self._budget:
-            self._affordable(self._budget, price)  # says why it ends
+        self._parts -= 1
+        self.is_cut = self._parts <= 0
+        return not self.is_cut
 
     def _affordable(self, budget: int, price: int) -> int:
         """Return the most that the budget buys at a price; end the sweep where that is nothing.
