@@ -1,5 +1,6 @@
 """The order book in memory: 60 % limits, 30 % cancels, 10 % marketable, from a seed."""
 
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,17 +9,22 @@ import click
 
 from benchmarks import book, plain_book
 from benchmarks.measuring import Figure, Report, conditions, in_turns, output, publish
+from interface.engine import tune_garbage_collection
 
 
 def rate(run: Callable[[list[book.Operation]], object], operations: list[book.Operation]) -> float:
     """Operations a second of the processor, which others may use as well."""
+    gc.collect()  # of the book before
     begun = time.process_time()
-    run(operations)
-    return len(operations) / (time.process_time() - begun)
+    made = run(operations)
+    taken = time.process_time() - begun
+    del made  # whose end is not measured
+    return len(operations) / taken
 
 
 def measure(runs: int, operations: int) -> Report:
     made = book.operations(operations)
+    tune_garbage_collection()  # for all candidates
     samples = in_turns(
         runs,
         {"ours": lambda: rate(book.run, made), "plain": lambda: rate(plain_book.run, made)},
