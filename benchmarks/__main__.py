@@ -11,7 +11,7 @@ from tests.kafka.runtime import NoKafka
 NAME = "ome bench"
 MODULES = {
     "pipeline": "pipeline",
-    "http": "http_load",
+    "http": "run_http",
     "book": "run_book",
     "replay": "replay",
     "growth": "growth",

@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 import click
 import psycopg
 
-from benchmarks.http_load import Service
 from benchmarks.kafka_running import (
     Kafka,
     Topics,
@@ -33,6 +32,7 @@ from benchmarks.measuring import Figure, Report, conditions, in_turns, output, p
 from benchmarks.open_loop import Generator
 from benchmarks.running import ProcessorTime, fresh_database, postgres
 from benchmarks.seeding import seed
+from benchmarks.service import Service
 from benchmarks.visible import last_command, until_visible
 from benchmarks.workload import orders
 from interface.database_url import database_env

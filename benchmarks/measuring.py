@@ -91,7 +91,7 @@ def conditions(connection: psycopg.Connection[Any] | None = None) -> dict[str, A
     """Return the conditions of the figures; PostgreSQL's part is what it says itself."""
     found: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(ROOT),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
@@ -160,6 +160,8 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_words(entry)}" for name, entry in value.items())
+    if isinstance(value, list):
+        return f"[{', '.join(map(_words, value))}]"
     return number(value) if isinstance(value, float) else str(value)
 
 
@@ -176,9 +178,9 @@ def _rounded(values: Mapping[str, float]) -> dict[str, float]:
     return {name: _round(value) for name, value in values.items()}
 
 
-def _commit() -> str | None:
-    """The commit of this checkout; a plus where files differ from it. None: not in git."""
-    git = ["git", "-C", str(ROOT)]
+def commit(checkout: Path) -> str | None:
+    """The commit of a checkout; a plus where files differ from it. None: not in git."""
+    git = ["git", "-C", str(checkout)]
     try:
         known = subprocess.run(
             [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True

@@ -1,19 +1,25 @@
 """The plot of a report: bars of the medians, with every run as a dot."""
 
+from itertools import zip_longest
 from pathlib import Path
 
 from matplotlib.figure import Figure as Canvas
 
 from benchmarks.measuring import Report, number
 
+_COLUMNS = 6
+
 
 def plot(report: Report, path: Path) -> None:
-    """Draw one panel a figure, side by side."""
-    count = len(report.figures)
-    canvas = Canvas(figsize=(3.2 * count + 0.6, 3.6), layout="constrained")
-    for panel, figure in zip(
-        canvas.subplots(1, count, squeeze=False)[0], report.figures, strict=True
-    ):
+    """Draw one panel a figure, side by side and in rows."""
+    columns = min(len(report.figures), _COLUMNS)
+    rows = -(-len(report.figures) // columns)  # rounded up
+    canvas = Canvas(figsize=(3.2 * columns + 0.6, 3.6 * rows), layout="constrained")
+    panels = canvas.subplots(rows, columns, squeeze=False).flat
+    for panel, figure in zip_longest(panels, report.figures):
+        if figure is None:  # the last row is not full
+            panel.remove()
+            continue
         medians = figure.medians()
         bars = panel.bar(list(medians), list(medians.values()), color="#8fb4d9", width=0.6)
         panel.bar_label(bars, fmt=number, padding=2)

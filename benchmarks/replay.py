@@ -12,11 +12,11 @@ import psycopg
 from eventsourcing.application import Application
 
 from application.views.rebuild import rebuild
-from benchmarks.http_load import Service
 from benchmarks.measuring import Figure, Report, conditions, output, publish, tell
 from benchmarks.open_loop import Generator
 from benchmarks.running import fresh_database, postgres
 from benchmarks.seeding import seed
+from benchmarks.service import Service
 from benchmarks.workload import ASSETS, orders
 from domain.values import book_id
 from interface.database_url import database_env

@@ -64,12 +64,18 @@ class Child:
     It answers on standard output, line by line; what it logs is shown where it fails.
     """
 
-    def __init__(self, arguments: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+        root: Path = ROOT,  # where its modules are found
+    ) -> None:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", *arguments],
+            [python, "-P", "-m", *arguments],
             cwd=tempfile.gettempdir(),  # no .env of ours is meant
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+            env={**os.environ, "PYTHONPATH": str(root), **(env or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -20,9 +20,9 @@ import click
 import psycopg
 from psycopg.rows import dict_row
 
-from benchmarks.http_load import Service
 from benchmarks.measuring import Figure, Report, conditions, output, percentile, publish, tell
 from benchmarks.running import Child, directory
+from benchmarks.service import Service
 from interface.postgres import EmbeddedPostgres
 
 _CONTROL_SECONDS = 0.1

@@ -47,6 +47,11 @@ def test_a_report_in_words_tells_medians_spread_and_ratio():
     assert lines[3:] == ["  where: engine 2.5", "  cpu: one"]
 
 
+def test_a_detail_of_each_run_is_told_in_as_many_digits_as_a_figure():
+    report = REPORT._replace(details={"rates": [2.3456, 1234.5], "silent": []})
+    assert in_words(report).splitlines()[3:5] == ["  rates: [2.35, 1 234]", "  silent: []"]
+
+
 def test_a_report_is_printed_as_json_and_kept_with_its_plot(tmp_path, capsys):
     publish(REPORT, tmp_path, as_json=True)
     printed = json.loads(capsys.readouterr().out)
