@@ -8,13 +8,12 @@ that stalls too is the machine's or the disk's, not ours.
 
 import json
 import sys
-import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 import click
 import psycopg
@@ -23,12 +22,13 @@ from psycopg.rows import dict_row
 from benchmarks.measuring import Figure, Report, conditions, output, percentile, publish, tell
 from benchmarks.running import Child, directory
 from benchmarks.service import Service
+from benchmarks.soak_database import Control, Watch
+from benchmarks.soak_memory import Memory, by_window
 from interface.postgres import EmbeddedPostgres
 
-_CONTROL_SECONDS = 0.1
-_WATCH_SECONDS = 1.0
 _WARM_UP_SECONDS = 10
-_WINDOW_SECONDS = 300  # at the beginning and at the end, or a third of a shorter run
+_FASTEST_SECONDS = 30  # in which the highest rate is measured
+_WINDOW_SECONDS = 300  # or a third of a shorter run
 _FILLING = {"BATCH_SIZE": "2000"}
 
 _STORED = """SELECT (SELECT coalesce(max(notification_id), 0) FROM orders_events)
@@ -37,56 +37,21 @@ _TABLES = """SELECT schemaname || '.' || relname AS name, n_live_tup AS live, n_
     autovacuum_count AS vacuums, autoanalyze_count AS analyzes,
     pg_total_relation_size(relid) / 1048576.0 AS mb
     FROM pg_stat_user_tables ORDER BY pg_total_relation_size(relid) DESC"""
-_VACUUMS = """SELECT relid::regclass::text AS name FROM pg_stat_progress_vacuum
-    WHERE datname = current_database()"""
 _SETTINGS = ("autovacuum", "autovacuum_naptime", "autovacuum_vacuum_scale_factor")
 
 
-class _OnTheSide(threading.Thread):
-    """A thread with a connection of its own, for as long as it is entered."""
+class Traffic(NamedTuple):
+    """The requests of the users, as the options say it."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(daemon=True)
-        self._connection = psycopg.connect(url, autocommit=True)
-        self._stopping = threading.Event()
+    minutes: float
+    rate: int  # a second
+    percent: int | None  # of the highest rate, instead of that one
+    assets: int
+    seed: int
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self.join()
-        self._connection.close()
-
-
-class Control(_OnTheSide):
-    """A thread that commits a row every 100 ms, in a schema of its own."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self._connection.execute("CREATE SCHEMA IF NOT EXISTS soak")
-        self._connection.execute("CREATE TABLE IF NOT EXISTS soak.control (number bigint)")
-        self.commits: list[tuple[float, float]] = []  # when it was done, and how long it took
-
-    def run(self) -> None:
-        while not self._stopping.wait(_CONTROL_SECONDS):
-            begun = time.monotonic()
-            self._connection.execute("INSERT INTO soak.control VALUES (%s)", [len(self.commits)])
-            done = time.monotonic()
-            self.commits.append((done, (done - begun) * 1000))
-
-
-class Watch(_OnTheSide):
-    """A thread that notes every second which tables are being vacuumed."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.vacuumed: Counter[str] = Counter()  # seconds, by table
-
-    def run(self) -> None:
-        while not self._stopping.wait(_WATCH_SECONDS):
-            self.vacuumed.update(name for (name,) in self._connection.execute(_VACUUMS).fetchall())
+    @property
+    def seconds(self) -> int:
+        return int(self.minutes * 60)
 
 
 @contextmanager
@@ -125,16 +90,24 @@ def _place(url: str, events: int, assets: int, stored: int, progress: Any) -> No
             stored = done
 
 
-def load(url: str, rate: int, seconds: int, assets: int, seed: int) -> dict[str, Any]:
+def load(server: EmbeddedPostgres, traffic: Traffic) -> dict[str, Any]:
     """Run the service under load; return the figures of the load, the control and PostgreSQL."""
+    url = server.url
     service = Service(url)
     with service.child:
         service.wait_until_ready()
-        _users(service.port, rate, _WARM_UP_SECONDS, assets, seed)
+        rate, highest = _rate(service, traffic)
+        _users(service.port, rate, _WARM_UP_SECONDS, traffic, traffic.seed)
         with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
             before = _tables(connection)
-            with Control(url) as control, Watch(url) as watch:
-                found = _users(service.port, rate, seconds, assets, seed + 1)
+            with (
+                Control(url) as control,
+                Watch(url) as watch,
+                Memory(service, server.pid) as memory,
+            ):
+                found = _users(service.port, rate, traffic.seconds, traffic, traffic.seed + 1)
+            found["rate"], found["highest rate"] = rate, highest
+            found["memory"] = [(at - found["begun"], of) for at, of in memory.samples]
             found["tables"] = _changes(before, _tables(connection))
         service.wait_until_caught_up()
         found["commits"] = [(at - found["begun"], took) for at, took in control.commits]
@@ -144,8 +117,25 @@ def load(url: str, rate: int, seconds: int, assets: int, seed: int) -> dict[str,
     return found
 
 
-def _users(port: int, rate: int, seconds: int, assets: int, seed: int) -> dict[str, Any]:
-    arguments = map(str, (port, rate, seconds, assets, seed))
+def _rate(service: Service, traffic: Traffic) -> tuple[int, float | None]:
+    """Return the rate, and the highest one if that had to be measured.
+
+    The highest counts until everything is decided and visible: an order that finds too many others
+    waiting is answered before it is decided.
+    """
+    if traffic.percent is None:
+        return traffic.rate, None
+    found = _users(service.port, 0, _FASTEST_SECONDS, traffic, traffic.seed - 1)
+    service.wait_until_caught_up()
+    answers = sum(sum(of.values()) for of in found["statuses"].values())
+    highest = answers / (time.monotonic() - found["begun"])
+    rate = max(int(highest * traffic.percent / 100), 1)
+    tell(f"{rate} requests/s, {traffic.percent} % of the highest rate")
+    return rate, highest
+
+
+def _users(port: int, rate: int, seconds: int, traffic: Traffic, seed: int) -> dict[str, Any]:
+    arguments = map(str, (port, rate, seconds, traffic.assets, seed))
     with Child(["benchmarks.soak_load", *arguments]) as users:
         found: dict[str, Any] = json.loads(users.hear())
         return found
@@ -190,26 +180,25 @@ def stalled_seconds(commits: Sequence[tuple[float, float]], seconds: int) -> lis
     return [second for second in range(seconds) if second not in done]
 
 
-def measure(  # noqa: PLR0913, PLR0917 - the settings of the benchmark
-    events: int, minutes: float, rate: int, assets: int, seed: int, data: Path | None
-) -> Report:
-    seconds = int(minutes * 60)
+def measure(events: int, data: Path | None, traffic: Traffic) -> Report:
+    seconds = traffic.seconds
     with cluster(data) as server:
-        filling = fill(server.url, events, assets)
+        filling = fill(server.url, events, traffic.assets)
         with psycopg.connect(server.url, autocommit=True) as connection:
             stored = _value(connection, _STORED)
             connection.execute("CHECKPOINT")
-        tell(f"{stored} events; {minutes:g} minutes of load")
-        found = load(server.url, rate, seconds, assets, seed)
+        tell(f"{stored} events; {traffic.minutes:g} minutes of load")
+        found = load(server, traffic)
         with psycopg.connect(server.url) as connection:
             where = conditions(connection)
             shown = {name: connection.execute(f"SHOW {name}").fetchone() for name in _SETTINGS}
             where["postgresql"] |= {name: row[0] for name, row in shown.items() if row}
+    window = _window(seconds)
     silent = silent_seconds(found["decided"], seconds)
     stalled = stalled_seconds(found["commits"], seconds)
     return Report(
         "soak",
-        {"events": events, "minutes": minutes, "rate": rate, "assets": assets, "seed": seed},
+        {"events": events} | traffic._asdict() | {"rate": found["rate"]},
         [
             *latencies(found, seconds),
             Figure(
@@ -224,6 +213,9 @@ def measure(  # noqa: PLR0913, PLR0917 - the settings of the benchmark
         ],
         where,
         {
+            "highest rate": found["highest rate"],
+            "place -> decided": decided_by_window(found["placed"], window),
+            "memory in MiB, all of its processes": by_window(found["memory"], window),
             "history": {"events": stored, "filled in s": round(filling)},
             "silent seconds": {"all": silent, "ours": sorted(set(silent) - set(stalled))},
             "answers": found["statuses"],
@@ -236,7 +228,7 @@ def measure(  # noqa: PLR0913, PLR0917 - the settings of the benchmark
 
 def latencies(found: Mapping[str, Any], seconds: int) -> list[Figure]:
     """The latencies at the beginning and at the end; of a part without a sample there is none."""
-    window = min(_WINDOW_SECONDS, seconds // 3)
+    window = _window(seconds)
     first, last = f"first {window} s", f"last {window} s"
     figures = []
     for name, samples in (
@@ -260,6 +252,25 @@ def latencies(found: Mapping[str, Any], seconds: int) -> list[Figure]:
     return figures
 
 
+def decided_by_window(
+    samples: Sequence[tuple[float, float]], window: int
+) -> dict[str, dict[str, float]]:
+    """Return p50 and p99, in milliseconds, of each window, by the second it begins at."""
+    windows: dict[int, list[float]] = defaultdict(list)
+    for at, took in samples:
+        windows[int(at // window)].append(took)
+    return {
+        f"from {number * window} s": {
+            f"p{percent}": percentile(windows[number], percent) for percent in (50, 99)
+        }
+        for number in sorted(windows)
+    }
+
+
+def _window(seconds: int) -> int:
+    return min(_WINDOW_SECONDS, seconds // 3)
+
+
 def _value(connection: psycopg.Connection[Any], statement: Any) -> int:
     row = connection.execute(statement).fetchone()
     assert row is not None
@@ -271,6 +282,7 @@ def _value(connection: psycopg.Connection[Any], statement: Any) -> int:
 @click.option("--events", default=10_000_000, help="Stored in both logs before the load.")
 @click.option("--minutes", default=20.0, help="Of load.")
 @click.option("--rate", default=80, help="Requests a second.")
+@click.option("--percent", type=int, help="Of the highest rate, instead of --rate.")
 @click.option("--assets", default=100)
 @click.option("--seed", default=1)
 @click.option(
@@ -279,6 +291,6 @@ def _value(connection: psycopg.Connection[Any], statement: Any) -> int:
     help="A directory for the database that is kept: it is filled once and used again.",
 )
 @output
-def main(results: Path, *, as_json: bool, **settings: Any) -> None:
+def main(events: int, data: Path | None, results: Path, *, as_json: bool, **settings: Any) -> None:
     """A long load on a long history, beside autovacuum."""
-    publish(measure(**settings), results, as_json=as_json)
+    publish(measure(events, data, Traffic(**settings)), results, as_json=as_json)

@@ -21,6 +21,7 @@ USERS = 1_000
 _PRICE = 45_000
 _DEPTH = 50  # ticks of 0.01
 _OPEN = 5_000  # orders that are kept to be cancelled and amended
+_CONNECTIONS = 64  # when it goes as fast as it can
 _SECONDS = 30.0  # after which an answer is given up
 # Parts of all requests.
 _KINDS = {"place": 66, "cancel": 14, "amend": 8, "read": 10, "mass cancel": 2}
@@ -58,8 +59,6 @@ class Load:
 
     async def run(self, seconds: float) -> float:
         """Send at the rate; return the moment (of the monotonic clock) at which it began."""
-        kinds = list(_KINDS)
-        weights = list(_KINDS.values())
         tasks: set[asyncio.Task[None]] = set()
         begun = time.monotonic()
         for index in range(int(seconds * self._rate)):
@@ -67,13 +66,27 @@ class Load:
             delay = due - time.monotonic()
             if delay > 0:
                 await asyncio.sleep(delay)
-            [kind] = self._random.choices(kinds, weights)
-            task = asyncio.create_task(self._do(kind, begun, due))
+            task = asyncio.create_task(self._do(self._kind(), begun, due))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         await asyncio.gather(*tasks)
         self._client.close()
         return begun
+
+    async def run_closed(self, seconds: float) -> float:
+        """Send the next request once one is answered; return the moment at which it began."""
+        begun = time.monotonic()
+        await asyncio.gather(*(self._repeat(begun, seconds) for _ in range(_CONNECTIONS)))
+        self._client.close()
+        return begun
+
+    async def _repeat(self, begun: float, seconds: float) -> None:
+        while time.monotonic() < begun + seconds:
+            await self._do(self._kind(), begun, time.monotonic())
+
+    def _kind(self) -> str:
+        [kind] = self._random.choices(list(_KINDS), list(_KINDS.values()))
+        return kind
 
     async def _do(self, kind: str, begun: float, due: float) -> None:
         request = self._request(kind)
@@ -166,8 +179,9 @@ def _request(method: str, path: str, body: str = "") -> bytes:
 
 
 async def main(port: int, rate: int, seconds: int, assets: int, seed: int) -> None:
+    """At that rate, or as fast as it can if that is 0."""
     load = Load(port, rate, assets, seed)
-    begun = await load.run(seconds)
+    begun = await (load.run(seconds) if rate else load.run_closed(seconds))
     found = {
         "begun": begun,
         "statuses": load.statuses,

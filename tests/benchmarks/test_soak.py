@@ -5,9 +5,10 @@ from random import Random
 
 import pytest
 
-from benchmarks.soak import latencies, silent_seconds, stalled_seconds
+from benchmarks.soak import decided_by_window, latencies, silent_seconds, stalled_seconds
 from benchmarks.soak_history import placements
 from benchmarks.soak_load import Load
+from benchmarks.soak_memory import by_window
 
 
 def test_seconds_without_a_decided_order_are_silent() -> None:
@@ -25,6 +26,18 @@ def test_latencies_are_those_of_the_parts_in_which_there_were_any() -> None:
     assert figures["place -> decided, longest"] == ({"last 3 s": [3.0]}, None)
     both = {"first 3 s": [2.0], "last 3 s": [4.0]}
     assert figures["control's commit, p99"] == (both, "first 3 s")
+
+
+def test_each_window_has_the_percentiles_of_the_orders_that_were_due_in_it() -> None:
+    assert decided_by_window([(0.0, 3.0), (4.9, 1.0), (10.0, 7.0)], 5) == {
+        "from 0 s": {"p50": 1.0, "p99": 3.0},
+        "from 10 s": {"p50": 7.0, "p99": 7.0},
+    }
+
+
+def test_each_window_has_the_median_memory_of_each_process_from_the_beginning_on() -> None:
+    samples = [(-1.0, {"api": 9.0}), (0.0, {"api": 1.0}), (4.0, {"api": 2.0}), (5.0, {"api": 4.0})]
+    assert by_window(samples, 5) == {"from 0 s": {"api": 1.5}, "from 5 s": {"api": 4.0}}
 
 
 def test_the_history_is_the_same_for_the_same_seed() -> None:
