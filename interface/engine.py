@@ -1,9 +1,8 @@
-"""The engine: its followers, each in a thread of its own, and their wake-ups.
+"""The engine: its followers, those of Matching's events fused with it, and their wake-ups.
 
-A follower whose leader is at work in this process is prompted by it, and finds in memory
-what was just recorded; PostgreSQL wakes the others. If a prompt gets lost, each looks by itself
-every second. The library's runners don't catch up at start, and its subscriptions
-pull before they listen; so this is a loop of our own over its followers.
+PostgreSQL wakes who has something to do. If a notification gets lost, each looks by itself every
+second. The library's runners don't catch up at start, and its subscriptions pull before they
+listen; so this is a loop of our own over its followers.
 
 Of several engines, one is at work for each follower: it holds an advisory lock. The others
 stand by, and take over as soon as it is gone. Nothing depends on that (positions move by
@@ -28,6 +27,7 @@ from application.persistence.migrations import SCHEMA_VERSION
 from application.persistence.snapshot_holders import SnapshotHolders
 from application.persistence.standstills import Standstills, WorkerState
 from interface.following import Following
+from interface.fusing import fuse
 from interface.listening import News
 from system import FOLLOWERS, Market, build, followings
 
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 _KEEP_ALIVE = """SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;
     SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000; SET idle_session_timeout = '15s'"""
 _ROUND_SECONDS = 5.0  # between such looks; whose watch is silent for longer loses its locks
+_ALL = "all followers"
 _LOCK_AGAIN_SECONDS = 0.2  # how soon who stands by notices that it is its turn
 
 
@@ -70,13 +71,16 @@ class Engine:
         self._stopping = threading.Event()
         pairs = [pair for pair in followings(self._market) if pair[0].name in names]
         self._others = list(others(self._market))
-        self._followings = [
+        alone = [
             make(follower, leader, batch_size, self._stopping)
             for follower, leader in pairs + self._others
         ]
+        self._followings = fuse(alone, batch_size, self._stopping)
         self.standstills = Standstills(self._market.orders.recorder.datastore)
         for following in self._followings:
             following.state = WorkerState(self.standstills, following.follower.name)
+        self._is_whole = set(FOLLOWERS) <= set(names)
+        self._leads = False  # of those that have all followers, it is the one that works
         self._watch = threading.Thread(target=self._run, name="watch")
         self._snapshot_holders = SnapshotHolders()
         self._failure: BaseException | None = None
@@ -127,6 +131,7 @@ class Engine:
                 )
                 self._stopping.wait(LOOK_ANYWAY_SECONDS)
             finally:
+                self._leads = False
                 for following in self._followings:
                     following.is_our_turn = False
 
@@ -141,10 +146,12 @@ class Engine:
                     self._snapshot_holders.look(connection)
                 due = time.monotonic() + _ROUND_SECONDS
             self._take_turns(connection)
-            channels = {each.channel for each in self._followings}
+            channels = {each.channel for each in self._followings if not each.is_joined}
             for channel in channels - heard:
                 connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
-            heard |= channels
+            for channel in heard - channels:
+                connection.execute(SQL("UNLISTEN {}").format(Identifier(channel)))
+            heard = channels
             is_complete = all(following.is_our_turn for following in self._followings)
             if is_complete:
                 for notify in connection.notifies(timeout=LOOK_ANYWAY_SECONDS, stop_after=1):
@@ -155,11 +162,18 @@ class Engine:
                     self._tell(notify)
 
     def _take_turns(self, connection: psycopg.Connection[Any]) -> None:
+        """Take the turns that are free, all of which end with the connection.
+
+        Of engines that have all followers one takes them: if two had some each, both would go on
+        with their own, apart, for as long as they live.
+        """
+        if self._is_whole and not self._leads:
+            self._leads = try_lock(connection, self._env, turn(_ALL))
         for following in self._followings:
-            name = following.follower.name
-            if not following.is_our_turn and try_lock(
-                connection, self._env, turn(name), shared=following.shares_its_turn
-            ):
+            is_shared, name = following.shares_its_turn, following.follower.name
+            if following.is_our_turn or not (is_shared or self._leads or not self._is_whole):
+                continue
+            if try_lock(connection, self._env, turn(name), shared=is_shared):
                 log.info("at work", extra={"follower": name})
                 following.begin()
 
@@ -167,7 +181,7 @@ class Engine:
         news = News.of(notify)
         for following in self._followings:
             wants = news.is_command or not following.follower.follows_commands_only
-            if following.channel == news.channel and wants:
+            if following.channel == news.channel and wants and not following.is_joined:
                 following.prompt()
 
 

@@ -39,6 +39,8 @@ class Following(threading.Thread):
         self.leader = leader
         self.failure: BaseException | None = None
         self.is_our_turn = False
+        self.is_joined = False  # the fused engine does its work: see interface.fusing
+        self._has_caught_up = False
         # Notifications, at most. A follower that records no events takes more: the more events of
         # an order a view finds together, the less often it writes the order's row.
         self._batch_size = batch_size * (1 if isinstance(follower, BatchProcess) else 4)
@@ -66,6 +68,22 @@ class Following(threading.Thread):
         self.is_our_turn = True
         self.prompt()
 
+    @property
+    def may_join(self) -> bool:
+        """Test if it has caught up by itself, and could have its work done from now on."""
+        return self.is_our_turn and self._has_caught_up and not self.is_joined
+
+    def go_alone(self) -> None:
+        """Do its own work from now on, from what is stored."""
+        self._has_caught_up = False
+        self.is_joined = False
+        self._begins.set()
+        self.prompt()
+
+    def forget(self) -> None:
+        """Drop what it knew: others may have done the work meanwhile."""
+        self.follower.forget()
+
     def prompt(self) -> None:
         """Make it look at once."""
         self._prompted.set()
@@ -83,8 +101,8 @@ class Following(threading.Thread):
                 self._prompted.clear()
                 if self._begins.is_set():
                     self._begins.clear()
-                    self.follower.forget()
-                if self.is_our_turn:
+                    self.forget()
+                if self.is_our_turn and not self.is_joined:
                     self._catch_up()
         except SchemaOutdated as error:
             # No fault of a follower: the process says it in one sentence, and ends.
@@ -134,10 +152,11 @@ class Following(threading.Thread):
     def work(self) -> None:
         """Process the events that wait, batch by batch."""
         while self.is_our_turn and not self._stopping.is_set():
-            process(self.follower, self.leader, self._batch_size)
+            count = process(self.follower, self.leader, self._batch_size)
             self.works_again()
             # Later events prompt it: it need not look again.
             if not self.follower.may_have_more:
+                self._has_caught_up = count > 0 or not is_parked(self.follower)
                 return
 
     def works_again(self) -> None:
@@ -150,6 +169,10 @@ class Following(threading.Thread):
 
     def _warn(self, event: str, error: BaseException) -> None:
         log.warning(event, extra={"follower": self.follower.name, "error": str(error).strip()})
+
+
+def is_parked(follower: BatchFollower) -> bool:
+    return isinstance(follower, View) and follower.recorder.parked() is not None
 
 
 def process(follower: BatchFollower, leader: str, limit: int) -> int:

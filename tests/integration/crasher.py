@@ -3,8 +3,9 @@
     python -m tests.integration.crasher WHAT ENV
 
 Reads numbers n, and writes how each process ended: with 137 it died, with 0 it got through.
-WHAT is `place`, `place many`, `rebuild` and a view's name, `publish` with a leader's name,
-Kafka's address and the prefix of its topics, or the name of a follower in system.Market.
+WHAT is `place`, `place many`, `fused` for the batch of all followers, `rebuild` and a view's name,
+`publish` with a leader's name, Kafka's address and the prefix of its topics, or the name of a
+follower in system.Market.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import Any
 
 import psycopg
 
+from application.fused import Fused
 from application.orders import Placement
 from application.snapshots import SnapshotTaker
 from application.views.rebuild import rebuild
@@ -57,6 +59,11 @@ def prepare(market: Market, what: str, env: dict[str, str]) -> Callable[[], obje
             market.orders.repository  # noqa: B018 - it is made when it is first asked for
             placements = MANY_PLACEMENTS if many else [PLACEMENT]
             return lambda: market.orders.place_all(placements, datetime.now(UTC))
+        case ["fused"]:
+            fused = Fused(market.matching, market.orders)
+            for follower in (market.orders, market.book_view, market.trade_view):
+                fused.join(follower)
+            return lambda: fused.process_batch(500)
         case ["rebuild", name]:
             leader = market.orders if name == "orders" else market.matching
             return lambda: rebuild(VIEWS[name], leader, lambda _: None)

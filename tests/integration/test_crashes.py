@@ -24,7 +24,7 @@ STEPS = range(100)
 BTC = book_id("BTC-USD")
 CRASHER = (sys.executable, "-m", "tests.integration.crasher")
 FOLLOWERS = ["matching", "orders", "order_view", "book_view", "trade_view"]
-MANY = 120  # events: more than go in one statement
+MANY = 120
 
 
 def crashes(venue: Venue, what: str, steps: range = STEPS) -> Iterator[int]:
@@ -109,9 +109,30 @@ def test_a_batch_is_followed_whole_or_not_at_all(venue: Venue, name: str) -> Non
     assert len(venue.market.trade_view.recorder.trades(asset="BTC-USD", limit=100)) == 4
 
 
+def test_a_batch_of_all_followers_is_recorded_whole_or_not_at_all(venue: Venue) -> None:
+    venue.trade_a_little()
+    venue.buy(100, 5)
+    venue.sell(100, 7)
+    moved = []
+    for _ in crashes(venue, "fused"):
+        # The position of Matching moves with the events, and those of the others with it.
+        end = venue.market.matching.recorder.max_notification_id()
+        assert {
+            follower.recorder.max_tracking_id("Matching")
+            for follower in (venue.market.orders, venue.market.book_view, venue.market.trade_view)
+        } == {end}
+        moved.append(venue.market.matching.pending("Orders", limit=1) == [])
+        assert venue.difference() is None
+    assert moved[0] is False
+    assert moved[-1] is True  # before it could tell
+    assert moved == sorted(moved)
+    venue.settle()
+    assert venue.difference() is None
+
+
 @pytest.mark.parametrize("name", ["matching", "orders"])
 def test_a_large_batch_is_followed_whole_or_not_at_all(venue: Venue, name: str) -> None:
-    """Of more events than go into one statement: half of them trade."""
+    """Half of its orders trade with the others."""
     for _ in range(MANY // 2):
         venue.buy(100, 5)
         venue.sell(100, 5)
