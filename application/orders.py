@@ -16,6 +16,7 @@ from application.persistence.log import Entry
 from application.persistence.position import Advance
 from domain.errors import RejectReason
 from domain.instrument import Refusal
+from domain.live_order import LiveOrder
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import outcomes, touched
@@ -40,7 +41,7 @@ Request: TypeAlias = (
 )
 
 _ENGINE: Final = "engine"
-MAX_LIVE_ORDERS: Final = 100_000  # about 150 MB
+MAX_LIVE_ORDERS: Final = 100_000  # about 45 MB
 
 
 class Receipt(NamedTuple):
@@ -82,8 +83,9 @@ class Orders(BatchProcess):
 
     def __init__(self, env: EnvType | None = None) -> None:
         super().__init__(env)
-        # Orders that are likely to be touched again, the least recently touched first.
-        self._live: OrderedDict[UUID, Order] = OrderedDict()
+        # Orders that are likely to be touched again, the least recently touched first, by their
+        # ids' integers: a UUID hashes and compares in Python.
+        self._live: OrderedDict[int, LiveOrder] = OrderedDict()
 
     def get(self, order_id: UUID) -> Order:
         """Return an order. Raises AggregateNotFoundError, also for the id of a request."""
@@ -166,23 +168,23 @@ class Orders(BatchProcess):
             self.settle()
             while len(self._live) > MAX_LIVE_ORDERS - MAX_LIVE_ORDERS // 10:
                 self._live.popitem(last=False)
-        self._revive({order_id for _, event in entries for order_id in touched(event)})
+        self._revive({id_.int: id_ for _, event in entries for id_ in touched(event)})
         return super().prepare(entries, move)
 
     def take_up(self, commands: Iterable[Entry]) -> None:
         """Keep the orders that commands place, of which nothing has been decided yet."""
         for _, event in commands:
             if type(event) is Order.Created:
-                self._live[event.originator_id] = event.mutate(None)
+                self._live[event.originator_id.int] = event.live()
 
     def policy(
         self, domain_event: DomainEventProtocol[UUID], processing_event: ProcessingEvent[UUID]
     ) -> None:
-        """Apply a decision of the book to each order that it touches."""
-        for outcome in outcomes(domain_event):
-            order = self._live[outcome.order_id]
-            order.record(outcome.event, **outcome.facts)
-            processing_event.events.extend(order.collect_events())
+        """Record a decision of the book at each order that it touches."""
+        for order_id, event, facts in outcomes(domain_event):
+            outcome = self._live[order_id.int].next_event(event, facts)
+            if outcome is not None:
+                processing_event.events.append(outcome)
         if isinstance(domain_event, OrderBook.Decided) and domain_event.continues:
             request = continuation(domain_event)
             processing_event.events.extend(request.collect_events())
@@ -197,16 +199,17 @@ class Orders(BatchProcess):
         super().forget()
         self._live.clear()
 
-    def _revive(self, order_ids: set[UUID]) -> None:
+    def _revive(self, order_ids: Mapping[int, UUID]) -> None:
         missing = []
-        for order_id in order_ids:
-            if order_id in self._live:
-                self._live.move_to_end(order_id)
+        for key, order_id in order_ids.items():
+            if key in self._live:
+                self._live.move_to_end(key)
             else:
                 missing.append(order_id)
         if missing:
             self.settle()
-            self._live.update(self.load(missing))
+            for order_id, order in self.load(missing).items():
+                self._live[order_id.int] = order.live()
 
     def current(self, order_id: UUID) -> Order:
         """The order as the book knows it: also with decisions that are yet to be recorded.

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from domain.aggregate import Aggregate
 from domain.errors import CancelReason, OrderClosed, Reason, RejectReason
+from domain.live_order import LiveOrder
 from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import (
     Liquidity,
@@ -73,6 +74,10 @@ class Order(Aggregate):
             terms = Terms._make(map(vars(self).__getitem__, Terms._fields))
             order.__init__(terms, self.timestamp)  # type: ignore[misc]
             return order
+
+        def live(self) -> LiveOrder:
+            """Return what the next event of an order that was only placed needs."""
+            return LiveOrder(self.originator_id, self.user_id, self.asset)
 
         @staticmethod
         def upcast_v1_v2(state: dict[str, object]) -> None:
@@ -305,10 +310,17 @@ class Order(Aggregate):
 
         The status stays unless it is told.
         """
-        if facts["book_version"] > self.book_version:
-            terms = self.terms
-            facts.setdefault("status", self.status)
-            self.trigger_event(event, user_id=terms.user_id, asset=terms.asset, **facts)
+        decision = self.live().next_event(event, facts)
+        if decision is not None:
+            decision.mutate(self)
+            self._pending_events.append(decision)
+
+    def live(self) -> LiveOrder:
+        """Return what the next event of this order needs."""
+        terms = self.terms
+        return LiveOrder(
+            self._id, terms.user_id, terms.asset, self._version, self.book_version, self.status
+        )
 
     def add(self, fills: tuple[OrderFill, ...]) -> None:
         """Add fills to what was traded so far. Only events call this."""

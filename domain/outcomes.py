@@ -31,7 +31,7 @@ _DEPARTED: Final = (OrderBook.MassCancelled, OrderBook.InstrumentChanged, OrderB
 def arrivals(decision: object) -> tuple[Arrival, ...]:
     """The orders that arrived, or were triggered, in a decision: in their order."""
     if isinstance(decision, OrderBook.Arrived):
-        return (decision, *decision.triggered)
+        return (decision, *decision.triggered) if decision.triggered else (decision,)
     return decision.executed if isinstance(decision, OrderBook.Continued) else ()
 
 
@@ -52,8 +52,10 @@ def touched(decision: object) -> list[UUID]:
         ids.append(order_id)
     for arrival in arrivals(decision):
         ids.append(arrival.order_id)
-        ids.extend([fill.maker_order_id for fill in arrival.fills])
-        ids.extend([prevented.order_id for prevented in arrival.prevented])
+        if arrival.fills:
+            ids.extend([fill.maker_order_id for fill in arrival.fills])
+        if arrival.prevented:
+            ids.extend([prevented.order_id for prevented in arrival.prevented])
     return ids
 
 
@@ -204,25 +206,19 @@ def _meets_all_once(decision: OrderBook.Matched) -> bool:
 
     An iceberg that shows another slice may be met again.
     """
-    return not (
-        decision.expired
-        or decision.prevented
-        or decision.triggered
-        or any(fill.refill for fill in decision.fills)
-    )
+    if decision.expired or decision.prevented or decision.triggered:
+        return False
+    return not decision.fills or not any(fill.refill for fill in decision.fills)
 
 
 def _of_each(decision: OrderBook.Matched) -> list[Outcome]:
     """The outcomes of a decision without merging them: most are such, and it is much quicker."""
-    version, time = decision.originator_version, decision.timestamp
+    moment = {"book_version": decision.originator_version, "timestamp": decision.timestamp}
     event, facts = _of_taker(decision)
-    each = [Outcome(decision.order_id, event, {**NOTHING[event], **facts})]
+    each = [Outcome(decision.order_id, event, {**NOTHING[event], **facts, **moment})]
     for fill in decision.fills:
-        facts = {**TRADED, **_of_maker(fill)}
+        facts = {**TRADED, **_of_maker(fill), **moment}
         each.append(Outcome(fill.maker_order_id, Order.Filled, facts))
-    for outcome in each:
-        outcome.facts["book_version"] = version
-        outcome.facts["timestamp"] = time
     return each
 
 

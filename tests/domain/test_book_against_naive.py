@@ -23,6 +23,7 @@ from domain.decisions import Cancelled, Reduced, Refused, Replaced
 from domain.errors import CancelReason
 from domain.facts import Arrival
 from domain.instrument import DEFAULT, Instrument, Limits, Rules, TradingStatus
+from domain.live_order import LiveOrder
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import arrivals, departures, outcomes, touched
@@ -544,6 +545,7 @@ class Comparison:
         self.naive.expire(START)
         self.default = replace(DEFAULT, limits=Limits(max_parts=parts))
         self.orders: dict[UUID, Order] = {}  # in the order of their placing
+        self.live: dict[UUID, LiveOrder] = {}
         self.unsettled: set[UUID] = set()
         self.commands = 0
         self.sent: list[tuple[str, int, tuple[Any, ...]]] = []
@@ -584,6 +586,7 @@ class Comparison:
         name = order_id(f"order {len(self.orders)}")
         terms, time, rules = terms_of(command), seconds(command.time), self.rules(command)
         order = self.orders[name] = Order.place(name, terms, time)
+        self.live[name] = order.live()
         self.unsettled.add(name)
         placed = created(order)
         self.naive.place(name, terms, time, rules)
@@ -784,6 +787,8 @@ class Comparison:
             takes = any(fill.liquidity is Liquidity.TAKER for fill in fills)
             assert not (takes and order.terms.post_only), "post-only never takes"
             order.record(outcome.event, **outcome.facts)
+            made = self.live[outcome.order_id].next_event(outcome.event, dict(outcome.facts))
+            assert made == order.pending_events[-1], "the aggregate is not needed for its events"
         assert parts == Counter(
             (trade.trade_id, part, trade.price, trade.quantity)
             for trade in trades_of(event)
