@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,15 +18,20 @@ from application import matching as deciding
 from application import orders as outcomes
 from application.fused import Fused
 from application.matching import Matching
+from application.persistence.connection import connect
 from application.persistence.position import PositionMoved
 from application.persistence.unit_of_work import Call, CommitUnknown, transact
 from application.views.view import View
 from domain.errors import OrderClosed
 from domain.order_book import OrderBook
 from domain.values import OrderStatus, Side
-from system import Market, build, followings
+from interface.database_url import database_env
+from interface.postgres import EmbeddedPostgres
+from system import Market, build, create_tables, followings
+from tests.clusters import put_cluster
 from tests.integration.conftest import Venue, patient
 from tests.integration.service import eventually
+from tests.integration.test_log_lock import kill_all, preset_setting
 
 pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
@@ -341,17 +347,65 @@ def somebody_waits(venue: Venue) -> bool:
         return bool(other.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall())
 
 
-def test_view_that_lost_its_commits_in_a_crash_catches_up_before_it_joins(
+def test_joint_transaction_commits_synchronously_whatever_is_preset(
     venue: Venue, engine: Engine
 ) -> None:
-    """Commits of views alone do not wait for the disk: the rows go with the position."""
-    trade(venue, seed=16, commands=30)
-    engine.follow()
-    engine.fused.leave()
-    trade(venue, seed=17, commands=30)
-    venue.market.matching.pull_and_process("Orders")
-    venue.market.orders.pull_and_process("Matching")
+    """Views that commit alone do not: within the joint one that must not be said."""
+    with venue.connect() as connection:
+        preset_setting(connection, "synchronous_commit", "off")
+        for log in ("orders_events", "matching_events"):  # noted at the commit
+            connection.execute(
+                f"""CREATE TABLE {log}_commits (setting text);
+                CREATE FUNCTION {log}_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                    INSERT INTO {log}_commits VALUES (current_setting('synchronous_commit'));
+                    RETURN NULL;
+                END $$;
+                CREATE CONSTRAINT TRIGGER note AFTER INSERT ON {log}
+                    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {log}_note()"""
+            )
+        trade(venue, seed=18, commands=20)
+        engine.follow()
+        assert len(engine.fused.views) == len(views(engine.market))
+        for log in ("orders_events", "matching_events"):
+            rows = connection.execute(f"SELECT setting FROM {log}_commits").fetchall()
+            assert {row["setting"] for row in rows} == {"on"}
+
+
+def test_views_that_lost_their_commits_in_a_crash_catch_up_before_they_join(
+    short_dir: Path,
+) -> None:
+    """A view that commits alone does not wait for the disk: its rows go with its position."""
+    put_cluster(short_dir)
+    with EmbeddedPostgres(short_dir, durable=False) as postgres:
+        env = database_env(postgres.url)
+        create_tables(patient(env))
+        with connect(env) as connection:
+            connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+            connection.execute("ALTER SYSTEM SET wal_writer_flush_after = '128MB'")
+            connection.execute("SELECT pg_reload_conf()")
+        with closing(build(patient(env))) as market:
+            venue = Venue(market, env)
+            trade(venue, seed=16, commands=30)
+            venue.settle()
+            placed = venue.buy(50, 1)
+            market.matching.pull_and_process("Orders")
+            market.orders.pull_and_process("Matching")
+            for view in views(market):
+                view.pull_and_process(Matching.name)
+            assert len(have(market)) == 1
+            kill_all(short_dir)
+        postgres.stop()
+        postgres.start()
+        with closing(build(patient(env))) as market:
+            check_joining(Venue(market, env), placed)
+
+
+def check_joining(venue: Venue, placed: UUID) -> None:
+    """The views are behind; they catch up, and join."""
     assert len(have(venue.market)) == 2
-    engine.follow()
+    with closing(Engine(venue)) as engine:
+        engine.follow()
+        assert len(engine.fused.views) == len(views(engine.market))
     assert len(have(venue.market)) == 1
+    assert venue.market.orders.get(placed).status is OrderStatus.OPEN
     check(venue)

@@ -376,7 +376,7 @@ def test_acknowledged_orders_survive_a_crash_of_a_database_that_does_not_flush_b
                 told += [venue.buy(100, 1) for _ in range(30)]
                 venue.settle()
                 told.append(market.orders.place(Placement(uuid4(), TERMS), venue.tick()).order.id)
-                _kill_all(short_dir)
+                kill_all(short_dir)
             postgres.stop()
             postgres.start()
         with closing(build(patient(env))) as market:
@@ -385,7 +385,7 @@ def test_acknowledged_orders_survive_a_crash_of_a_database_that_does_not_flush_b
             assert Venue(market, env).difference() is None
 
 
-def _kill_all(directory: Path) -> None:
+def kill_all(directory: Path) -> None:
     """Kill -9 of the postmaster and its children together."""
     postmasters = [
         process
