@@ -113,10 +113,7 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
         repeated; and NOTIFY may be inside for the same reason.
         """
         changes = self.changes(entries)
-        rows = [
-            msgspec.json.encode(changes[name]).decode() if changes.get(name) else None
-            for name in self._names
-        ]
+        rows = [_json(changes[name]) if changes.get(name) else None for name in self._names]
         return Call(self._write, (is_alone, *move.arguments, *rows))
 
     def changes(self, entries: Sequence[Entry]) -> dict[str, Rows]:
@@ -229,6 +226,12 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
     def subscribe(self, *args: Any, **kwargs: Any) -> Subscription[Any]:
         raise NotImplementedError
+
+
+def _json(rows: Rows) -> str:
+    """Leave out what is null: PostgreSQL takes a quarter longer for a new order's row with it."""
+    known = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    return msgspec.json.encode(known).decode()
 
 
 _PARAMETERS: Final = [VERSION_PARAMETER, "is_alone boolean", *ADVANCE_PARAMETERS.split(", ")]
