@@ -5,7 +5,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from itertools import starmap
+from itertools import groupby, starmap
+from operator import attrgetter
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -268,8 +269,12 @@ class Matching(BatchProcess):
     ) -> None:
         """Apply the events recorded since to the books, and make the books that are missing."""
         versions = {book: books[book].version if book in books else -1 for book in ids}
-        for event in self._events_after(versions, upto):
-            books[event.originator_id] = event.mutate(books.get(event.originator_id))
+        events = self._events_after(versions, upto)  # of one book after the other
+        for identifier, of_book in groupby(events, attrgetter("originator_id")):
+            book: Any = books.get(identifier)
+            for event in of_book:
+                book = event.mutate(book)
+            books[identifier] = book
 
     def _events_after(self, versions: Mapping[UUID, int], upto: int | None) -> Iterator[Any]:
         select_after = getattr(self.recorder, "select_after", None)

@@ -73,9 +73,7 @@ def run(operations: Iterable[Operation], book: Book | None = None) -> Book:
     book = book or Book()
     for operation in operations:
         if isinstance(operation, Cancel):
-            resting = book.orders.get(operation.order_id)
-            if resting is not None:
-                book.remove(resting.order_id)
+            book.remove(operation.order_id)
             continue
         left = operation.quantity
         if book.would_take(operation.side, operation.price):  # as domain.arriving has it

@@ -150,11 +150,13 @@ class Book:
             self.ladder(order.side).requeue(order)
         return order
 
-    def remove(self, order_id: UUID) -> None:
-        """Take an order out of the book, wherever it is."""
-        order = self._orders.pop(order_id.int)
-        ladder = self._bids if order.side is _BUY else self._asks
-        ladder.remove(order)
+    def remove(self, order_id: UUID) -> RestingOrder | None:
+        """Take an order out of the book, wherever it is; None: it is not there."""
+        order = self._orders.pop(order_id.int, None)
+        if order is not None:
+            ladder = self._bids if order.side is _BUY else self._asks
+            ladder.remove(order)
+        return order
 
     def amend(self, order_id: UUID, quantity: int, conditions: Conditions | None) -> None:
         """Give an order another total quantity, and conditions; it keeps its place.

@@ -112,7 +112,8 @@ class Arrived(Decided):
         floor.arrive(self, self.conditions, waits=self.waits)
         if self.unfinished:
             floor.line_up(self.fills)
-        _proceed(floor, self.triggered, unfinished=self.unfinished)
+        if self.triggered:
+            _proceed(floor, self.triggered, unfinished=self.unfinished)
 
 
 def _proceed(floor: Floor, executions: Iterable[Execution], *, unfinished: bool) -> None:

@@ -167,13 +167,12 @@ class Floor:
 
     def leave(self, order_id: UUID) -> None:
         """Remove an order, which is in the book, waits, or is in the queue."""
-        order = self.book.orders.get(order_id)
-        if order is not None:
-            self.book.remove(order_id)
-        elif order_id in self.stops.orders:
-            order = self.stops.remove(order_id)
-        else:
-            order = self.queue.remove(order_id).order
+        order = self.book.remove(order_id)
+        if order is None:
+            if order_id in self.stops.orders:
+                order = self.stops.remove(order_id)
+            else:
+                order = self.queue.remove(order_id).order
         self._forget(order)
 
     def amend(
@@ -187,7 +186,8 @@ class Floor:
 
     def arrive(self, arrival: Arrival, conditions: Conditions | None, *, waits: bool) -> None:
         """Apply the whole result of an order that arrives."""
-        self.trade(arrival)
+        if arrival.fills or arrival.prevented:
+            self.trade(arrival)
         if arrival.rested:
             order = RestingOrder(
                 arrival.order_id,
