@@ -20,12 +20,14 @@ from application.persistence.standstills import Standstills
 from application.persistence.user_assets import MatchingRecorder
 from application.publishing import FEEDS
 from application.views.books import BookView
+from application.views.order_upgrade import second_leader
 from application.views.orders import OrderView
 from application.views.trades import TradeView
 
 PIPES: Final = (
     (Orders, Matching, Orders),
     (Orders, OrderView),
+    (Matching, OrderView),
     (Matching, BookView),
     (Matching, TradeView),
 )
@@ -84,6 +86,7 @@ def parts_of(env: Mapping[str, str]) -> list[Part]:
         recorders.append(market.matching.snapshots.recorder)
         recorders.append(Standstills(market.orders.recorder.datastore))
         parts: list[Part] = [recorder.part() for recorder in recorders]
+        parts.append(second_leader(market.order_view.recorder, market.orders.recorder))
     return [*parts, *(publisher_part(schema_of(env), leader) for leader in FEEDS)]
 
 
@@ -112,7 +115,13 @@ def build_alone(env: Mapping[str, str], application: type[Alone]) -> Alone:
     return application({**ENV, **env})
 
 
+def leaders_of(market: Market, follower: type[BatchFollower]) -> list[Orders | Matching]:
+    """Return those whose logs a follower follows, in the order of PIPES."""
+    leaders = {app.name: app for app in (market.orders, market.matching)}
+    return [leaders[leader] for leader, name in system().edges if name == follower.name]
+
+
 def followings(market: Market) -> list[tuple[BatchFollower, str]]:
-    """Each follower with the name of the leader that it follows."""
+    """Each follower with the names of the leaders that it follows, in the order of PIPES."""
     followers: dict[str, BatchFollower] = {app.name: app for app in market}
     return [(followers[name], leader) for leader, name in system().edges]

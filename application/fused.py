@@ -63,8 +63,7 @@ class Fused:
     def join(self, follower: BatchFollower) -> bool:
         """Have a follower that has caught up take part from now on; False: it is behind again."""
         self.settle()
-        for leader in follower.readers:
-            follower.process_batch(leader)
+        follower.process_batch(*follower.readers)
         if not self._is_level(follower):
             return False
         if follower is self._orders:
@@ -189,7 +188,7 @@ class Fused:
         news = [(matching.channel_name, f"{last}:{upto}")]
         if decided:
             news.append((orders.channel_name, f"{recorded[-1] if recorded else ''}:{last}"))
-        news += [share.news for share in shares if share.moves]
+            news += [(share.view.recorder.channel_name, f":{last}") for share in shares]
         if recorded and asks(batch.outcomes):
             news.append((orders.channel_name, f"{recorded[-1]}:"))
         notify(matching.datastore, news)
@@ -220,13 +219,9 @@ class Share(NamedTuple):
         return self.view.recorder.call(self.entries, move, is_alone=False)
 
     def moved(self) -> None:
+        """Have the view know its positions."""
         for move in self.moves:
             self.view.moved_to(move.name, move.upto)
-
-    @property
-    def news(self) -> tuple[str, str]:
-        """The channel of the view, and what others are told there."""
-        return (self.view.recorder.channel_name, f":{self.moves[-1].upto}")
 
 
 def _is_away(error: Exception) -> bool:

@@ -21,7 +21,6 @@ from application.deciding import (
     touches,
 )
 from application.differences import (
-    Inconsistent,
     Progress,
     compare,
     decide_again,
@@ -40,7 +39,6 @@ from application.views.instruments import InstrumentRow
 from application.views.order_rows import OPEN_STATUSES, STRETCH, OrderRow
 from application.views.orders import OrderView
 from application.views.trades import TradeRow, TradeView
-from domain.merging import Outcome
 from domain.order import Order
 from domain.order_book import OrderBook
 from domain.outcomes import outcomes
@@ -71,7 +69,7 @@ class Verifier:
     def length(self) -> int:
         """Return the number of steps of the whole, to show progress."""
         orders = self._snapshot.count(self._orders.recorder)
-        return 2 * orders + 3 * self._snapshot.count(self._matching.recorder)
+        return 3 * orders + 3 * self._snapshot.count(self._matching.recorder)
 
     def verify(self, order_view: OrderView, book_view: BookView, trade_view: TradeView) -> None:
         """Verify the market. Raises Inconsistent. Keeps every book and every order in memory."""
@@ -253,42 +251,67 @@ class Verifier:
         same("trades view, after the last trade", next(shown, None), None)
 
     def _verify_orders(self, view: OrderView) -> None:
-        """Apply the stored decisions to each order, and compare."""
-        applied = self._snapshot.reach(self._orders.recorder, Matching.name)
-        shown = self._snapshot.reach(view.recorder, Orders.name)
-        expected = self._outcomes(applied)
-        orders: dict[UUID, Any] = {}
-        placed_at: dict[UUID, int] = {}
-        rows: dict[UUID, OrderRow] = {}  # of orders that have gone further than is shown
+        """Apply the decisions to each order; compare with what Orders has, and the view shows."""
+        orders: dict[UUID, Order] = {}
+        placed_at: dict[UUID, int] = {}  # of those that are shown
         requests: set[tuple[UUID, UUID]] = set()
         asked: set[UUID] = set()
+        commands_shown = self._snapshot.reach(view.recorder, Orders.name)
         for position, event in self._log(self._orders):
-            is_shown = shown.covers(position, event.asset)
-            if is_shown:
-                requests.update(_asked_about(event))
+            is_shown = commands_shown.covers(position, event.asset)
             if isinstance(event, Order.Created):
-                orders[event.originator_id] = event.mutate(None)
+                orders[event.originator_id] = cast("Order", event.mutate(None))
                 if is_shown:
                     placed_at[event.originator_id] = position
             elif isinstance(event, ContinuationRequest.Created):
                 asked.add(event.originator_id)
-            elif isinstance(event, Order.Decided):
-                outcome = next(expected, None)
-                if outcome is None:
-                    raise Inconsistent(f"Orders: nothing was decided that led to {event}")
-                order = orders[outcome.order_id]
-                if not is_shown and order.id in placed_at:
-                    rows.setdefault(order.id, OrderRow.of(order, placed_at[order.id]))
-                order.record(outcome.event, **outcome.facts)
-                compare("Orders", event, *order.collect_events())
-        for order_id, position in placed_at.items():
-            rows.setdefault(order_id, OrderRow.of(orders[order_id], position))
+            elif isinstance(event, CancelRequest.Created | ReplaceRequest.Created) and is_shown:
+                requests.add((event.order_id, event.originator_id))
+        rows = self._verify_outcomes(view, orders, placed_at, requests)
         self._compare_orders(view, rows)
         self._compare_open_orders(view, rows)
         self._check_periods(view)
         self._compare_requests(view, requests)
-        same("Orders, decisions not applied", next(expected, None), None)
         same("Orders, requests to go on", asked, self._continuing)
+
+    def _verify_outcomes(
+        self,
+        view: OrderView,
+        orders: Mapping[UUID, Order],
+        placed_at: Mapping[UUID, int],
+        requests: set[tuple[UUID, UUID]],
+    ) -> dict[UUID, OrderRow]:
+        """Compare the outcomes that Orders has; return what the view is to show of each order.
+
+        Either may be ahead of the other. Add the requests about many orders, which only their
+        outcomes name.
+        """
+        rows: dict[UUID, OrderRow] = {}  # of orders that have gone further than is shown
+        shown = self._snapshot.reach(view.recorder, Matching.name)
+        applied = self._snapshot.reach(self._orders.recorder, Matching.name)
+        stored = (event for _, event in self._log(self._orders) if isinstance(event, Order.Decided))
+        for position, decision in self._log(self._matching):
+            is_shown = shown.covers(position, decision.asset)
+            is_applied = applied.covers(position, decision.asset)
+            if is_applied and getattr(decision, "continues", False):
+                self._continuing.add(
+                    continuation_id(decision.originator_id, decision.originator_version)
+                )
+            for order_id, event, facts in outcomes(decision) if is_shown or is_applied else ():
+                order = orders[order_id]
+                if is_shown and (request_id := facts.get("request_id")) is not None:
+                    requests.add((order_id, request_id))
+                elif not is_shown and order_id in placed_at and order_id not in rows:
+                    rows[order_id] = OrderRow.of(order, placed_at[order_id])
+                order.record(event, **facts)
+                recorded = order.collect_events()
+                if is_applied:
+                    compare("Orders", next(stored, None), *recorded)
+        compare("Orders", next(stored, None))
+        for order_id, position in placed_at.items():
+            if order_id not in rows:
+                rows[order_id] = OrderRow.of(orders[order_id], position)
+        return rows
 
     def _compare_orders(self, view: OrderView, rows: Mapping[UUID, OrderRow]) -> None:
         shown = 0
@@ -326,15 +349,6 @@ class Verifier:
         shown = {(row["order_id"], row["request_id"]) for row in rows}
         same("orders view, requests", sorted(shown ^ requests)[:1], [])
 
-    def _outcomes(self, applied: Reach) -> Iterator[Outcome]:
-        for position, decision in self._log(self._matching):
-            if applied.covers(position, decision.asset):
-                if getattr(decision, "continues", False):
-                    self._continuing.add(
-                        continuation_id(decision.originator_id, decision.originator_version)
-                    )
-                yield from outcomes(decision)
-
     def _decisions(self) -> Iterator[Any]:
         log = self._snapshot.log(self._matching.recorder, self._matching.mapper)
         return (event for _, event in log)
@@ -356,14 +370,6 @@ def _with_leaving(
             quantity, orders = shown.get(gone.price, (0, 0))
             shown[gone.price] = (quantity + gone.shown, orders + 1)
     return sorted((price, *level) for price, level in shown.items())
-
-
-def _asked_about(event: Any) -> Iterator[tuple[UUID, UUID]]:
-    """An order and a request about it, where an event names both; of many orders, its outcome."""
-    if isinstance(event, CancelRequest.Created | ReplaceRequest.Created):
-        yield event.order_id, event.originator_id
-    elif getattr(event, "request_id", None) is not None:
-        yield event.originator_id, event.request_id
 
 
 class _ByBook:

@@ -50,19 +50,13 @@ def until_decided(
 
 
 def until_shown(
-    progress: Progress, view: View, position: int, asset: str | None
+    progress: Progress, follower: View | Orders, position: int, asset: str | None
 ) -> Generator[Mark, None, None]:
-    """Until the view shows all that the command at ``position`` caused.
+    """Until a follower of Matching has all that the command at ``position`` caused.
 
-    Its effects are followed from log to log: each log's end, when the one before it was
-    reached, is the mark that the next has to reach.
+    Where Matching's log ended when the command was decided is what the follower has to reach.
     """
     decided = yield from until_decided(progress, position, asset)
-    mark = Mark(view.name, decided, asset)
-    if Matching.name not in view.readers:
-        outcomes = Mark(Orders.name, decided, asset)
-        while not progress.has_reached(outcomes):
-            yield outcomes
-        mark = mark._replace(position=progress.recorded(Orders.name))
+    mark = Mark(follower.name, decided, asset)
     while not progress.has_reached(mark):
         yield mark

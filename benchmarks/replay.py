@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 import psycopg
-from eventsourcing.application import Application
 
 from application.views.rebuild import rebuild
 from benchmarks.measuring import Figure, Report, conditions, output, publish, tell
@@ -20,7 +19,7 @@ from benchmarks.service import Service
 from benchmarks.workload import ASSETS, orders
 from domain.values import book_id
 from interface.database_url import database_env
-from system import VIEWS, build, create_tables
+from system import VIEWS, build, create_tables, leaders_of
 
 _WINDOW_SECONDS = 2.0
 _AGGREGATES = "book aggregates"  # the others are views
@@ -38,7 +37,6 @@ def books(env: dict[str, str], events: int) -> float:
 def view(env: dict[str, str], name: str) -> float:
     """Events a second of rebuilding a view."""
     with closing(build(env)) as market:
-        leader: Application[Any] = market.orders if name == "orders" else market.matching
         done = 0
 
         def count(number: int) -> None:
@@ -46,7 +44,7 @@ def view(env: dict[str, str], name: str) -> float:
             done += number
 
         begun = time.monotonic()
-        rebuild(VIEWS[name], leader, count)
+        rebuild(VIEWS[name], leaders_of(market, VIEWS[name]), count)
         return done / (time.monotonic() - begun)
 
 

@@ -19,13 +19,14 @@ from benchmarks.workload import DEPTH, LOT, MIDDLE, TICK, NewOrder
 
 _BATCH = 10_000
 
-_FOLLOWERS = {
-    "matching_tracking": "Orders",
-    "orders_tracking": "Matching",
-    "order_view.orderview_tracking": "Orders",
-    "book_view.bookview_tracking": "Matching",
-    "trade_view.tradeview_tracking": "Matching",
-}
+_FOLLOWERS = (
+    ("matching_tracking", "Orders"),
+    ("orders_tracking", "Matching"),
+    ("order_view.orderview_tracking", "Orders"),
+    ("order_view.orderview_tracking", "Matching"),
+    ("book_view.bookview_tracking", "Matching"),
+    ("trade_view.tradeview_tracking", "Matching"),
+)
 
 
 def resting(count: int, assets: int, seed: int = 1) -> Iterator[NewOrder]:
@@ -53,7 +54,7 @@ def seed(url: str, orders: Iterable[NewOrder], progress: Callable[[int], None]) 
         while batch := list(islice(left, _BATCH)):
             _store(cursor, batch, books)
             progress(len(batch))
-        for table, leader in _FOLLOWERS.items():
+        for table, leader in _FOLLOWERS:
             connection.execute(
                 f"INSERT INTO {table} SELECT %s, max(notification_id) FROM {leader}_events",
                 [leader],

@@ -31,7 +31,7 @@ from domain.order_book import OrderBook
 from domain.outcomes import outcomes
 from domain.values import book_id
 from interface.database_url import database_env
-from system import ENV, VIEWS
+from system import ENV, VIEWS, system
 
 _POLL_SECONDS = 0.005
 
@@ -92,7 +92,13 @@ def run_engine(env: dict[str, str]) -> None:
     orders, matching = StockOrders(env), StockMatching(env)
     views = [view(env) for view in VIEWS.values()]
     pairs: list[tuple[Any, Any]] = [(matching, orders), (orders, matching)]
-    pairs += [(view, orders if view.name == "OrderView" else matching) for view in views]
+    leaders = {app.name: app for app in (orders, matching)}
+    pairs += [
+        (view, leaders[leader])
+        for view in views
+        for leader, name in system().edges
+        if name == view.name
+    ]
     for follower, leader in pairs:
         follower.follow(leader.name, leader.notification_log)
         step = _one_by_one if isinstance(follower, View) else _all_that_waits

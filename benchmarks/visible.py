@@ -8,14 +8,19 @@ import psycopg
 
 _POLL_SECONDS = 0.01
 
-# Everything that the order at %(position)s and those before it caused is shown by all views.
+# Everything that the order at %(position)s and those before it caused is shown by all views. The
+# order view takes outcomes from Matching's log, or, as the raw pipeline's, from that of Orders.
 _VISIBLE: Final = """
     WITH log AS (SELECT (SELECT max(notification_id) FROM matching_events) AS decided,
-                        (SELECT max(notification_id) FROM orders_events) AS recorded),
+                        (SELECT max(notification_id) FROM orders_events) AS recorded,
+                        EXISTS (SELECT FROM order_view.orderview_tracking
+                            WHERE split_part(application_name, '#', 1) = 'Matching') AS of_both),
     mark (follower, leader, needed) AS (
         SELECT mark.* FROM log, LATERAL (VALUES
             ('matching', 'Orders', %(position)s), ('orders', 'Matching', decided),
-            ('order_view', 'Orders', recorded), ('book_view', 'Matching', decided),
+            ('order_view', CASE WHEN of_both THEN 'Matching' ELSE 'Orders' END,
+                CASE WHEN of_both THEN decided ELSE recorded END),
+            ('book_view', 'Matching', decided),
             ('trade_view', 'Matching', decided)) AS mark),
     position (follower, part, reached) AS (
         SELECT 'matching', application_name, max(notification_id)

@@ -13,7 +13,8 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -43,7 +44,7 @@ _LOCK_AGAIN_SECONDS = 0.2  # how soon who stands by notices that it is its turn
 
 Followings = Iterable[tuple[BatchFollower, str]]  # each follower with the name of its leader
 Others = Callable[[Market], Followings]
-MakeFollowing = Callable[[BatchFollower, str, int, threading.Event], Following]
+MakeFollowing = Callable[[BatchFollower, Sequence[str], int, threading.Event], Following]
 
 
 def no_others(_market: Market) -> Followings:
@@ -71,10 +72,10 @@ class Engine:
         self._stopping = threading.Event()
         pairs = [pair for pair in followings(self._market) if pair[0].name in names]
         self._others = list(others(self._market))
-        alone = [
-            make(follower, leader, batch_size, self._stopping)
-            for follower, leader in pairs + self._others
-        ]
+        leaders: dict[BatchFollower, list[str]] = defaultdict(list)
+        for follower, leader in pairs + self._others:
+            leaders[follower].append(leader)
+        alone = [make(each, leaders[each], batch_size, self._stopping) for each in leaders]
         self._followings = fuse(alone, batch_size, self._stopping)
         self.standstills = Standstills(self._market.orders.recorder.datastore)
         for following in self._followings:
@@ -146,7 +147,12 @@ class Engine:
                     self._snapshot_holders.look(connection)
                 due = time.monotonic() + _ROUND_SECONDS
             self._take_turns(connection)
-            channels = {each.channel for each in self._followings if not each.is_joined}
+            channels = {
+                channel
+                for each in self._followings
+                if not each.is_joined
+                for channel in each.channels
+            }
             for channel in channels - heard:
                 connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
             for channel in heard - channels:
@@ -181,7 +187,7 @@ class Engine:
         news = News.of(notify)
         for following in self._followings:
             wants = news.is_command or not following.follower.follows_commands_only
-            if following.channel == news.channel and wants and not following.is_joined:
+            if news.channel in following.channels and wants and not following.is_joined:
                 following.prompt()
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,11 +33,16 @@ class Following(threading.Thread):
     shares_its_turn = False  # whether others may be at the same work, each with its part
 
     def __init__(
-        self, follower: BatchFollower, leader: str, batch_size: int, stopping: threading.Event
+        self,
+        follower: BatchFollower,
+        leaders: Sequence[str],
+        batch_size: int,
+        stopping: threading.Event,
     ) -> None:
+        """``leaders``: in the order in which their logs are read."""
         super().__init__(name=follower.name)
         self.follower = follower
-        self.leader = leader
+        self.leaders = leaders
         self.failure: BaseException | None = None
         self.is_our_turn = False
         self.is_joined = False  # the fused engine does its work: see interface.fusing
@@ -51,11 +57,12 @@ class Following(threading.Thread):
         self.state: WorkerState | None = None  # where others can see it, if they can
 
     @property
-    def channel(self) -> str:
-        """Return the channel on which PostgreSQL notifies of new events."""
-        recorder: Any = self.follower.readers[self.leader].notification_log.recorder  # type: ignore[attr-defined]
-        channel: str = recorder.channel_name
-        return channel
+    def channels(self) -> set[str]:
+        """Return the channels on which PostgreSQL notifies of new events."""
+        logs: list[Any] = [
+            self.follower.readers[leader].notification_log for leader in self.leaders
+        ]
+        return {log.recorder.channel_name for log in logs}
 
     def begin(self) -> None:
         """It is its turn, perhaps after a while: what it knew then may not be so any more.
@@ -146,13 +153,13 @@ class Following(threading.Thread):
         if self.state is not None and not self._stopping.is_set():
             position = None
             with suppress(*AWAY):
-                position = self.follower.recorder.max_tracking_id(self.leader)
+                position = self.follower.recorder.max_tracking_id(self.leaders[0])
             self.state.fails(str(error), position=position, is_lasting=error.is_lasting)
 
     def work(self) -> None:
         """Process the events that wait, batch by batch."""
         while self.is_our_turn and not self._stopping.is_set():
-            count = process(self.follower, self.leader, self._batch_size)
+            count = process(self.follower, self.leaders, self._batch_size)
             self.works_again()
             # Later events prompt it: it need not look again.
             if not self.follower.may_have_more:
@@ -175,16 +182,17 @@ def is_parked(follower: BatchFollower) -> bool:
     return isinstance(follower, View) and follower.recorder.parked() is not None
 
 
-def process(follower: BatchFollower, leader: str, limit: int) -> int:
+def process(follower: BatchFollower, leaders: Sequence[str], limit: int) -> int:
     """Process a batch; return its number of events, none where a view can't go on."""
     try:
-        return follower.process_batch(leader, limit)
+        return follower.process_batch(*leaders, limit=limit)
     except (*AWAY, PositionMoved, SchemaOutdated):
         raise
     except Exception:
         if not isinstance(follower, View):
             raise
-        return _process_up_to_the_fault(follower, leader, limit)
+        counts = [_process_up_to_the_fault(follower, leader, limit) for leader in leaders]
+        return sum(counts) if all(counts) else 0
 
 
 def _process_up_to_the_fault(view: View, leader: str, limit: int) -> int:
@@ -205,5 +213,6 @@ def _process_up_to_the_fault(view: View, leader: str, limit: int) -> int:
         reason = f"{leader} {fault.id}, {fault.topic}: {in_words(error)}"
         if view.recorder.park(reason):  # it is tried again and again, and told once
             log.exception("view parked", extra={"view": view.name, "position": fault.id})
+        view.may_have_more = False
         return 0
     return done

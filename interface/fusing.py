@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import cast
 
@@ -33,12 +32,10 @@ class FusedFollowing(Following):
         stopping: threading.Event,
     ) -> None:
         """``others``: the followings in this process that may join, Orders' among them."""
-        super().__init__(matching, Orders.name, batch_size, stopping)
-        self._others: dict[BatchFollower, list[Following]] = defaultdict(list)
-        for other in sorted(others, key=lambda each: isinstance(each.follower, View)):
-            self._others[other.follower].append(other)
+        super().__init__(matching, [Orders.name], batch_size, stopping)
+        self._others = sorted(others, key=lambda each: isinstance(each.follower, View))
         self._orders, *_ = self._others
-        self._fused = Fused(matching, cast("Orders", self._orders))
+        self._fused = Fused(matching, cast("Orders", self._orders.follower))
 
     def run(self) -> None:
         super().run()
@@ -47,10 +44,9 @@ class FusedFollowing(Following):
     def forget(self) -> None:
         """Part: all go on alone, from what is stored."""
         self._fused.leave()
-        for others in self._others.values():
-            for other in others:
-                if other.is_joined:
-                    other.go_alone()
+        for other in self._others:
+            if other.is_joined:
+                other.go_alone()
 
     def work(self) -> None:
         try:
@@ -66,29 +62,26 @@ class FusedFollowing(Following):
     def _process(self) -> bool:
         """Process a batch; return whether there may be more."""
         if not self._fused.is_joined:
-            process(self.follower, self.leader, self._batch_size)
+            process(self.follower, self.leaders, self._batch_size)
             self.works_again()
             return self.follower.may_have_more
         self._fused.process_batch(self._batch_size)
         self.works_again()
-        for follower, others in self._others.items():
-            if isinstance(follower, View) and follower not in self._fused.views:
-                for other in others:
-                    if other.is_joined:
-                        other.go_alone()
+        for other in self._others:
+            is_view = isinstance(other.follower, View)
+            if is_view and other.is_joined and other.follower not in self._fused.views:
+                other.go_alone()
         return self._fused.may_have_more
 
     def _take_in(self) -> None:
         """Have those join who have caught up by themselves, Orders' follower first."""
-        for follower, others in self._others.items():
-            if follower is not self._orders and not self._fused.is_joined:
+        for other in self._others:
+            if other is not self._orders and not self._fused.is_joined:
                 return
-            if all(each.may_join for each in others) and not follower.processing_lock.locked():
-                for other in others:
-                    other.is_joined = True
-                if not self._joins(follower):
-                    for other in others:
-                        other.go_alone()
+            if other.may_join and not other.follower.processing_lock.locked():
+                other.is_joined = True
+                if not self._joins(other.follower):
+                    other.go_alone()
 
     def _joins(self, follower: BatchFollower) -> bool:
         try:

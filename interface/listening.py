@@ -86,7 +86,8 @@ class Bell:
         self._env = env
         self._market = market
         self._published_logs = published
-        self._followings = followings(market)
+        # A follower of several logs by the last of them, where it has what is due by the others.
+        self._followings = dict(followings(market))
         self._names = {app.recorder.channel_name: app.name for app in market}
         self._leaders = {each.channel: each.leader for each in published}
         # The known positions of followers, and of leaders, by their names.
@@ -111,7 +112,7 @@ class Bell:
         self._thread.join()
 
     def has_reached(self, mark: Mark) -> bool:
-        [leader] = [leader for each, leader in self._followings if each.name == mark.name]
+        [leader] = [leader for each, leader in self._followings.items() if each.name == mark.name]
         published = self._published.get(leader, NOTHING)
         return covers(self._followed[mark.name], mark.position, mark.asset, published)
 
@@ -205,7 +206,7 @@ class Bell:
             self._go_on()
 
     def _look(self) -> None:
-        for follower, leader in self._followings:
+        for follower, leader in self._followings.items():
             # In this order: what came of a position is recorded when the position is.
             positions = Reach.read(follower.recorder, leader).positions
             recorded = 0

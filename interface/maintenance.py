@@ -20,7 +20,7 @@ from domain.values import book_id
 from interface.database import telling_why, usable_database
 from interface.postgres import database
 from interface.settings import Settings
-from system import VIEWS, build, parts_of
+from system import VIEWS, build, leaders_of, parts_of
 
 _PATIENCE_SECONDS: Final = 5.0  # somebody waits at the terminal
 
@@ -61,11 +61,13 @@ def rebuild_view(env: Mapping[str, str], name: str, bar: Bar, fill: Fill = nothi
     """Rebuild a view. Raises Busy where that is under way already, and the errors of ``fill``."""
     view_class = VIEWS[name]
     with closing(build(env)) as market:
-        leader = market.orders if name == "orders" else market.matching
+        leaders = leaders_of(market, view_class)
+        [view] = [app for app in market if isinstance(app, view_class)]
         with Snapshot.take(env) as snapshot:
-            length = snapshot.count(leader.recorder)
+            counts = [snapshot.count(each.recorder, view.topics_of(each.name)) for each in leaders]
+        length = sum(counts)
         with bar(f"Rebuilding {name}", length) as progress:
-            rebuild(view_class, leader, progress.update, fill)
+            rebuild(view_class, leaders, progress.update, fill)
 
 
 def verify_all(env: Mapping[str, str], bar: Bar) -> str | None:

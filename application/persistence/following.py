@@ -107,31 +107,46 @@ class BatchFollower(Follower[UUID]):
         while self.process_batch(leader_name):
             pass
 
-    def process_batch(self, leader_name: str, limit: int | None = None) -> int:
-        """Process the notifications that wait, up to ``limit``; return their number.
+    def process_batch(self, *leader_names: str, limit: int | None = None) -> int:
+        """Process what waits in logs, up to ``limit`` notifications of each; return their number.
 
-        Raises IntegrityError where another follower was faster: what was decided is
+        What a follower is to have of a log before it can go on in another is in one that comes
+        first. Raises IntegrityError where another follower was faster: what was decided is
         forgotten, and the next call starts from the position that is then true.
         """
         with self.processing_lock:
-            since = self.position(leader_name)
             limit = self.at_most(limit or self.pull_section_size)
-            self.may_have_more = False
-            entries = self.entries_after(leader_name, since, limit)
+            entries, moves = self._read(leader_names, limit)
             if not entries:
                 return 0
-            last, _ = entries[-1]
             begun = time.monotonic()
             try:
-                move = Advance.of(leader_name, [Move(leader_name, since, last)])
-                self.process_entries(entries, move)
-                self.moved_to(leader_name, last)
+                self.process_entries(entries, Advance.of(leader_names[0], moves))
             except BaseException:
                 self.forget()
                 raise
-            self.may_have_more = len(entries) == limit
+            for move in moves:
+                self.moved_to(move.name, move.upto)
             self.took(time.monotonic() - begun, limit)
             return len(entries)
+
+    def _read(self, leader_names: Sequence[str], limit: int) -> tuple[list[Entry], list[Move]]:
+        """Return what is due in logs, and the moves to the ends of that."""
+        entries: list[Entry] = []
+        moves: list[Move] = []
+        self.may_have_more = False
+        for name in leader_names:
+            if entries and self._has_to_unite(name):
+                self.may_have_more = True
+                break  # for which all of the logs before it has to be recorded
+            since = self.position(name)
+            waiting = self.entries_after(name, since, limit)
+            due = self.due(name, waiting, moves)
+            if due:
+                entries += due
+                moves.append(Move(name, since, due[-1][0]))
+            self.may_have_more = self.may_have_more or len(waiting) == limit
+        return entries, moves
 
     def position(self, leader_name: str) -> int | None:
         """Return the position in a leader's log, as this process knows it; None: nowhere yet."""
@@ -139,6 +154,10 @@ class BatchFollower(Follower[UUID]):
             self._unite(leader_name)
             self._positions[leader_name] = self.recorder.max_tracking_id(leader_name)
         return self._positions[leader_name]
+
+    def position_in(self, leader_name: str, number: int) -> int:
+        """Return the position in a partition, after ``take_parts``."""
+        return self._positions[part(leader_name, number)] or 0
 
     def moved_to(self, leader_name: str, position: int) -> None:
         """Know that the position has moved."""
@@ -156,10 +175,30 @@ class BatchFollower(Follower[UUID]):
     def entries_after(self, leader_name: str, since: int | None, limit: int) -> list[Entry]:
         """Return the next events of the leader's log after a position, each with its id."""
         notifications = self.readers[leader_name].notification_log.select(
-            since, limit, topics=self.topics, inclusive_of_start=since is None
+            since, limit, topics=self.topics_of(leader_name), inclusive_of_start=since is None
         )
         decode = self.mappers[leader_name].to_domain_event
         return [(notification.id, decode(notification)) for notification in notifications]
+
+    def topics_of(self, leader_name: str) -> Sequence[str]:
+        """Return the topics of the events that are followed in a leader's log; none: all."""
+        del leader_name
+        return self.topics
+
+    def due(
+        self, leader_name: str, entries: Sequence[Entry], moves: Sequence[Move]
+    ) -> Sequence[Entry]:
+        """Return those of the next entries whose time has come: all before the first that waits.
+
+        ``moves`` are made with them, in the logs that come before.
+        """
+        del leader_name, moves
+        return entries
+
+    def due_in_partition(self, leader_name: str, number: int) -> Callable[[Any], bool]:
+        """Return the test if the time of an event of a partition has come."""
+        del leader_name, number
+        return _always
 
     def process_parts(
         self, leader_name: str, taken: Mapping[int, tuple[Sequence[Entry], int]]
@@ -204,13 +243,16 @@ class BatchFollower(Follower[UUID]):
             self._positions.update(found)
             return reach.positions
 
+    def _has_to_unite(self, leader_name: str) -> bool:
+        if leader_name in self._positions or not hasattr(self.recorder, "datastore"):
+            return False  # it is known, or the recorder is in memory
+        return Reach.read(self.recorder, leader_name).is_by_partition
+
     def _unite(self, leader_name: str) -> None:
         """Go back to one position from one in each partition: all catch up first."""
-        if not hasattr(self.recorder, "datastore"):  # a recorder in memory
+        if not self._has_to_unite(leader_name):
             return
         reach = Reach.read(self.recorder, leader_name)
-        if not reach.is_by_partition:
-            return
         try:
             self._catch_up(leader_name, list(reach.positions))
             merge(self.recorder, leader_name)
@@ -263,7 +305,7 @@ class BatchFollower(Follower[UUID]):
         return self.readers[leader_name].notification_log.select(
             start=self.recorder.max_tracking_id(leader_name),
             limit=limit,
-            topics=self.topics,
+            topics=self.topics_of(leader_name),
             inclusive_of_start=False,
         )
 
@@ -312,6 +354,10 @@ class BatchFollower(Follower[UUID]):
 
     def interrupt(self) -> None:
         """End a batch's wait for something outside; another thread calls this."""
+
+
+def _always(_event: Any) -> bool:
+    return True
 
 
 class Recording(NamedTuple):

@@ -34,14 +34,15 @@ class Snapshot:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield cls(connection)
 
-    def count(self, recorder: EventRecorder) -> int:
-        """Count the events of a log."""
-        [row] = self.rows(SQL("SELECT count(*) FROM {}").format(_events(recorder)))
+    def count(self, recorder: EventRecorder, topics: Sequence[str] = ()) -> int:
+        """Count the events of a log; unless topics are named, all of them."""
+        statement = SQL("SELECT count(*) FROM {} WHERE %s::text[] = '{{}}' OR topic = ANY(%s)")
+        [row] = self.rows(statement.format(_events(recorder)), [list(topics), list(topics)])
         number: int = row["count"]
         return number
 
     def reach(self, recorder: Any, leader: str) -> Reach:
-        """Return a follower's position in its leader's log. It follows no other log."""
+        """Return a follower's position in a leader's log."""
         names = position_names(recorder.datastore.schema, recorder.tracking_table_name)
         rows = self.rows(SQL("SELECT name, reached FROM {positions}()").format(**names))
         return Reach.of(leader, {row["name"]: row["reached"] for row in rows})

@@ -1,6 +1,6 @@
 """The rows of the order view, and how events make and change them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
@@ -8,6 +8,8 @@ from uuid import UUID
 from application.persistence.log import Entry
 from application.views.view import Rows
 from domain.order import Order
+from domain.order_book import OrderBook
+from domain.outcomes import outcomes
 from domain.requests import CancelRequest, ReplaceRequest
 from domain.values import OrderStatus
 
@@ -90,27 +92,28 @@ class OrderRow(NamedTuple):
 def changes(entries: Sequence[Entry]) -> dict[str, Rows]:
     """Return what a batch of events does to the tables, by the names of steps and tables.
 
-    An order of the batch is written once, as its last event in it leaves it.
+    ``entries`` have the commands of Orders' log before Matching's decisions of them. An order of
+    the batch is written once, as its last event in it leaves it.
     """
     placed: dict[int, dict[str, Any]] = {}  # by the id's integer: a UUID hashes in Python
     changed: dict[int, dict[str, Any]] = {}
     requests: dict[tuple[int, int], dict[str, Any]] = {}
     for position, event in entries:
-        key = event.originator_id.int
         match event:
             case Order.Created():
-                placed[key] = _placed(event, position)
-            case Order.RequestRefused():
-                pass
-            case Order.Decided():
-                row = placed.get(key) or changed.get(key)
-                if row is None:
-                    row = changed[key] = _unchanged(event.originator_id)
-                _decide(row, event)
-                if isinstance(event, Order.Cancelled) and event.request_id is not None:
-                    _ask(requests, event.originator_id, event.request_id)
+                placed[event.originator_id.int] = _placed(event, position)
             case CancelRequest.Created() | ReplaceRequest.Created():
                 _ask(requests, event.order_id, event.originator_id)
+            case OrderBook.Decided():
+                for order_id, kind, facts in outcomes(event):
+                    if kind is Order.RequestRefused:
+                        continue
+                    row = placed.get(order_id.int) or changed.get(order_id.int)
+                    if row is None:
+                        row = changed[order_id.int] = _unchanged(order_id)
+                    _decide(row, kind, facts)
+                    if kind is Order.Cancelled and facts["request_id"] is not None:
+                        _ask(requests, order_id, facts["request_id"])
     orders = list(placed.values())
     return {
         "changed": list(changed.values()),
@@ -119,11 +122,6 @@ def changes(entries: Sequence[Entry]) -> dict[str, Rows]:
         "orders": orders,
         "open_orders": [_open(row) for row in orders if row["status"] in OPEN_STATUSES],
     }
-
-
-# Named once: a union of classes is made anew each time that it is asked for.
-# Those that end an order, or may do so.
-_WITH_REASON = (Order.Expired, Order.Rejected, Order.Cancelled, Order.Replaced, Order.Triggered)
 
 
 def _placed(event: Order.Created, position: int) -> dict[str, Any]:
@@ -180,24 +178,26 @@ def _unchanged(order_id: UUID) -> dict[str, Any]:
     return {"order_id": order_id, "filled_quantity": 0, "notional": 0}
 
 
-def _decide(row: dict[str, Any], event: Order.Decided) -> None:
-    """Apply a decision to a new order's row, or to the change of one that is there."""
-    row["status"] = event.status
-    row["updated_at"] = event.timestamp
-    if isinstance(event, Order.Traded):
-        for fill in event.fills:
-            row["filled_quantity"] += fill.quantity
-            row["notional"] += fill.price * fill.quantity
-        if event.quantity is not None:
-            row["quantity"] = event.quantity
-    if isinstance(event, Order.Replaced):
+def _decide(row: dict[str, Any], kind: type[Order.Decided], facts: Mapping[str, Any]) -> None:
+    """Apply an outcome to a new order's row, or to the change of one that is there.
+
+    A status that is not told stays as it is.
+    """
+    if (status := facts.get("status")) is not None:
+        row["status"] = status
+    row["updated_at"] = facts["timestamp"]
+    for fill in facts.get("fills", ()):
+        row["filled_quantity"] += fill.quantity
+        row["notional"] += fill.price * fill.quantity
+    if (quantity := facts.get("quantity")) is not None:
+        row["quantity"] = quantity
+    if kind is Order.Replaced:
         for name in ("price", "stop_price", "display_quantity"):
-            if (changed := getattr(event, name)) is not None:
+            if (changed := facts[name]) is not None:
                 row[name] = changed
-    if isinstance(event, _WITH_REASON):
-        reason = getattr(event, "rejection", None) or event.reason
-        if reason is not None:
-            row["reason"], row["reason_limit"] = reason, getattr(event, "limit", None)
+    reason = facts.get("rejection") or facts.get("reason")
+    if reason is not None:
+        row["reason"], row["reason_limit"] = reason, facts.get("limit")
 
 
 def _ask(requests: dict[tuple[int, int], dict[str, Any]], order_id: UUID, request_id: UUID) -> None:

@@ -122,7 +122,8 @@ TABLES: Final = (
     )""",
 )
 
-# Amounts that change are added; of the others, those that are missing stay as they are.
+# Amounts that change are added; of the others, those that are missing stay as they are. An order
+# that is not there was not placed yet, as far as the view knows: it must not be decided.
 _CHANGE: Final = """WITH changed AS (
     UPDATE {schema}.orders o SET
         price = coalesce(c.price, o.price),
@@ -131,7 +132,7 @@ _CHANGE: Final = """WITH changed AS (
         display_quantity = coalesce(c.display_quantity, o.display_quantity),
         filled_quantity = o.filled_quantity + c.filled_quantity,
         notional = o.notional + c.notional,
-        status = c.status,
+        status = coalesce(c.status, o.status),
         reason = coalesce(c.reason, o.reason),
         reason_limit = coalesce(c.reason_limit, o.reason_limit),
         updated_at = c.updated_at
@@ -140,9 +141,14 @@ _CHANGE: Final = """WITH changed AS (
         filled_quantity bigint, notional numeric, status text, reason text, reason_limit bigint,
         updated_at timestamptz)
     WHERE o.order_id = c.order_id
-    RETURNING o.position, o.status)
+    RETURNING o.position, o.status), ended AS (
     DELETE FROM {schema}.open_orders p USING changed c
-    WHERE p.position = c.position AND c.status NOT IN {open}""".replace("{open}", _OPEN)
+    WHERE p.position = c.position AND c.status NOT IN {open})
+    SELECT count(*) INTO affected FROM changed;
+    IF affected <> json_array_length({rows}) THEN
+        RAISE EXCEPTION 'decisions change % orders, and % of them are there',
+            json_array_length({rows}), affected USING ERRCODE = 'data_exception';
+    END IF""".replace("{open}", _OPEN)
 
 # A request about one order names it; one about many is known of an order by its outcome. Nobody
 # can tell from an outcome alone which of the two it answers.

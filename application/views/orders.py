@@ -1,10 +1,18 @@
-"""The orders, as their users see them: one row an order. Follows Orders."""
+"""The orders, as their users see them: one row an order. Follows Orders and Matching.
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+Placements and requests come from the log of Orders, what became of them from Matching's; the
+outcomes that Orders records are no news to the view.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
+from typing import Any, ClassVar
 from uuid import UUID
 
+from application.deciding import COMMANDS
+from application.orders import Orders
 from application.persistence.log import Entry
+from application.persistence.position import Move
 from application.views import order_rows
 from application.views.order_pages import OrderFilter
 from application.views.order_rows import OrderRow
@@ -52,9 +60,40 @@ class OrderViewRecorder(ViewRecorder):
 
 
 class OrderView(View):
-    """The read model behind GET /orders."""
+    """The read model behind GET /orders.
+
+    It has a position in each log, and stops before a decision whose command it has not had.
+    """
 
     name = "OrderView"
     env: ClassVar[dict[str, str]] = {"POSTGRES_SCHEMA": "order_view"}
     recorder: OrderViewRecorder
     recorder_class = OrderViewRecorder
+
+    def topics_of(self, leader_name: str) -> Sequence[str]:
+        """All commands of Orders, as Matching does, so that both come to the same position."""
+        return tuple(each.TOPIC for each in COMMANDS) if leader_name == Orders.name else ()
+
+    def due(
+        self, leader_name: str, entries: Sequence[Entry], moves: Sequence[Move]
+    ) -> Sequence[Entry]:
+        if leader_name == Orders.name:
+            return entries
+        [position] = [move.upto for move in moves] or [self.position(Orders.name) or 0]
+        is_due = _decided_upto(position)
+        return list(takewhile(lambda entry: is_due(entry[1]), entries))
+
+    def due_in_partition(self, leader_name: str, number: int) -> Callable[[Any], bool]:
+        if leader_name == Orders.name:
+            return super().due_in_partition(leader_name, number)
+        return _decided_upto(self.position_in(Orders.name, number))
+
+
+def _decided_upto(position: int) -> Callable[[Any], bool]:
+    """Return the test for events of Matching about commands up to a place in the log of Orders."""
+
+    def is_due(event: Any) -> bool:
+        decided: int = getattr(event, "position", 0)
+        return decided <= position
+
+    return is_due

@@ -1,7 +1,7 @@
 """Building a view anew from the events, beside the living one, and swapping the two."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 from uuid import UUID
@@ -27,28 +27,29 @@ Fill = Callable[[View, str, Progress], None]  # fills a view with what there is 
 
 
 def nothing(_view: View, _leader_name: str, _progress: Progress) -> None:
-    """All comes from the leader."""
+    """All comes from the leaders."""
 
 
 def rebuild(
     view_class: type[View],
-    leader: Application[UUID],
+    leaders: Sequence[Application[UUID]],
     progress: Progress,
     fill: Fill = nothing,
 ) -> None:
-    """Replace a view's schema by one made from all of the leader's events.
+    """Replace a view's schema by one made from all of the leaders' events.
 
-    ``fill`` may bring events from elsewhere; the leader has the rest.
+    ``leaders``: in the order in which the view reads their logs. ``fill`` may bring events from
+    elsewhere; the leaders have the rest.
 
     The living view goes on meanwhile, and its readers notice nothing: it stands still only for
     the last events and the renaming. Its follower then finds the position moved, and goes on
     from there. A rebuild drops the remains of one that was killed.
 
-    Owners and rights stay as they are. It is the leader's database.
+    Owners and rights stay as they are. It is the leaders' database.
 
     Raises Busy where this view is being rebuilt already, and SchemaUnusable where the role may not.
     """
-    env = leader.env
+    env = leaders[0].env
     name = view_class.env["POSTGRES_SCHEMA"]
     schema = beside(schema_of(env), name)
     with alone(env, f"rebuild {name}", wait=False), connect(env) as connection:
@@ -58,22 +59,19 @@ def rebuild(
                 time.sleep(_PAUSE_SECONDS)
         own_env = {**env, "POSTGRES_SCHEMA": schema + _NEW, "CREATE_TABLE": "y"}
         with closing(view_class(own_env)) as view:
-            view.follow(leader.name, leader.notification_log)
-            fill(view, leader.name, progress)
-            _catch_up(view, leader.name, progress)
-            while not _swap(connection, view, leader.name, progress):
+            for leader in leaders:
+                view.follow(leader.name, leader.notification_log)
+            for leader in leaders:
+                fill(view, leader.name, progress)
+            _catch_up(view, progress)
+            while not _swap(connection, view, progress):
                 time.sleep(_PAUSE_SECONDS)  # let those through who waited behind us
-                _catch_up(view, leader.name, progress)
+                _catch_up(view, progress)
         while not _drop(connection, schema + _OLD):
             time.sleep(_PAUSE_SECONDS)
 
 
-def _swap(
-    connection: psycopg.Connection[Any],
-    view: View,
-    leader_name: str,
-    progress: Progress,
-) -> bool:
+def _swap(connection: psycopg.Connection[Any], view: View, progress: Progress) -> bool:
     """Put the new schema in the old one's place; False: a long batch is in the way."""
     schema = view.env["POSTGRES_SCHEMA"].removesuffix(_NEW)
     try:
@@ -82,7 +80,7 @@ def _swap(
             # The position comes first in a view's transactions: this lock keeps the living view
             # between two batches. Readers are not hindered, nor is maintenance.
             lock_positions(connection, schema, view.recorder.tracking_table_name)
-            _catch_up(view, leader_name, progress)
+            _catch_up(view, progress)
             for before, after in ((schema, schema + _OLD), (schema + _NEW, schema)):
                 connection.execute(
                     SQL("ALTER SCHEMA {} RENAME TO {}").format(
@@ -108,6 +106,6 @@ def _drop(connection: psycopg.Connection[Any], schema: str) -> bool:
     return True
 
 
-def _catch_up(view: View, leader_name: str, progress: Progress) -> None:
-    while done := view.process_batch(leader_name, _BATCH):
+def _catch_up(view: View, progress: Progress) -> None:
+    while done := view.process_batch(*view.readers, limit=_BATCH):
         progress(done)

@@ -48,6 +48,9 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
     steps: ClassVar[Mapping[str, str]] = {}
     # Tables that get a batch's rows of their name, after the steps.
     inserts: ClassVar[tuple[str, ...]]
+    # The leader in whose log others are told the position: the first by name, as positions move in
+    # the order of names.
+    told: ClassVar[str] = "Matching"
     # The number of kinds of rows that the first release wrote: see ``retired_write``.
     retired_tables: ClassVar[int]
 
@@ -110,7 +113,8 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
 
         ``is_alone``: in a transaction that does nothing else. Such a commit does not wait for the
         disk, as rows and position are lost together, so that after a crash work is only
-        repeated; and NOTIFY may be inside for the same reason.
+        repeated; and NOTIFY may be inside for the same reason. What is told is the position in
+        Matching's log.
         """
         changes = self.changes(entries)
         rows = [_json(changes[name]) if changes.get(name) else None for name in self._names]
@@ -144,7 +148,8 @@ class ViewRecorder(PostgresTrackingRecorder, ProcessRecorder):
             parameters=SQL(", ").join(map(SQL, [*_PARAMETERS, *["json"] * len(steps)])),
             guard=SQL(GUARD),
             advance=SQL(ADVANCE).format(**named),
-            reach=SQL(_REACH).format(**named, leader=SQL("split_part(names[1], '#', 1)")),
+            told=Literal(self.told),
+            reach=SQL(_REACH).format(**named, leader=Literal(self.told)),
             parked_in=SQL(_PARKED_IN.replace("%(names)s", "names")).format(**named),
             steps=SQL("\n").join(
                 SQL("IF {rows} IS NOT NULL THEN " + step + "; END IF;").format(
@@ -239,6 +244,8 @@ _PARAMETERS: Final = [VERSION_PARAMETER, "is_alone boolean", *ADVANCE_PARAMETERS
 _FUNCTION: Final = """CREATE OR REPLACE FUNCTION {schema}.write({parameters})
     RETURNS void LANGUAGE plpgsql
     SET enable_seqscan TO off SET enable_hashjoin TO off SET enable_mergejoin TO off AS $$
+DECLARE
+    affected bigint;
 BEGIN
     {guard}
     IF is_alone THEN
@@ -247,7 +254,7 @@ BEGIN
     {advance}
     {steps}
     DELETE {parked_in};
-    IF is_alone THEN
+    IF is_alone AND split_part(names[1], '#', 1) = {told} THEN
         PERFORM pg_notify({channel}, ':' || ({reach}));
     END IF;
 END $$"""

@@ -7,6 +7,7 @@ from eventsourcing.application import AggregateNotFoundError
 from flask import Response, request
 
 from application.messages import message
+from application.orders import Orders
 from application.views.books import BookRows, LevelRow, RestingRow, levels_of, resting_of
 from application.views.order_rows import OrderRow
 from application.views.view import View
@@ -40,7 +41,7 @@ class Queries:
     def order(self, order_id: str) -> Response:
         identifier = path_order_id(order_id)
         Fields.of_query(request).check()
-        self._show_order(identifier)
+        self._show(self._market.order_view, self._asset_awaited(identifier))
         row = self._market.order_view.recorder.order(identifier)
         if row is None:
             # An order that was acknowledged is found, also before the view has it.
@@ -63,7 +64,9 @@ class Queries:
         """The audit trail, numbered from 1 in the order of the log."""
         identifier = path_order_id(order_id)
         Fields.of_query(request).check()
-        self._show_order(identifier)
+        asset = self._asset_awaited(identifier)
+        self._show(self._market.order_view, asset)
+        self._show(self._market.orders, asset)
         requests = self._market.order_view.recorder.request_ids(identifier)
         trail = self._market.orders.trail(identifier, requests)
         events = [
@@ -156,21 +159,21 @@ class Queries:
             raise Problem(404, f"The book of {asset} has no version {version}") from None
         return resting_of(book, depth) if by_order else levels_of(book, depth or DEFAULT_DEPTH)
 
-    def _show(self, view: View, asset: str | None) -> None:
-        """Wait until the view shows what the request's Position refers to, if it has one.
+    def _show(self, follower: View | Orders, asset: str | None) -> None:
+        """Wait until a follower has what the request's Position refers to, if it has one.
 
-        ``asset``: the one that it has to show; None: all.
+        ``asset``: the one that it has to have; None: all.
         """
         position = awaited_position(request)
         if position is not None:
-            self._waiting.shown(until_shown(self._waiting.progress, view, position, asset))
+            self._waiting.shown(until_shown(self._waiting.progress, follower, position, asset))
 
-    def _show_order(self, order_id: UUID) -> None:
-        view, asset = self._market.order_view, None
-        if awaited_position(request) is not None and self._waiting.progress.is_by_partition:
-            known = view.recorder.order(order_id) or OrderRow.of(self._market.orders.get(order_id))
-            asset = known.asset
-        self._show(view, asset)
+    def _asset_awaited(self, order_id: UUID) -> str | None:
+        """Return the asset of an order whose followers are to be waited for; None: all assets."""
+        if awaited_position(request) is None or not self._waiting.progress.is_by_partition:
+            return None
+        row = self._market.order_view.recorder.order(order_id)
+        return (row or OrderRow.of(self._market.orders.get(order_id))).asset
 
 
 def _trades_cursor(text: str) -> tuple[int, int]:

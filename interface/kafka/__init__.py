@@ -1,7 +1,7 @@
 """Kafka: what happens is published there, and what is published is put together here."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from application.persistence.following import BatchFollower
 from application.persistence.publisher_tables import SCHEMA
@@ -52,15 +52,18 @@ def publishing(
 
 
 def consuming(settings: Settings, names: Collection[str]) -> MakeFollowing:
-    """Return a function that makes these followers take their leader's log from its topic."""
+    """Return a function that makes these followers take their leaders' logs from topics."""
 
     def make(
-        follower: BatchFollower, leader: str, batch_size: int, stopping: threading.Event
+        follower: BatchFollower,
+        leaders: Sequence[str],
+        batch_size: int,
+        stopping: threading.Event,
     ) -> Following:
         if follower.name not in names:
-            return Following(follower, leader, batch_size, stopping)
-        source = source_of(settings, leader, follower)
-        return Consuming(follower, batch_size, stopping, source)
+            return Following(follower, leaders, batch_size, stopping)
+        sources = [source_of(settings, leader, follower) for leader in leaders]
+        return Consuming(follower, batch_size, stopping, sources)
 
     return make
 
@@ -87,7 +90,7 @@ def source_of(settings: Settings, leader: str, follower: BatchFollower) -> Sourc
         opener=Opener(f"/{leader}", settings.kafka_type_prefix),
         dead_letters=prefix + DEAD_LETTERS,
         event_of=event_of,
-        passed_over=types_beside(follower.topics),
+        passed_over=types_beside(follower.topics_of(leader)),
         session_ms=int(settings.kafka_session_seconds * 1000),
         publishers=beside(settings.database_schema, SCHEMA),
     )

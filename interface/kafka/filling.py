@@ -14,7 +14,7 @@ from confluent_kafka import (
 )
 
 from application.views.view import View
-from interface.kafka.reading import Extent, Gap, Source, take
+from interface.kafka.reading import Early, Extent, Gap, Source, take
 from interface.kafka.topics import KafkaAway
 
 _BATCH: Final = 4_000  # messages, as a rebuild from the store
@@ -48,6 +48,7 @@ class _Filling:
         source.check(view, topic)
         self._partitions = topic.partitions
         self._gaps: dict[int, Gap] = {}
+        self._early: set[int] = set()  # partitions that go on with what has not come yet
         self._positions = list(view.take_parts(source.leader, self._partitions))
 
     def work(self, progress: Callable[[int], None]) -> None:
@@ -59,14 +60,16 @@ class _Filling:
         unfinished = set(range(self._partitions))
         while unfinished:
             received, ended = self._receive()
-            for partition, messages in received.items():
-                progress(self._take(partition, messages))
-            for partition in ended & self._gaps.keys():
+            for partition in received.keys() & unfinished:
+                progress(self._take(partition, received[partition]))
+            unfinished -= self._early
+            for partition in ended & unfinished & self._gaps.keys():
                 raise self._gaps[partition]
             unfinished -= ended
         for place in places:
             _, end = self._consumer.get_watermark_offsets(place)
-            if end > 0 and self._positions[place.partition] == 0:
+            is_gone = end > 0 and self._positions[place.partition] == 0
+            if is_gone and place.partition not in self._early:
                 raise Gap(f"{self._source.topic}, partition {place.partition}: all of it is gone")
 
     def _receive(self) -> tuple[dict[int, list[Message]], set[int]]:
@@ -90,9 +93,12 @@ class _Filling:
     def _take(self, partition: int, messages: list[Message]) -> int:
         """Apply messages; return the number of events among them."""
         source, position = self._source, self._positions[partition]
-        extent = Extent(self._partitions, self._view.end_of_log(source.leader))
+        is_due = self._view.due_in_partition(source.leader, partition)
+        extent = Extent(self._partitions, self._view.end_of_log(source.leader), is_due)
         taken = take(source, messages, position, extent, _pass_over)
-        if isinstance(taken.fault, Gap):
+        if isinstance(taken.fault, Early):
+            self._early.add(partition)  # the rest comes from the store
+        elif isinstance(taken.fault, Gap):
             self._gaps.setdefault(partition, taken.fault)  # what is missing may come yet
         elif taken.fault is not None:
             raise taken.fault

@@ -94,26 +94,26 @@ class Publisher(BatchFollower):
     def published(self) -> Published:
         return self.recorder.published(self.leader, self._log_topic)
 
-    def process_batch(self, leader_name: str, limit: int | None = None) -> int:
+    def process_batch(self, *leader_names: str, limit: int | None = None) -> int:
         """Process as the base class does. Raises CannotFollow where Kafka is not as it must be."""
         if self._standstill is not None:
             self._standstill.wait_for_change()
             self._standstill = None
         try:
-            return self._process_batch(leader_name, limit)
+            return self._process_batch(leader_names, limit)
         except (Refused, KafkaAway) as error:
             if isinstance(error, TooLarge) and error.is_preceded:
-                return self._process_batch(leader_name, limit)
+                return self._process_batch(leader_names, limit)
             raise self._explained(error) from error.__cause__ or error
 
-    def _process_batch(self, leader_name: str, limit: int | None) -> int:
+    def _process_batch(self, leader_names: Sequence[str], limit: int | None) -> int:
         if self._sender is not None and time.monotonic() - self._looked > _LOOK_SECONDS:
             self._look_at_topics()
         if self._sender is None:
             self._sender = self._connect()
         if self._is_throttled(self._sender):
             return 0
-        count = super().process_batch(leader_name, limit)
+        count = super().process_batch(*leader_names, limit=limit)
         if not count and self._untold and self._is_time_to_tell():
             try:
                 self._tell(self._sender)

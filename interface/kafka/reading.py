@@ -78,15 +78,23 @@ class Gap(Fault):
     upto: int | None = None
 
 
+class Early(Fault):
+    """What it follows from has not come yet; it can be taken later."""
+
+
 class Unreadable(Fault):
     """Nobody knows what it says."""
 
 
 class Extent(NamedTuple):
-    """The partitions and the end of a log: nothing of it is beyond that."""
+    """The partitions and the end of a log: nothing of it is beyond that.
+
+    ``is_due`` tests if an event can be taken yet.
+    """
 
     partitions: int
     end: int
+    is_due: Callable[[Any], bool]
 
 
 class Taken(NamedTuple):
@@ -142,6 +150,8 @@ def take(
             except Exception as error:  # noqa: BLE001 - it is told
                 unreadable = Unreadable(f"{envelope.position}, {envelope.type}: {error}")
                 return Taken(entries, position, unreadable, message)
+            if not extent.is_due(event):
+                return Taken(entries, position, Early(), message)
             entries.append((envelope.position, event))
         position = envelope.position
     return Taken(entries, position, *(gap or ()))

@@ -17,12 +17,15 @@ STAYING = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY)
 
 
 class Venue(Exchange):
-    """Its ``log`` has all that Orders records: requests, orders, and what became of them."""
+    """Its ``log`` has what the order view follows: orders, requests, and the decisions of them."""
 
     def __init__(self, asset: str) -> None:
         super().__init__(asset)
         self.log: list[Event] = []
         self.placed: list[str] = []
+
+    def new_order(self, *args: Any) -> Command:
+        return self._asked(super().new_order(*args))
 
     def cancel_request(self, *args: Any) -> Command:
         return self._asked(super().cancel_request(*args))
@@ -30,15 +33,13 @@ class Venue(Exchange):
     def replace_request(self, name: str, time: datetime, **changes: int | None) -> Command:
         return self._asked(super().replace_request(name, time, **changes))
 
-    def _asked(self, request: Command) -> Command:
-        self.log.append(request)
-        return request
+    def _asked(self, command: Command) -> Command:
+        self.log.append(command)
+        return command
 
     def _new(self) -> list[Event]:
         events = super()._new()
-        for outcome in self.outcomes:
-            if order := self.orders.get(outcome.order_id):
-                self.log += order.collect_events()
+        self.log += events
         return events
 
 

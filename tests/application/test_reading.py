@@ -81,7 +81,7 @@ def test_its_message_is_then_the_same_again(day: Day) -> None:
 
 @pytest.mark.parametrize("day", DAYS)
 def test_the_views_make_the_same_rows(day: Day) -> None:
-    books, orders = day.matching_log, day.orders_log
+    books, orders = day.matching_log, day.commands_log + day.book_log
     assert rows(BookViewRecorder, read_back(books)) == rows(BookViewRecorder, books)
     assert rows(TradeViewRecorder, read_back(books)) == rows(TradeViewRecorder, books)
     assert rows(OrderViewRecorder, read_back(orders)) == rows(OrderViewRecorder, orders)

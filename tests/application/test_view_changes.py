@@ -23,7 +23,7 @@ from application.views.trades import TradeRow, TradeViewRecorder
 from domain.instrument import Instrument, TradingStatus
 from domain.order import Order
 from domain.order_book import OrderBook
-from domain.outcomes import arrivals
+from domain.outcomes import arrivals, outcomes
 from domain.requests import CancelRequest, InstrumentRequest, ReplaceRequest, UserRequest
 from domain.values import ALL_ASSETS, OrderType, SelfTradePrevention, Side, TimeInForce
 from domain.venue import Venue as Rules
@@ -124,8 +124,8 @@ def test_the_days_have_all_that_a_book_decides() -> None:
     rested = [event for event in events if getattr(event, "rested", 0)]
     assert any(event.shown < event.rested for event in rested if not event.waits)
     assert any(each.rested for event in rested for each in event.triggered)
-    orders = [event for day in DAYS for venue in day for event in venue.log]
-    assert {type(event) for event in orders} >= {
+    told = [outcome.event for event in events for outcome in outcomes(event)]
+    assert set(told) >= {
         Order.Opened,
         Order.Filled,
         Order.Decremented,
@@ -219,7 +219,7 @@ class OrderTables:
         rows = changes(OrderViewRecorder, entries)
         for row in rows["changed"]:
             order = self.orders[row["order_id"]]
-            if row["status"] not in OPEN_STATUSES:
+            if row.get("status", order["status"]) not in OPEN_STATUSES:
                 del self.open[order["position"]]
             for name, value in row.items():
                 if name in {"filled_quantity", "notional"}:
@@ -242,8 +242,9 @@ def asked(entries: list[Entry]) -> set[tuple[UUID, UUID]]:
     for _, event in entries:
         if isinstance(event, CancelRequest.Created | ReplaceRequest.Created):
             pairs.add((event.order_id, event.originator_id))
-        elif getattr(event, "request_id", None) is not None:
-            pairs.add((event.originator_id, event.request_id))
+        for outcome in outcomes(event):
+            if outcome.facts.get("request_id") is not None:
+                pairs.add((outcome.order_id, outcome.facts["request_id"]))
     return pairs
 
 

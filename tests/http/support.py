@@ -12,7 +12,7 @@ from application.orders import Orders
 from application.persistence.database_clock import DatabaseClock
 from interface.http import create_app
 from interface.listening import Bell
-from system import Market, followings
+from system import Market
 
 # Flask's test client and its response. What their JSON is, each test says.
 Client = Any
@@ -76,7 +76,7 @@ class Service:
 
     def follow(self) -> None:
         """Has every follower take what waits, until nothing does."""
-        while any(follower.process_batch(leader) for follower, leader in followings(self.market)):
+        while any(follower.process_batch(*follower.readers) for follower in self.market):
             pass
 
     def count_events(self) -> int:

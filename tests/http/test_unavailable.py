@@ -51,6 +51,8 @@ def test_while_postgresql_is_away_every_route_says_so_within_two_seconds(
     placed = client.post("/orders", json=order())
     path = placed.headers["Location"]
     fragile.follow()
+    for target in ("/orders", f"{path}/events", "/books/BTC-USD", "/trades"):
+        assert client.get(target, headers=shown(placed)).status_code == 200  # nobody waits then
     postgres.stop()
     for method, target, body in (
         ("POST", "/orders", order()),

@@ -167,22 +167,26 @@ def test_at_most_half_of_the_threads_wait_and_the_rest_is_answered_at_once(
     assert client.get("/orders", headers=shown(placed)).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/orders", "/orders/{id}", "/orders/{id}/events"])
+@pytest.mark.parametrize(
+    ("path", "followers"),
+    [
+        ("/orders", ["order_view"]),
+        ("/orders/{id}", ["order_view"]),
+        ("/orders/{id}/events", ["order_view", "orders"]),
+        ("/orders/{id}/events", ["orders", "order_view"]),
+    ],
+)
 def test_a_read_waits_until_the_orders_show_what_the_write_caused(
-    stalled: Service, path: str
+    stalled: Service, path: str, followers: list[str]
 ) -> None:
     placed = stalled.client.post("/orders", json=order())
     path = path.replace("{id}", placed.json["orderId"])
     with in_background(stalled.another_client(), "GET", path, headers=shown(placed)) as answer:
-        for step in (
-            lambda: None,
-            lambda: stalled.market.matching.process_batch("Orders"),
-            lambda: stalled.market.orders.process_batch("Matching"),
-        ):
-            step()
+        for name in ("matching", *followers):
             time.sleep(0.2)
             assert not answer.done()
-        stalled.market.order_view.process_batch("Orders")
+            follower = getattr(stalled.market, name)
+            follower.process_batch(*follower.readers)
         read = answer.result()
     assert read.status_code == 200
     assert "OPEN" in read.text

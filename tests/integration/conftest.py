@@ -96,7 +96,7 @@ class Venue:
 
     def settle(self) -> None:
         """Has every follower process what waits, until nothing does."""
-        while sum(process(*pair) for pair in followings(self.market)):
+        while sum(process(follower) for follower in self.market):
             pass
 
     def trade_a_little(self) -> None:
@@ -162,12 +162,12 @@ def has_followed_all(market: Market) -> bool:
     return not any(follower.pending(leader, limit=1) for follower, leader in followings(market))
 
 
-def process(follower: BatchFollower, leader: str) -> int:
+def process(follower: BatchFollower) -> int:
     """As a runner does: who was overtaken looks again."""
     try:
-        return follower.process_batch(leader)
+        return follower.process_batch(*follower.readers)
     except PositionMoved:
-        return follower.process_batch(leader)
+        return follower.process_batch(*follower.readers)
 
 
 @pytest.fixture(autouse=True)

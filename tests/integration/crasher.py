@@ -24,7 +24,7 @@ from application.views.rebuild import rebuild
 from domain.values import Side, Terms, derive_order_id
 from interface.kafka import publishing, topics
 from interface.settings import Settings
-from system import VIEWS, Market, build
+from system import VIEWS, Market, build, leaders_of
 
 
 def placement(number: int, asset: str = "BTC-USD") -> Placement:
@@ -60,13 +60,14 @@ def prepare(market: Market, what: str, env: dict[str, str]) -> Callable[[], obje
             placements = MANY_PLACEMENTS if many else [PLACEMENT]
             return lambda: market.orders.place_all(placements, datetime.now(UTC))
         case ["fused"]:
+            views = (market.order_view, market.book_view, market.trade_view)
             fused = Fused(market.matching, market.orders)
-            for follower in (market.orders, market.book_view, market.trade_view):
+            for follower in (market.orders, *views):
                 fused.join(follower)
             return lambda: fused.process_batch(500)
         case ["rebuild", name]:
-            leader = market.orders if name == "orders" else market.matching
-            return lambda: rebuild(VIEWS[name], leader, lambda _: None)
+            leaders = leaders_of(market, VIEWS[name])
+            return lambda: rebuild(VIEWS[name], leaders, lambda _: None)
         case ["snapshots"]:
             taker = SnapshotTaker(market.matching, every=1)
             market.matching.recorder.max_notification_id()
@@ -79,9 +80,10 @@ def prepare(market: Market, what: str, env: dict[str, str]) -> Callable[[], obje
             return lambda: publisher.process_batch(name)
         case _:
             follower = getattr(market, what)
-            [leader] = follower.readers
-            follower.pending(leader, limit=1)
-            return lambda: follower.process_batch(leader)
+            leaders = list(follower.readers)
+            for leader in leaders:
+                follower.pending(leader, limit=1)
+            return lambda: follower.process_batch(*leaders)
 
 
 def act(what: str, number: int, env: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from application.views.order_rows import OrderRow
 from application.views.view import View
 from domain.errors import OrderClosed
 from domain.values import OrderStatus, Side, TimeInForce
-from system import VIEWS, followings
+from system import VIEWS, followings, leaders_of
 from tests.integration.conftest import Venue
 
 TABLES = {
@@ -79,11 +79,11 @@ def trade_at_random(venue: Venue, seed: int, commands: int) -> None:
 
 @contextmanager
 def beside(venue: Venue, name: str) -> Iterator[View]:
-    """Another view of the same log, empty yet."""
-    leader = venue.market.orders if name == "orders" else venue.market.matching
-    env = {**leader.env, "POSTGRES_SCHEMA": "beside", "CREATE_TABLE": "y"}
+    """Another view of the same logs, empty yet."""
+    env = {**venue.market.orders.env, "POSTGRES_SCHEMA": "beside", "CREATE_TABLE": "y"}
     with closing(VIEWS[name](env)) as view:
-        view.follow(leader.name, leader.notification_log)
+        for leader in leaders_of(venue.market, VIEWS[name]):
+            view.follow(leader.name, leader.notification_log)
         yield view
     venue.execute("DROP SCHEMA beside CASCADE")
 
@@ -106,8 +106,7 @@ def test_events_applied_one_by_one_or_in_batches_give_the_same_rows(
     for most in (1, 20):
         for name, tables in TABLES.items():
             with beside(venue, name) as view:
-                [leader] = view.readers
-                while view.process_batch(leader, limit=chance.randint(1, most)):
+                while view.process_batch(*view.readers, limit=chance.randint(1, most)):
                     pass
                 for table in tables:
                     at_once = rows(venue, f"{name[:-1]}_view", table)
@@ -265,8 +264,8 @@ def test_batches_that_take_long_become_small_and_grow_again(venue: Venue) -> Non
         venue.buy(100, 1)
     matching = venue.market.matching
     matching.batch_seconds = 0
-    assert [matching.process_batch("Orders", 16) for _ in range(6)] == [16, 8, 4, 2, 1, 1]
+    assert [matching.process_batch("Orders", limit=16) for _ in range(6)] == [16, 8, 4, 2, 1, 1]
     assert matching.may_have_more
     matching.batch_seconds = 60
-    assert [matching.process_batch("Orders", 16) for _ in range(6)] == [1, 2, 4, 8, 13, 0]
+    assert [matching.process_batch("Orders", limit=16) for _ in range(6)] == [1, 2, 4, 8, 13, 0]
     assert not matching.may_have_more

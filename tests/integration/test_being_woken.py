@@ -86,23 +86,23 @@ def test_the_bell_knows_how_far_each_asset_is_where_a_worker_has_stopped(venue: 
     assert [partition_of(asset, 4) for asset in assets] == [stopped, working]
     for asset in assets:
         venue.buy(100, 1, asset=asset)
-    view = venue.market.order_view
-    view.take_parts("Orders", 4)
+    follower = venue.market.matching
+    follower.take_parts("Orders", 4)
     bell = Bell(venue.env, venue.market, [Log("Orders", 2, [1, 0, 0, 2])])
     bell.start()
     eventually(lambda: bell.is_informed, 60)
     assert bell.is_by_partition
-    entries = view.entries_after("Orders", 1, 10)
-    view.process_parts("Orders", {working: (entries, 2)})
-    eventually(lambda: bell.has_reached(Mark(view.name, 2, "ETH-USD")), 60)
-    assert not bell.has_reached(Mark(view.name, 1, "BTC-USD"))
-    assert not bell.has_reached(Mark(view.name, 1, None))
+    entries = follower.entries_after("Orders", 1, 10)
+    follower.process_parts("Orders", {working: (entries, 2)})
+    eventually(lambda: bell.has_reached(Mark(follower.name, 2, "ETH-USD")), 60)
+    assert not bell.has_reached(Mark(follower.name, 1, "BTC-USD"))
+    assert not bell.has_reached(Mark(follower.name, 1, None))
     nothing = "DOGE-USD"
     assert partition_of(nothing, 4) == idle
-    assert bell.has_reached(Mark(view.name, 2, nothing))
-    assert not bell.has_reached(Mark(view.name, 3, nothing))
+    assert bell.has_reached(Mark(follower.name, 2, nothing))
+    assert not bell.has_reached(Mark(follower.name, 3, nothing))
     venue.execute("SELECT pg_notify('publisher.Orders', '5:1,0,5,2')")
-    eventually(lambda: bell.has_reached(Mark(view.name, 5, nothing)), 60)
+    eventually(lambda: bell.has_reached(Mark(follower.name, 5, nothing)), 60)
     bell.stop()
 
 

@@ -12,7 +12,7 @@ from application.orders import Orders
 from application.persistence.locks import try_lock
 from application.views.rebuild import rebuild
 from interface.engine import Engine, turn
-from system import VIEWS, followings
+from system import VIEWS, followings, leaders_of
 from tests.integration.conftest import Venue, at_work
 from tests.integration.service import eventually
 from tests.integration.test_engines import check_all, trading
@@ -81,9 +81,8 @@ def test_decisions_go_on_while_a_view_is_rebuilt(venue: Venue, name: str) -> Non
     with fused(venue) as engine:
         with trading(venue) as trade:
             trade.wait_for(50)
-            leader = venue.market.orders if name == "orders" else venue.market.matching
             before = decided(venue)
-            rebuild(VIEWS[name], leader, lambda _: None)
+            rebuild(VIEWS[name], leaders_of(venue.market, VIEWS[name]), lambda _: None)
             assert decided(venue) > before
             eventually(lambda: joined(engine) == able_to_join(venue), 60)
             trade.wait_for(20)

@@ -212,7 +212,7 @@ def test_a_view_stands_where_the_beginning_is_gone_until_it_is_made_anew(
             eventually(lambda: parked() is not None, SECONDS)
             assert "Matching#" in str(parked())
             assert "nothing is there after 0 and up to" in str(parked())
-            for view in ("trades", "books"):
+            for view in VIEWS:
                 rebuild_now(venue, view)
             trade(venue)
             settled(venue)

@@ -21,7 +21,7 @@ from interface.kafka.publisher import Kafka, Publisher
 from interface.kafka.topics import Found
 from interface.listening import Bell
 from interface.settings import Settings
-from system import ENV, VIEWS, build
+from system import ENV, VIEWS, build, leaders_of
 from tests.http.support import Service, Trading, wait_for
 from tests.integration.conftest import Venue, at_work, patient
 
@@ -137,8 +137,7 @@ def trade(url: str) -> None:
         with closing(publisher(env)) as publishing:
             publish(publishing.recorder)
         for view in VIEWS.values():
-            leader = market.orders if view.name == "OrderView" else market.matching
-            rebuild(view, leader, lambda _: None)
+            rebuild(view, leaders_of(market, view), lambda _: None)
         assert Venue(market, env).difference() is None
 
 

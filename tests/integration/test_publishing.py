@@ -75,7 +75,7 @@ def published(venue: Venue, settings: Settings) -> Iterator[dict[str, Publisher]
 def publish(published: dict[str, Publisher], limit: int | None = None) -> None:
     """All that is recorded, until every partition knows."""
     for leader, publisher in published.items():
-        while publisher.process_batch(leader, limit) or publisher._untold:
+        while publisher.process_batch(leader, limit=limit) or publisher._untold:
             pass
 
 
@@ -211,10 +211,11 @@ def test_topics_that_another_publisher_fills_as_one_begins_are_its_own_too(
 
 def has_published_all(venue: Venue, engine: Engine) -> bool:
     return all(
-        each.follower.recorder.max_tracking_id(each.leader) == log_of(venue, each.leader)[-1][0]
+        each.follower.recorder.max_tracking_id(leader) == log_of(venue, leader)[-1][0]
         and not each.follower._untold
         for each in engine._followings
         if isinstance(each.follower, Publisher)
+        for leader in each.leaders
     )
 
 

@@ -15,15 +15,14 @@ from application.views.rebuild import rebuild
 from application.views.view import View
 from interface.engine import Engine
 from interface.following import process
-from system import VIEWS
+from system import VIEWS, leaders_of
 from tests.integration.conftest import Venue, at_work
 from tests.integration.service import eventually
 
 
 def rebuild_now(venue: Venue, name: str) -> int:
     done: list[int] = []
-    leader = venue.market.orders if name == "orders" else venue.market.matching
-    rebuild(VIEWS[name], leader, done.append)
+    rebuild(VIEWS[name], leaders_of(venue.market, VIEWS[name]), done.append)
     return sum(done)
 
 
@@ -132,13 +131,13 @@ def test_a_view_that_cannot_apply_an_event_parks_and_goes_on_when_it_can(
     venue.buy(98, 1)
     venue.market.matching.pull_and_process("Orders")
 
-    assert process(view, "Matching", 100) == 0
+    assert process(view, ["Matching"], 100) == 0
     assert view.recorder.parked() == "Matching 5, book.matched: ArithmeticError: no"
     assert view.recorder.max_tracking_id("Matching") == 4
-    assert process(view, "Matching", 100) == 0  # it does not skip what it can't apply
+    assert process(view, ["Matching"], 100) == 0  # it does not skip what it can't apply
 
     monkeypatch.undo()
-    assert process(view, "Matching", 100) == 2
+    assert process(view, ["Matching"], 100) == 2
     assert view.recorder.parked() is None
     venue.settle()
     with closing(view):
@@ -182,7 +181,7 @@ def test_a_view_whose_table_is_gone_parks_and_says_so(venue: Venue) -> None:
     venue.market.matching.pull_and_process("Orders")
 
     view = venue.market.trade_view
-    assert process(view, "Matching", 100) == 0
+    assert process(view, ["Matching"], 100) == 0
     parked = view.recorder.parked()
     assert parked is not None
     assert parked.endswith(
@@ -190,7 +189,7 @@ def test_a_view_whose_table_is_gone_parks_and_says_so(venue: Venue) -> None:
     )
 
     venue.execute("ALTER TABLE trade_view.mislaid RENAME TO trades")
-    assert process(view, "Matching", 100) == 2
+    assert process(view, ["Matching"], 100) == 2
     assert view.recorder.parked() is None
     venue.settle()
     assert venue.difference() is None
@@ -208,7 +207,7 @@ def test_a_view_that_holds_a_row_already_parks_and_says_so(venue: Venue) -> None
         " FROM trade_view.trades WHERE asset = 'BTC-USD' ORDER BY trade_id DESC LIMIT 1"
     )
 
-    assert process(venue.market.trade_view, "Matching", 100) == 0
+    assert process(venue.market.trade_view, ["Matching"], 100) == 0
     assert str(venue.market.trade_view.recorder.parked()).endswith(
         ': IntegrityError: duplicate key value violates unique constraint "trades_pkey"'
         " (SQLSTATE 23505)"

@@ -4,15 +4,17 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 
+from application.persistence.snapshot import Snapshot
 from application.views.rebuild import rebuild
-from interface.kafka import filling, topics
+from interface.kafka import filling, publishing, topics
 from interface.kafka.reading import Gap
 from interface.kafka.topics import KafkaAway
 from interface.settings import Settings
-from system import VIEWS
+from system import VIEWS, leaders_of
 from tests.integration.conftest import Venue, at_work
 from tests.integration.feeding import (
     SECONDS,
@@ -33,8 +35,8 @@ pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for m
 
 def rebuild_now(venue: Venue, settings: Settings, name: str) -> int:
     done: list[int] = []
-    leader = venue.market.orders if name == "orders" else venue.market.matching
-    rebuild(VIEWS[name], leader, done.append, filling(settings))
+    leaders = leaders_of(venue.market, VIEWS[name])
+    rebuild(VIEWS[name], leaders, done.append, filling(settings))
     return sum(done)
 
 
@@ -48,8 +50,13 @@ def published(venue: Venue, settings: Settings) -> None:
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_view_that_there_was_not_is_there(venue: Venue, settings: Settings, name: str) -> None:
     published(venue, settings)
-    leader = venue.market.orders if name == "orders" else venue.market.matching
-    assert rebuild_now(venue, settings, name) == leader.recorder.max_notification_id()
+    [view] = [each for each in venue.market if isinstance(each, VIEWS[name])]
+    with Snapshot.take(venue.env) as snapshot:
+        events = sum(
+            snapshot.count(leader.recorder, view.topics_of(leader.name))
+            for leader in leaders_of(venue.market, VIEWS[name])
+        )
+    assert rebuild_now(venue, settings, name) == events
     assert venue.difference() is None
     venue.settle()
     assert venue.difference() is None
@@ -142,3 +149,19 @@ def ome(venue: Venue, settings: Settings, *arguments: str) -> subprocess.Complet
         timeout=110,
         check=False,
     )
+
+
+def test_decisions_of_commands_that_are_not_published_yet_come_from_the_store(
+    venue: Venue, settings: Settings
+) -> None:
+    """Matching's log is published further than the log of Orders."""
+    published(venue, settings)
+    trade(venue)
+    venue.market.matching.pull_and_process("Orders")
+    [(publisher, leader)] = publishing(settings, venue.env, ["Matching"])(venue.market)
+    with closing(publisher):
+        while publisher.process_batch(leader):
+            pass
+    rebuild_now(venue, settings, "orders")
+    assert venue.market.order_view.pending("Matching", 1) == []
+    assert venue.difference() is None

@@ -21,7 +21,7 @@ from application.views.rebuild import rebuild
 from interface.database_url import database_env
 from interface.listening import Bell
 from interface.postgres.cluster import _installation
-from system import build, create_tables, parts_of
+from system import build, create_tables, leaders_of, parts_of
 from tests.http.support import Service, order
 from tests.integration.conftest import Venue, patient
 
@@ -234,9 +234,9 @@ def test_a_rebuild_leaves_owners_and_rights_as_they_were(library_env, trader):
         venue = Venue(market, service)
         venue.trade_a_little()
         with closing(build(patient(library_env))) as of_owner:
-            rebuild(OrderView, of_owner.orders, lambda _: None)
+            rebuild(OrderView, leaders_of(of_owner, OrderView), lambda _: None)
             before = rights(owner)
-            rebuild(OrderView, of_owner.orders, lambda _: None)
+            rebuild(OrderView, leaders_of(of_owner, OrderView), lambda _: None)
         assert rights(owner) == before
         assert ("parked", trader) in [(what, whose) for what, whose, _ in before]
         [orders] = [acl for what, _, acl in before if what == "orders"]
@@ -257,7 +257,7 @@ def test_a_role_that_may_not_rebuild_is_told_so_and_changes_nothing(library_env,
     with closing(build(patient(as_role(library_env, trader)))) as market:
         sentence = f'the role "{trader}" may not replace the schema "order_view"'
         with pytest.raises(SchemaUnusable, match=sentence):
-            rebuild(OrderView, market.orders, lambda _: None)
+            rebuild(OrderView, leaders_of(market, OrderView), lambda _: None)
 
 
 @pytest.fixture

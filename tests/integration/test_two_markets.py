@@ -14,7 +14,7 @@ from application.snapshots import SnapshotTaker
 from application.views.rebuild import rebuild
 from domain.values import book_id
 from interface.engine import Engine
-from system import VIEWS, build, create_tables
+from system import VIEWS, build, create_tables, leaders_of
 from tests.http.support import order
 from tests.integration.conftest import Venue, at_work, has_followed_all, patient
 from tests.integration.plain_consumer import read
@@ -46,9 +46,8 @@ def test_what_happens_in_one_is_nothing_to_the_other(venues: list[Venue]) -> Non
     assert SnapshotTaker(other.market.matching, 1).take_due() == 1
     before = one.market.book_view.recorder.resting(BTC, None)
     for view in VIEWS.values():
-        leader = other.market.orders if view is VIEWS["orders"] else other.market.matching
         with alone(one.env, f"rebuild {view.env['POSTGRES_SCHEMA']}", wait=False):
-            rebuild(view, leader, lambda _: None)
+            rebuild(view, leaders_of(other.market, view), lambda _: None)
     other.pass_time(BTC, other.tick())
     other.buy(100, 2)
     other.settle()

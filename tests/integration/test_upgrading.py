@@ -19,10 +19,12 @@ import psycopg
 import pytest
 
 from application.matching import Matching
+from application.orders import Orders
 from application.persistence.connection import CONNINFO, connect
+from application.persistence.partitions import Reach
 from application.views.rebuild import rebuild
 from domain.values import book_id
-from system import VIEWS, build, build_alone, create_tables
+from system import VIEWS, Market, build, build_alone, create_tables, leaders_of
 from tests.integration.conftest import Venue, patient
 from tests.integration.service import eventually
 
@@ -90,8 +92,7 @@ def test_the_views_of_an_upgraded_market_are_those_that_are_built_anew(
 ) -> None:
     venue.settle()
     before = {asset: shown(venue, asset) for asset in EXPECTED["books"]}
-    leader = venue.market.orders if name == "orders" else venue.market.matching
-    rebuild(VIEWS[name], leader, lambda _: None)
+    rebuild(VIEWS[name], leaders_of(venue.market, VIEWS[name]), lambda _: None)
     assert {asset: shown(venue, asset) for asset in EXPECTED["books"]} == before
     assert venue.difference() is None
 
@@ -137,4 +138,71 @@ def test_an_upgrade_that_was_killed_in_the_middle_is_done_by_the_next_start(
         venue = Venue(market, first)
         venue.settle()
         assert {asset: shown(venue, asset) for asset in EXPECTED["books"]} == EXPECTED["books"]
+        assert venue.difference() is None
+
+
+def places(market: Market) -> list[int | None]:
+    """Where the order view is in the log of Orders and in Matching's, and Orders' follower."""
+    view = market.order_view.recorder
+    return [
+        view.max_tracking_id(Orders.name),
+        view.max_tracking_id(Matching.name),
+        market.orders.recorder.max_tracking_id(Matching.name),
+    ]
+
+
+def test_an_order_view_that_has_had_all_outcomes_goes_on_where_orders_is(
+    first: dict[str, str],
+) -> None:
+    with connect(first) as connection:
+        [before] = connection.execute("SELECT count(*), sum(notional) FROM order_view.orders")
+        create_tables(first)
+        [after] = connection.execute("SELECT count(*), sum(notional) FROM order_view.orders")
+    assert after == before
+    assert after["count"] > 0
+    with closing(build(first)) as market:
+        commands, decisions, applied = places(market)
+        assert commands is not None
+        assert decisions == applied is not None
+        Venue(market, first).settle()
+        assert Venue(market, first).difference() is None
+
+
+def test_an_order_view_that_lags_is_made_anew_from_both_logs(first: dict[str, str]) -> None:
+    """Its process was killed; it has had one of the outcomes of a decision, and not the other."""
+    with connect(first) as connection:
+        connection.execute(
+            "UPDATE order_view.orderview_tracking SET notification_id = 1000"
+            " WHERE application_name = 'Orders'"
+        )
+        connection.execute("UPDATE order_view.orders SET notional = 1")
+        create_tables(first)
+        [rows] = connection.execute("SELECT count(*) FROM order_view.orders")
+    assert rows["count"] == 0
+    with closing(build(first)) as market:
+        assert places(market)[:2] == [None, None]
+        venue = Venue(market, first)
+        venue.settle()
+        assert venue.difference() is None
+        orders = market.order_view.recorder.orders(limit=10_000)
+        states = {str(row.order_id): [row.status, row.filled_quantity] for row in orders}
+        assert states == EXPECTED["orders"]
+    assert create_tables(first) == []
+
+
+def test_an_order_view_of_a_market_that_was_fed_by_partition_goes_on_in_each(
+    first: dict[str, str],
+) -> None:
+    with connect(first) as connection:
+        connection.execute(
+            "UPDATE orders_tracking SET application_name = 'Matching#0'"
+            " WHERE application_name = 'Matching'"
+        )
+        connection.execute("INSERT INTO orders_tracking VALUES ('Matching#1', 457)")
+    create_tables(first)
+    with closing(build(first)) as market:
+        reach = Reach.read(market.order_view.recorder, Matching.name)
+        assert reach == Reach([457, 457], is_by_partition=True)
+        venue = Venue(market, first)
+        venue.settle()
         assert venue.difference() is None
