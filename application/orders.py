@@ -104,6 +104,20 @@ class Orders(BatchProcess):
             raise result
         return result
 
+    def placed(self, placement: Placement) -> Receipt:
+        """Return the receipt of an order that was placed before, as the book knows it.
+
+        Raises AggregateNotFoundError, and ClientOrderIdReused where the id stands for an order
+        with other terms.
+        """
+        order_id, terms = placement
+        receipt = self._placed_before({order_id: terms}).get(order_id)
+        if receipt is None:
+            raise AggregateNotFoundError(f"{order_id} is not placed")
+        if receipt.order.terms != terms:
+            raise ClientOrderIdReused
+        return receipt
+
     def place_all(
         self, placements: Sequence[Placement], time: datetime
     ) -> list[Receipt | ClientOrderIdReused]:

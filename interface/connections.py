@@ -4,15 +4,16 @@ from typing import Final, NamedTuple, Self
 
 from application.persistence.datastore import ENGINE_POOL
 
-# Those of a pool, and those that a process has beside it: to listen, and to hold its locks.
-API_POOL: Final = 8
+# Those of a pool, and those that a process has beside it: to commit, to listen, to hold its locks.
+API_POOL: Final = 7
 _ENGINE: Final = ENGINE_POOL + 1
 SNAPSHOTS_POOL: Final = 2
 _SNAPSHOTS: Final = SNAPSHOTS_POOL + 1
-_WORKER: Final = API_POOL + 1
+_WORKER: Final = API_POOL + 2
 _LEAST: Final = 2  # one in the pool and one beside it: with these a process still works
+_LEAST_OF_WORKER: Final = 3  # one in the pool and two beside it
 # Pools grow as they like: whoever comes last finds no more than what all others leave.
-_LEFT_OUT: Final = _WORKER - _LEAST
+_LEFT_OUT: Final = _WORKER - _LEAST_OF_WORKER
 
 
 class Need(NamedTuple):

@@ -105,10 +105,46 @@ class Settings(BaseSettings):
         description="Schema of the market in that database; another one is another market.",
     )
     http_threads: int = Field(
-        default=128,
+        default=16,
         ge=4,
         le=256,
-        description="Requests that one HTTP worker serves at a time.",
+        description="Threads of one HTTP worker for reads of the database, batches and lists.",
+    )
+    http_connections: int = Field(
+        default=5_000,
+        ge=16,
+        le=100_000,
+        description="Connections of clients that one HTTP worker keeps at a time.",
+    )
+    http_commit_waits: int = Field(
+        default=5_000,
+        ge=1,
+        le=100_000,
+        description="Requests that wait for their commit in one HTTP worker; more get 503.",
+    )
+    http_prefer_waits: int = Field(
+        default=5_000,
+        ge=1,
+        le=100_000,
+        description="Requests with Prefer: wait that wait in it; more are answered at once.",
+    )
+    http_position_waits: int = Field(
+        default=5_000,
+        ge=1,
+        le=100_000,
+        description="Reads with a Position that wait in it; more get 503.",
+    )
+    http_body_seconds: float = Field(
+        default=10,
+        gt=0,
+        le=3600,
+        description="Time for the body of a request to arrive; else it gets 408.",
+    )
+    http_request_seconds: float = Field(
+        default=60,
+        gt=0,
+        le=3600,
+        description="Time for a whole request, from its head to its answer; else it gets 503.",
     )
     http_workers: int = Field(
         default=1,

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import psycopg
 from eventsourcing.persistence import InterfaceError, InternalError, OperationalError
 from eventsourcing.postgres import PostgresDatastore
+from psycopg import BaseConnection
 from psycopg.rows import dict_row
 
 from application.persistence.schemas import schema_of
@@ -56,7 +57,7 @@ def long_read(datastore: PostgresDatastore) -> AbstractContextManager[None]:
     return cast("AbstractContextManager[None]", take())
 
 
-def has_ended(connection: psycopg.Connection[Any]) -> bool:
+def has_ended(connection: BaseConnection[Any]) -> bool:
     """Test if PostgreSQL has sent something on an idle connection: that can only be its end."""
     idle = poll()
     idle.register(connection.fileno(), POLLIN)

@@ -106,6 +106,11 @@ class DatabaseClock:
     def max_ahead_seconds(self) -> float:
         return self._max_ahead
 
+    @property
+    def is_measured(self) -> bool:
+        """Test if the time is known: then nothing has to be asked for it."""
+        return self._offset is not None
+
     def measure(self) -> None:
         """Ask for the database's time once more. Raise what asking raises."""
         before = self._steady()

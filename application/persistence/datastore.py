@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 import psycopg
 from eventsourcing.persistence import OperationalError
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore, PostgresFactory
 from eventsourcing.utils import Environment, EnvType
+from psycopg import BaseConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg.sql import Identifier
 from psycopg.types.composite import CompositeInfo, register_composite
@@ -85,6 +86,10 @@ class Datastore(PostgresDatastore):
             if isinstance(error.__cause__, PoolTimeout) and self._shared.pool.failure:
                 raise OperationalError(self._shared.pool.failure) from error.__cause__
             raise
+
+    def watch(self, connection: BaseConnection[Any]) -> AbstractContextManager[None]:
+        """Watch another connection than those of the pool as those are, while it is in use."""
+        return self._shared.watchdog.watch(connection)
 
     @contextmanager
     def long_read(self) -> Iterator[None]:

@@ -1,98 +1,117 @@
 """Group commit: callers that come while a commit is under way share the next one.
 
-A caller that finds no commit under way makes one, for itself and all that wait; afterwards the
-first of those that came meanwhile makes the next. A single caller commits at once, in its own
-thread. A conflict fails only the caller that has it: the others of the commit succeed.
+It belongs to an event loop, on which nothing else may take long. A conflict fails only the caller
+that has it: the others of the commit succeed. A caller that is cancelled gives up its answer, and
+never the commit.
 """
 
-import threading
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 Events = Sequence[StoredEvent]
+Places = set[tuple[Any, int]]  # (aggregate's id, version), of which each is there once
 
 # The bound of one commit: other writers of the same log wait 0.1 s at most.
 MAX_EVENTS: Final = 5_000
-Places = set[tuple[Any, int]]  # (aggregate's id, version), of which each is there once
+
+
+class Log(Protocol):
+    """A log that stores events in one transaction."""
+
+    async def record(self, events: Events, stamp: datetime | None) -> Sequence[int]:
+        """Return notification ids. Raise IntegrityError where a place is taken."""
+        ...
+
+    async def taken(self, events: Events) -> Places:
+        """Return those of the events' places that are taken."""
+        ...
+
+    async def wake(self, recorded: int) -> None:
+        """Tell listeners, after a commit, that the log goes up to ``recorded``."""
+        ...
 
 
 class _Entry:
     """The events of one caller, and their ids or the error."""
 
-    __slots__ = ("error", "events", "ids", "is_done", "places", "stamp", "wake")
+    __slots__ = ("events", "ids", "places", "stamp")
 
     def __init__(self, events: Events, stamp: datetime | None) -> None:
         self.events = events
         self.stamp = stamp
         self.places: Places = {(e.originator_id, e.originator_version) for e in events}
-        self.ids: Sequence[int] = ()
-        self.error: BaseException | None = None
-        self.is_done = False
-        self.wake = threading.Lock()  # held until there is a result, or the turn to commit
-        self.wake.acquire()
+        self.ids: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
+
+    def fail(self, error: BaseException) -> None:
+        if not self.ids.done():
+            self.ids.set_exception(error)
+            self.ids.exception()  # its caller may have gone
+
+    def succeed(self, ids: Sequence[int]) -> None:
+        if not self.ids.done():
+            self.ids.set_result(ids)
 
 
 class GroupCommit:
-    """A recorder that joins the calls of many threads.
+    """The recording of what many callers want to have recorded in one log.
 
-    ``record`` stores events in one transaction, with the newest of their stamps, and gives their
-    notification ids, or raises IntegrityError where a place is taken; ``taken`` tells which of
-    the events' places are.
+    A commit has the newest stamp of those that share it.
     """
 
-    def __init__(
-        self,
-        record: Callable[[Events, datetime | None], Sequence[int]],
-        taken: Callable[[Events], Places],
-    ) -> None:
-        self._record = record
-        self._taken = taken
-        self._mutex = threading.Lock()
+    def __init__(self, log: Log) -> None:
+        self._log = log
         self._waiting: list[_Entry] = []
-        self._is_committing = False
+        self._group: list[_Entry] = []  # of the commit that is under way
+        self._committing: asyncio.Task[None] | None = None
 
-    def record(self, events: Events, stamp: datetime | None = None) -> Sequence[int]:
+    @property
+    def callers(self) -> int:
+        """The number of those whose events wait, or are being committed."""
+        return len(self._waiting) + len(self._group)
+
+    async def record(self, events: Events, stamp: datetime | None = None) -> Sequence[int]:
         """Store a caller's events, all or none; raise the error that made that impossible."""
         entry = _Entry(events, stamp)
-        with self._mutex:
-            self._waiting.append(entry)
-            waits = self._is_committing
-            self._is_committing = True
-        if waits:
-            entry.wake.acquire()
-        if not entry.is_done:
-            self._commit_those_who_wait()
-        if entry.error is not None:
-            raise entry.error
-        return entry.ids
+        if len(entry.places) < len(events):
+            raise IntegrityError("two events for the same place")
+        self._waiting.append(entry)
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_all())
+        return await entry.ids
 
-    def _commit_those_who_wait(self) -> None:
-        with self._mutex:
-            group = _first(self._waiting)
-            self._waiting = self._waiting[len(group) :]
+    async def finish(self) -> None:
+        """Wait until all is committed, or has failed."""
+        if self._committing is not None:
+            await self._committing
+
+    async def _commit_all(self) -> None:
         try:
-            self._commit(group)
-        except BaseException as error:
-            for entry in group:
-                entry.error = entry.error or error
-            raise
+            while self._waiting:
+                self._group = _first(self._waiting)
+                self._waiting = self._waiting[len(self._group) :]
+                try:
+                    last = await self._commit(self._group)
+                except BaseException as error:
+                    for entry in self._group:
+                        entry.fail(error)
+                    if not isinstance(error, Exception):
+                        raise
+                    last = None
+                self._group = []
+                if last is not None:
+                    await self._log.wake(last)
         finally:
-            with self._mutex:
-                successor = self._waiting[0] if self._waiting else None
-                self._is_committing = successor is not None
-            if successor is not None:
-                successor.wake.release()
-            for entry in group:
-                entry.is_done = True
-                entry.wake.release()
+            self._committing = None
 
-    def _commit(self, group: list[_Entry]) -> None:
+    async def _commit(self, group: list[_Entry]) -> int | None:
         """Give every entry its ids, or its own conflict. Raises any other error."""
         taken: Places = set()
         conflict = IntegrityError("taken by another command of the same commit")
+        ids: Sequence[int] = []
         while True:
             # The whole group is judged each time: an entry that conflicted only with a refused
             # one can be accepted now.
@@ -102,10 +121,10 @@ class GroupCommit:
             events = [event for entry in accepted for event in entry.events]
             stamps = [entry.stamp for entry in accepted if entry.stamp is not None]
             try:
-                ids = self._record(events, max(stamps, default=None))
+                ids = await self._log.record(events, max(stamps, default=None))
             except IntegrityError as error:
                 conflict = error
-                found = self._taken(events)
+                found = await self._log.taken(events)
                 if not found:
                     raise
                 taken |= found
@@ -113,7 +132,8 @@ class GroupCommit:
                 _give(accepted, ids)
                 break
         for entry in refused:
-            entry.error = conflict
+            entry.fail(conflict)
+        return ids[-1] if ids else None
 
 
 def _first(waiting: list[_Entry]) -> list[_Entry]:
@@ -143,5 +163,5 @@ def _give(entries: list[_Entry], ids: Sequence[int]) -> None:
     start = 0
     for entry in entries:
         end = start + len(entry.events)
-        entry.ids = ids[start:end]
+        entry.succeed(ids[start:end])
         start = end

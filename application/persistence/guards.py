@@ -1,6 +1,7 @@
 """The checks of a recording function before it changes anything, and their errors in Python."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -68,7 +69,7 @@ def recording(connection: psycopg.Connection[Any], call: Callable[[], T], lock: 
     On a session with another preset isolation level, set the level and repeat the call, which
     has changed nothing. Raises PositionMoved, IdsMoved, SchemaOutdated, StampAhead or LockTimeout.
     """
-    try:
+    with refusals(lock):
         try:
             return call()
         except psycopg.DatabaseError as error:
@@ -76,6 +77,27 @@ def recording(connection: psycopg.Connection[Any], call: Callable[[], T], lock: 
                 raise
             connection.execute(_READ_COMMITTED)
             return call()
+
+
+async def recording_async(
+    connection: psycopg.AsyncConnection[Any], call: Callable[[], Awaitable[object]], lock: str
+) -> None:
+    """Do the same on an event loop."""
+    with refusals(lock):
+        try:
+            await call()
+        except psycopg.DatabaseError as error:
+            if error.sqlstate != _ISOLATED:
+                raise
+            await connection.execute(_READ_COMMITTED)
+            await call()
+
+
+@contextmanager
+def refusals(lock: str) -> Iterator[None]:
+    """Translate the refusals of a recording function."""
+    try:
+        yield
     except psycopg.errors.IntegrityConstraintViolation as error:
         raise PositionMoved(str(error)) from error
     except psycopg.errors.LockNotAvailable as error:

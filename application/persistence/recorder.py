@@ -19,7 +19,6 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.persistence.arrays import columns
 from application.persistence.connection import AWAY, living_connection, long_read
-from application.persistence.group_commit import GroupCommit
 from application.persistence.migrations import SCHEMA_VERSION, Part, make, of_library
 from application.persistence.position import Advance, keep_positions, position_names
 from application.persistence.retired import outdated_log, retired_log
@@ -43,7 +42,6 @@ class EventRecorder(PostgresProcessRecorder):
         super().__init__(datastore, **names)
         # The library's, but of this schema alone.
         self.channel_name = qualified(datastore.schema, self.channel_name)
-        self._group = GroupCommit(self._record_and_wake, self._taken)
         self._statements = {
             name: self._in_schema(text).as_string() for name, text in STATEMENTS.items()
         }
@@ -89,16 +87,18 @@ class EventRecorder(PostgresProcessRecorder):
         ``stamp`` is the newest time of the commands; a follower's events have the time of their
         book instead.
 
-        Overridden whole: what many threads record at the same time shares a commit; the
-        transaction is one statement; the position moves by compare-and-set; and a lost commit is
-        told apart from a failed one. Without a position to move, this wakes the listeners; a
-        follower does it itself, see ``wake_of_follower``.
+        Overridden whole: the transaction is one statement; the position moves by
+        compare-and-set; and a lost commit is told apart from a failed one. Without a position to
+        move, this wakes the listeners; a follower does it itself, see ``wake_of_follower``.
 
         Raises IntegrityError (a version taken, a position moved), CommitUnknown, LockTimeout,
         SchemaOutdated, StampAhead, OperationalError (the database is unavailable).
         """
         if tracking is None:
-            return self._group.record(stored_events, stamp)
+            ids = self.record(self.call(stored_events, None, stamp=stamp))
+            if ids:
+                self.wake(ids[-1])
+            return ids
         if not isinstance(tracking, Advance):
             raise TypeError("a position is moved from where it was seen: see Advance")
         return self.record(self.call(stored_events, tracking))
@@ -243,8 +243,8 @@ class EventRecorder(PostgresProcessRecorder):
         """The time of the last event of each aggregate, the largest ids below ``below`` first."""
         return self._rows("head times", below=below or _MAX_ID, limit=limit)
 
-    def _taken(self, stored_events: Sequence[StoredEvent]) -> set[tuple[Any, int]]:
-        """The places of these events, as (aggregate's id, version), that are taken already."""
+    def taken(self, stored_events: Sequence[StoredEvent]) -> set[tuple[Any, int]]:
+        """Return those places of the events, as (aggregate's id, version), that are taken."""
         ids = [event.originator_id for event in stored_events]
         versions = [event.originator_version for event in stored_events]
         return set(self._rows("taken", ids=ids, versions=versions))
@@ -258,14 +258,6 @@ class EventRecorder(PostgresProcessRecorder):
         """Return the notification id that the next event gets, unless another comes first."""
         [(following,)] = self._rows("next")
         return cast("int", following)
-
-    def _record_and_wake(
-        self, stored_events: Sequence[StoredEvent], stamp: datetime | None
-    ) -> Sequence[int]:
-        ids = self.record(self.call(stored_events, None, stamp=stamp))
-        if ids:
-            self.wake(ids[-1])
-        return ids
 
     def _in_schema(self, statement: str, **names: Identifier) -> Composed:
         schema, events = self.datastore.schema, self.events_table_name

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
+from psycopg import BaseConnection
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.persistence.arrays import Array, ArrayDumper
@@ -78,6 +79,33 @@ def prepare(
     ``schema`` is the market's own. A time of 0 is no limit.
     """
     connection.autocommit = True
+    settings = _of_session(connection, schema, statement_seconds, idle_in_transaction_seconds)
+    for _ in range(_ATTEMPTS - 1):
+        # The preset time for a statement may be over before the first of these has removed it.
+        with suppress(psycopg.errors.QueryCanceled):
+            connection.execute(settings)
+            return
+    connection.execute(settings)
+
+
+async def prepare_async(
+    connection: psycopg.AsyncConnection[Any], schema: str, *, statement_seconds: float = 0
+) -> None:
+    """Do the same on an event loop, for a connection that is in autocommit."""
+    settings = _of_session(connection, schema, statement_seconds, 0)
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(psycopg.errors.QueryCanceled):
+            await connection.execute(settings)
+            return
+    await connection.execute(settings)
+
+
+def _of_session(
+    connection: BaseConnection[Any],
+    schema: str,
+    statement_seconds: float,
+    idle_in_transaction_seconds: float,
+) -> Composed:
     connection.adapters.register_dumper(Array, ArrayDumper)
     seconds = (statement_seconds, 0, idle_in_transaction_seconds)
     timeouts = {
@@ -86,7 +114,7 @@ def prepare(
     if connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
         # The batch is one transaction, and the preset limit on it ends the session.
         timeouts = {"transaction_timeout": "0", **timeouts}
-    settings = SQL("; ").join(
+    return SQL("; ").join(
         [
             *(_set(name, value) for name, value in timeouts.items()),
             SQL("SET ROLE NONE"),
@@ -95,12 +123,6 @@ def prepare(
             _rest(connection.info.server_version),
         ]
     )
-    for _ in range(_ATTEMPTS - 1):
-        # The preset time for a statement may be over before the first of these has removed it.
-        with suppress(psycopg.errors.QueryCanceled):
-            connection.execute(settings)
-            return
-    connection.execute(settings)
 
 
 def _set(name: str, value: str) -> Composed:

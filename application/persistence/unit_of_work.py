@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import psycopg
 from eventsourcing.persistence import OperationalError
 from eventsourcing.postgres import PostgresDatastore
+from psycopg import BaseConnection
 from psycopg.rows import tuple_row
 
 from application.persistence.connection import AWAY, living_connection
-from application.persistence.guards import recording
+from application.persistence.guards import recording, recording_async
 
 
 class CommitUnknown(OperationalError):
@@ -35,9 +36,7 @@ def transact(datastore: PostgresDatastore, calls: Sequence[Call], locks: str) ->
     IdsMoved, IntegrityError, LockTimeout, SchemaOutdated, StampAhead, CommitUnknown or
     OperationalError (the database is unavailable).
     """
-    # PostgreSQL computes the columns of a row from left to right; a test holds it to that.
-    statement = f"SELECT {', '.join(call.function for call in calls)}"
-    arguments = [argument for call in calls for argument in call.arguments]
+    statement, arguments = _statement(calls)
     with (
         living_connection(datastore) as connection,
         connection.cursor(binary=True, row_factory=tuple_row) as cursor,
@@ -46,6 +45,26 @@ def transact(datastore: PostgresDatastore, calls: Sequence[Call], locks: str) ->
         recording(connection, lambda: cursor.execute(statement, arguments, prepare=True), locks)
         [results] = cursor.fetchall()
     return results
+
+
+async def transact_async(
+    connection: psycopg.AsyncConnection[Any], calls: Sequence[Call], locks: str
+) -> Sequence[Any]:
+    """Do the same on an event loop's own connection. Raises psycopg's errors besides."""
+    statement, arguments = _statement(calls)
+    async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        with _committing(connection):
+            await recording_async(
+                connection, lambda: cursor.execute(statement, arguments, prepare=True), locks
+            )
+        [results] = await cursor.fetchall()
+    return results
+
+
+def _statement(calls: Sequence[Call]) -> tuple[str, list[object]]:
+    # PostgreSQL computes the columns of a row from left to right; a test holds it to that.
+    statement = f"SELECT {', '.join(call.function for call in calls)}"
+    return statement, [argument for call in calls for argument in call.arguments]
 
 
 def notify(datastore: PostgresDatastore, messages: Sequence[tuple[str, str]]) -> None:
@@ -61,7 +80,7 @@ def notify(datastore: PostgresDatastore, messages: Sequence[tuple[str, str]]) ->
 
 
 @contextmanager
-def _committing(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def _committing(connection: BaseConnection[Any]) -> Iterator[None]:
     """Raise CommitUnknown where the connection is lost from here on."""
     try:
         yield

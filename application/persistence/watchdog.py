@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-import psycopg
+from psycopg import BaseConnection
 
 _TICK_SECONDS: Final = 0.1
 # A longer pause than this was ours, not the database's: this process stood still itself.
@@ -41,7 +41,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watch(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
+    def watch(self, connection: BaseConnection[Any]) -> Iterator[None]:
         """Shut the connection down when what is done here takes too long."""
         if not self._seconds:
             yield
@@ -93,7 +93,7 @@ class _Use:
 
     __slots__ = ("_connection", "_descriptor", "deadline", "is_cut")
 
-    def __init__(self, connection: psycopg.Connection[Any], deadline: float) -> None:
+    def __init__(self, connection: BaseConnection[Any], deadline: float) -> None:
         self._connection = connection
         self._descriptor = connection.fileno()
         self.deadline = deadline

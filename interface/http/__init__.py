@@ -1,57 +1,52 @@
 """The HTTP API: see docs/api.md."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from flask import Flask
-
-from application.persistence.database_clock import DatabaseClock
+from interface.http.api import Api
 from interface.http.commands import Commands
 from interface.http.health import Health
 from interface.http.lag import Lag
+from interface.http.limits import Limits
 from interface.http.problems import register
 from interface.http.queries import Queries
+from interface.http.recording import Recording
 from interface.http.venue import VenueCommands
 from interface.http.waiting import Waiting
-from interface.http.wsgi import Api
-from interface.listening import Bell, PublishedLog
-from system import Market
+from interface.http.worker import Worker
+from interface.listening import PublishedLog
 
 log = logging.getLogger(__name__)
 
 
-def create_app(  # noqa: PLR0913 - what it serves, and the limits it keeps
-    market: Market,
-    bell: Bell,
-    clock: DatabaseClock,
+def create_app(  # noqa: PLR0913 - what it serves, and what it calls
+    worker: Worker,
+    loop: asyncio.AbstractEventLoop,
+    limits: Limits,
     *,
-    http_threads: int,
-    max_lag_seconds: float,
-    read_wait_seconds: float,
     published: Sequence[PublishedLog] = (),
     new_id: Callable[[], UUID] = uuid4,
     books_ahead: Callable[[], Mapping[str, datetime]] = dict,
     end: Callable[[str], None] = log.error,
-) -> Flask:
-    """The application that serves a market.
+) -> Api:
+    """The application that serves the market of a worker, which the caller starts, on a loop.
 
-    ``http_threads`` is how many requests the server handles at a time. The market, the bell
-    and the clock belong to the caller, who has started the bell and has the clock measure.
     ``books_ahead`` returns the times of books that are ahead of the database's clock. ``end`` is
     called with the reason when the database belongs to another release.
     """
-    waiting = Waiting(bell, http_threads, read_wait_seconds)
-    max_lag = timedelta(seconds=max_lag_seconds)
-    lag = Lag(market.matching, clock, max_lag)
-    commands = Commands(market, waiting, lag, clock, new_id)
-    venue = VenueCommands(market, waiting, clock, new_id)
-    queries = Queries(market, waiting)
-    health = Health(market, clock, max_lag, books_ahead, published)
+    waiting = Waiting(worker.bell, worker.pool, limits)
+    max_lag = timedelta(seconds=limits.max_lag_seconds)
+    lag = Lag(worker, max_lag)
+    recording = Recording(worker, limits.commit_waits)
+    commands = Commands(worker, recording, waiting, lag, new_id)
+    venue = VenueCommands(worker, recording, waiting, new_id)
+    queries = Queries(worker, waiting)
+    health = Health(worker, max_lag, books_ahead, published)
 
-    app = Api(__name__, static_folder=None)
-    app.url_map.merge_slashes = False  # a path is right or unknown; nothing is redirected
+    app = Api(__name__, loop)
     register(app, end)
     for method, path, handler in (
         ("POST", "/orders", commands.place),

@@ -1,28 +1,33 @@
 """The requests that change something. Each is answered once its event is committed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError
-from flask import Response, request
+from eventsourcing.persistence import IntegrityError
+from flask import request
 
 from application.orders import ClientOrderIdReused, Placement, Receipt, Reply
 from application.persistence.connection import AWAY
-from application.persistence.database_clock import ClocksDisagree, DatabaseClock
+from application.persistence.database_clock import ClocksDisagree
 from application.persistence.partitions import Reach
 from application.views.order_rows import OrderRow
 from application.waiting import until_decided
 from domain.errors import OrderClosed
+from domain.order import Order
 from domain.values import OrderStatus, Terms, derive_order_id
 from interface.http import presenting
+from interface.http.api import Answer
 from interface.http.fields import amendment, batch, check_no_query, path_order_id
 from interface.http.lag import Lag
 from interface.http.order_fields import order_terms
 from interface.http.parsing import json_object
 from interface.http.problems import CLIENT_ORDER_ID_REUSED, BadInput, Fault, Problem, refused
+from interface.http.recording import Recording
 from interface.http.tokens import Token, encode
 from interface.http.waiting import Waiting, preferred_wait
-from system import Market
+from interface.http.worker import Worker
 
 
 class Commands:
@@ -30,27 +35,29 @@ class Commands:
 
     def __init__(
         self,
-        market: Market,
+        worker: Worker,
+        recording: Recording,
         waiting: Waiting,
         lag: Lag,
-        clock: DatabaseClock,
         new_id: Callable[[], UUID],
     ) -> None:
-        self._orders = market.orders
-        self._matching = market.matching
+        self._orders = worker.market.orders
+        self._matching = worker.market.matching
+        self._recording = recording
         self._waiting = waiting
         self._lag = lag
-        self._clock = clock
+        self._clock = worker.clock
+        self._pool = worker.pool
         self._new_id = new_id
 
-    def place(self) -> Response:
+    async def place(self) -> Answer:
         """201 with the new order; 200 with the one that its clientOrderId stands for."""
         check_no_query(request)
         placement = self._placement(order_terms(json_object(request)))
-        self._check_lag(placement)
-        since = self._waiting.recorded(self._matching)
-        receipt = self._place(placement)
-        reply = self._reply(since, receipt, None)
+        await self._check_lag(placement)
+        since = await self._since()
+        receipt = await self._place(placement)
+        reply = await self._reply(since, receipt, None)
         headers = _headers(receipt.position, reply)
         if receipt.is_new:
             headers["Location"] = f"/orders/{receipt.order.id}"
@@ -59,83 +66,114 @@ class Commands:
         latest = max(known, key=lambda each: each.order.book_version)
         return presenting.answer(201 if receipt.is_new else 200, _order(latest), headers)
 
-    def place_batch(self) -> Response:
+    async def place_batch(self) -> Answer:
         """200 with a result for each entry; all that can be placed is, in one commit."""
         check_no_query(request)
-        entries = [self._entry(given) for given in batch(json_object(request))]
+        entries = await self._pool.run(self._entries)
         placements = [entry for entry in entries if isinstance(entry, Placement)]
-        self._lag.check(*{placement.terms.asset for placement in placements})
-        receipts: list[Receipt | ClientOrderIdReused] = []
-        if placements:
-            receipts = self._clock.stamp(
-                lambda time: self._orders.place_all(placements, time), must_agree=True
-            )
-        positions = [receipt.position for receipt in receipts if isinstance(receipt, Receipt)]
-        headers = _headers(max(positions)) if positions else None
-        return presenting.answer(200, {"results": _results(entries, iter(receipts))}, headers)
+        await self._lag.check(*{placement.terms.asset for placement in placements})
+        receipts = await self._place_all(placements) if placements else []
+        return await self._pool.run(_batch, entries, receipts)
 
-    def amend(self, order_id: str) -> Response:
+    async def amend(self, order_id: str) -> Answer:
         identifier = path_order_id(order_id)
         check_no_query(request)
         changes = amendment(json_object(request))._asdict()
-        if self._lag.is_too_long():
-            self._lag.check(self._orders.get(identifier).terms.asset)
+        if await self._lag.is_too_long():
+            known = await self._pool.run(self._orders.get, identifier)
+            await self._lag.check(known.terms.asset)
         request_id = self._new_id()
-        since = self._waiting.recorded(self._matching)
-        receipt = self._clock.stamp(
-            lambda time: self._orders.replace(identifier, request_id, time, **changes),
-            must_agree=True,
+        since = await self._since()
+        order = await self._pool.run(self._orders.current, identifier)
+        _, position = await self._recording.record(
+            lambda time: order.request_replace(request_id, time, **changes), must_agree=True
         )
-        return _outcome(receipt, self._reply(since, receipt, request_id))
+        receipt = Receipt(order, position)
+        return _outcome(receipt, await self._reply(since, receipt, request_id))
 
-    def cancel(self, order_id: str) -> Response:
+    async def cancel(self, order_id: str) -> Answer:
         """Cancel an order; a second cancel of it is a success, too."""
         identifier = path_order_id(order_id)
         check_no_query(request)
         request_id = self._new_id()
-        since = self._waiting.recorded(self._matching)
+        since = await self._since()
+        order = await self._pool.run(self._orders.current, identifier)
         try:
-            receipt = self._clock.stamp(
-                lambda time: self._orders.cancel(identifier, request_id, time)
+            _, position = await self._recording.record(
+                lambda time: order.request_cancel(request_id, time)
             )
         except OrderClosed as closed:
             if closed.status != OrderStatus.CANCELLED:
                 raise
-            # Nothing was written, and Matching has decided the cancel by now.
-            reach = Reach.read(self._matching.recorder, self._orders.name)
-            order = self._orders.current(identifier)
-            headers = _headers(reach.of_asset(order.terms.asset))
-            return presenting.answer(200, presenting.order(OrderRow.of(order)), headers)
-        reply = self._reply(since, receipt, request_id)
+            return await self._pool.run(self._cancelled_before, identifier)
+        receipt = Receipt(order, position)
+        reply = await self._reply(since, receipt, request_id)
         if reply is not None and reply.order.status is OrderStatus.CANCELLED:
             reply = reply._replace(refusal=None)
         return _outcome(receipt, reply)
 
-    def _check_lag(self, placement: Placement) -> None:
+    def _cancelled_before(self, identifier: UUID) -> Answer:
+        """Nothing was written, and Matching has decided the cancel by now."""
+        reach = Reach.read(self._matching.recorder, self._orders.name)
+        order = self._orders.current(identifier)
+        headers = _headers(reach.of_asset(order.terms.asset))
+        return presenting.answer(200, presenting.order(OrderRow.of(order)), headers)
+
+    async def _since(self) -> int:
+        """Return what Matching has recorded, where the client prefers to wait for more."""
+        return (
+            0 if preferred_wait(request) is None else await self._waiting.recorded(self._matching)
+        )
+
+    async def _check_lag(self, placement: Placement) -> None:
         """Raise Problem 503 for a new order that matching is too far behind to take."""
         try:
-            self._lag.check(placement.terms.asset)
+            await self._lag.check(placement.terms.asset)
         except Problem:
             # Asked again, it is not a new one.
-            if not self._is_known(placement):
+            if not await self._is_known(placement):
                 raise
 
-    def _place(self, placement: Placement) -> Receipt:
+    async def _place(self, placement: Placement) -> Receipt:
         """Raise ClocksDisagree for a new order while they do."""
         try:
-            return self._clock.stamp(
-                lambda time: self._orders.place(placement, time), must_agree=True
-            )
+            return await self._record(placement, must_agree=True)
         except ClocksDisagree:
-            if not self._is_known(placement):
+            if not await self._is_known(placement):
                 raise
-        return self._clock.stamp(lambda time: self._orders.place(placement, time))
+        return await self._record(placement, must_agree=False)
 
-    def _is_known(self, placement: Placement) -> bool:
+    async def _record(self, placement: Placement, *, must_agree: bool) -> Receipt:
+        try:
+            order, position = await self._recording.record(
+                lambda time: Order.place(placement.order_id, placement.terms, time),
+                must_agree=must_agree,
+            )
+        except IntegrityError:
+            return await self._pool.run(self._orders.placed, placement)
+        return Receipt(order, position)
+
+    async def _place_all(
+        self, placements: Sequence[Placement]
+    ) -> Sequence[Receipt | ClientOrderIdReused]:
+        if len({placement.order_id for placement in placements}) == len(placements):
+            with suppress(IntegrityError):
+                orders, positions = await self._recording.record_all(
+                    lambda time: [Order.place(*placement, time) for placement in placements]
+                )
+                return list(map(Receipt, orders, positions))
+        # Some were placed before, perhaps in the same batch: find them, and place the rest.
+        return await self._pool.run(
+            self._clock.stamp,
+            lambda time: self._orders.place_all(placements, time),
+            must_agree=True,
+        )
+
+    async def _is_known(self, placement: Placement) -> bool:
         if placement.terms.client_order_id is None:
             return False
         try:
-            self._orders.get(placement.order_id)
+            await self._pool.run(self._orders.get, placement.order_id)
         except AggregateNotFoundError:
             return False
         return True
@@ -146,6 +184,9 @@ class Commands:
         order_id = derive_order_id(terms.user_id, terms.asset, terms.client_order_id)
         return Placement(order_id, terms)
 
+    def _entries(self) -> list[Placement | BadInput]:
+        return [self._entry(given) for given in batch(json_object(request))]
+
     def _entry(self, given: object) -> Placement | BadInput:
         if not isinstance(given, dict):
             return BadInput(Fault("order", "Order must be a JSON object"))
@@ -154,7 +195,7 @@ class Commands:
         except BadInput as error:
             return error
 
-    def _reply(self, since: int, receipt: Receipt, request_id: UUID | None) -> Reply | None:
+    async def _reply(self, since: int, receipt: Receipt, request_id: UUID | None) -> Reply | None:
         """Return Matching's decision, if the client prefers to wait and it comes in time.
 
         ``since`` is what Matching had recorded before the order was looked at.
@@ -167,13 +208,13 @@ class Commands:
             return Reply(order, None)  # it was placed before
         steps = until_decided(self._waiting.progress, receipt.position, order.terms.asset)
         try:
-            upto = self._waiting.decided(steps, seconds)
-            return self._orders.reply_to(order, request_id, since, upto)
-        except (TimeoutError, LookupError, *AWAY):
+            upto = await self._waiting.decided(steps, seconds)
+            return await self._pool.run(self._orders.reply_to, order, request_id, since, upto)
+        except (TimeoutError, LookupError, Problem, *AWAY):
             return None  # the command is committed, whatever is missing now
 
 
-def _outcome(receipt: Receipt, reply: Reply | None) -> Response:
+def _outcome(receipt: Receipt, reply: Reply | None) -> Answer:
     """The answer to a request about an order, by matching's reply if there is one."""
     headers = _headers(receipt.position, reply)
     if reply is None:
@@ -181,6 +222,14 @@ def _outcome(receipt: Receipt, reply: Reply | None) -> Response:
     if reply.refusal is not None:
         raise refused(reply.refusal, headers)
     return presenting.answer(200, _order(reply), headers)
+
+
+def _batch(
+    entries: list[Placement | BadInput], receipts: Sequence[Receipt | ClientOrderIdReused]
+) -> Answer:
+    positions = [receipt.position for receipt in receipts if isinstance(receipt, Receipt)]
+    headers = _headers(max(positions)) if positions else None
+    return presenting.answer(200, {"results": _results(entries, iter(receipts))}, headers)
 
 
 def _results(

@@ -5,16 +5,16 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-from flask import Response
-
 from application.persistence.connection import AWAY
-from application.persistence.database_clock import DatabaseClock, TimeUnknown
+from application.persistence.database_clock import TimeUnknown
 from application.persistence.standstills import Standstills, current
 from interface.http import presenting
+from interface.http.api import Answer
 from interface.http.problems import Problem
+from interface.http.worker import Worker
 from interface.listening import PublishedLog
 from interface.published_progress import PublishedProgress
-from system import Market, followings
+from system import followings
 
 _BOOKS_SHOWN: Final = 100  # of those that are ahead
 
@@ -27,14 +27,14 @@ class Health:
 
     def __init__(
         self,
-        market: Market,
-        clock: DatabaseClock,
+        worker: Worker,
         limit: timedelta,
         books_ahead: Callable[[], Mapping[str, datetime]],
         published: Sequence[PublishedLog] = (),
     ) -> None:
-        self._market = market
-        self._clock = clock
+        self._market = market = worker.market
+        self._clock = worker.clock
+        self._pool = worker.pool
         self._limit = limit
         self._books_ahead = books_ahead
         self._published = [
@@ -45,13 +45,13 @@ class Health:
         ]
         self._standstills = Standstills(market.orders.recorder.datastore)
 
-    def alive(self) -> Response:
+    async def alive(self) -> Answer:
         """200 whatever else is down: starting this process again would not help it."""
         return presenting.answer(200, {"status": "ok"})
 
-    def ready(self) -> Response:
+    async def ready(self) -> Answer:
         """200 where orders are taken, matched and shown; else 503 with the reasons."""
-        reasons = list(self._reasons())
+        reasons = await self._pool.run(lambda: list(self._reasons()))
         ahead = self._books_ahead()
         if ahead:
             reasons.append(_books_ahead(ahead))

@@ -14,8 +14,6 @@ from flask import Request
 
 from interface.http.problems import BadInput, Fault, Problem
 
-MAX_BODY_BYTES: Final = 1024 * 1024
-
 _JSON: Final = "application/json"
 _CHARSETS: Final = frozenset({"", "utf-8", "utf8"})
 _NAME_LENGTH: Final = 64  # of a field's name, where we repeat it
@@ -33,10 +31,10 @@ class DuplicateKey(ValueError):
 def json_object(request: Request) -> dict[str, Any]:
     """The fields of the JSON object that is the body of a request.
 
-    Raises Problem 415, 413, and BadInput for what is not a JSON object in UTF-8.
+    Raises Problem 415, and BadInput for what is not a JSON object in UTF-8.
     """
     check_content_type(request)
-    return parse_object(read_body(request))
+    return parse_object(request.environ["wsgi.input"].read())
 
 
 def check_content_type(request: Request) -> None:
@@ -45,16 +43,6 @@ def check_content_type(request: Request) -> None:
     charset = request.mimetype_params.get("charset", "").lower()
     if request.mimetype != _JSON or charset not in _CHARSETS:
         raise Problem(415, "The body must be application/json, in UTF-8")
-
-
-def read_body(request: Request) -> bytes:
-    """The body, however it is sent. Raises Problem 413 for one above MAX_BODY_BYTES."""
-    if (request.content_length or 0) <= MAX_BODY_BYTES:  # else it is not even asked for
-        # Werkzeug's own stream would keep us from reading for ever, which the limit does.
-        body: bytes = request.input_stream.read(MAX_BODY_BYTES + 1)
-        if len(body) <= MAX_BODY_BYTES:  # what is said may be less than what comes
-            return body
-    raise Problem(413, f"The body must be at most {MAX_BODY_BYTES} bytes")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

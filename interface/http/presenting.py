@@ -18,7 +18,7 @@ from application.views.trades import TradeRow
 from domain.errors import CancelReason, Reason, RejectReason
 from domain.instrument import Instrument
 from domain.values import OrderStatus, SelfTradePrevention, average_price, format_notional
-from interface.http.wsgi import Answer
+from interface.http.api import Answer
 
 Json = dict[str, Any]
 
@@ -27,7 +27,11 @@ _ENDS: Final[Mapping[str, Reason]] = {reason.value: reason for reason in CancelR
 
 
 def answer(status: int, body: Json, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(msgspec.json.encode(body), status, headers, content_type="application/json")
+    return (
+        msgspec.json.encode(body),
+        status,
+        {"Content-Type": "application/json", **(headers or {})},
+    )
 
 
 def order(row: OrderRow) -> Json:

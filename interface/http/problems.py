@@ -18,7 +18,7 @@ from eventsourcing.persistence import (
     OperationalError,
     ProgrammingError,
 )
-from flask import Flask, Response, request
+from flask import Flask, request
 from psycopg.errors import InsufficientPrivilege, QueryCanceled
 from werkzeug.exceptions import HTTPException
 
@@ -31,6 +31,7 @@ from application.persistence.migrations import SchemaOutdated
 from application.persistence.unit_of_work import CommitUnknown
 from domain.errors import OrderClosed, RejectReason
 from domain.instrument import Refusal
+from interface.http.api import Answer
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         self.more = more
 
-    def response(self) -> Response:
+    def answer(self) -> Answer:
         body = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
@@ -77,21 +78,19 @@ class Problem(Exception):
         }
         if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
             self.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
-        return Response(
-            msgspec.json.encode(body),
-            self.status,
-            self.headers,
-            content_type="application/problem+json",
-        )
+        headers = {"Content-Type": "application/problem+json", **self.headers}
+        return msgspec.json.encode(body), self.status, headers
 
 
 class BadInput(Problem):
     """400: the request alone shows what is wrong with it; ``errors`` is all that was found."""
 
-    def __init__(self, *faults: Fault, detail: str | None = None) -> None:
+    def __init__(
+        self, *faults: Fault, detail: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.errors = [fault._asdict() for fault in faults]
         detail = detail or "; ".join(fault.message for fault in faults)
-        super().__init__(400, detail, errors=self.errors)
+        super().__init__(400, detail, headers=headers, errors=self.errors)
 
 
 def refused(refusal: Refusal, headers: Mapping[str, str], **more: Any) -> Problem:
@@ -201,10 +200,10 @@ def register(app: Flask, end: Callable[[str], None]) -> None:
     ``end`` is called with the reason when the database belongs to another release.
     """
 
-    def answer(error: Exception) -> Response:
+    def answer(error: Exception) -> Answer:
         if isinstance(error, SchemaOutdated):
             end(str(error))
-        return problem(error).response()
+        return problem(error).answer()
 
     app.register_error_handler(Exception, answer)
 

@@ -4,7 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError
-from flask import Response, request
+from flask import request
 
 from application.messages import message
 from application.orders import Orders
@@ -15,6 +15,7 @@ from application.waiting import until_shown
 from domain.instrument import DEFAULT
 from domain.values import ALL_ASSETS
 from interface.http import presenting
+from interface.http.api import Answer
 from interface.http.fields import Fields, asset_or_default, path_order_id
 from interface.http.order_search import OrderSearch, order_search
 from interface.http.pages import page, page_limit
@@ -22,7 +23,7 @@ from interface.http.problems import Problem
 from interface.http.rules import asset_identifier, uuid, whole
 from interface.http.tokens import Token, decode, encode
 from interface.http.waiting import Waiting, awaited_position
-from system import Market
+from interface.http.worker import Worker
 
 DEFAULT_DEPTH: Final = 100
 MAX_DEPTH: Final = 1000
@@ -34,24 +35,25 @@ _BY_ORDER: Final = 3  # the level of a book's detail, as market data feeds count
 class Queries:
     """Handlers that change nothing; without a Position they may be a moment behind."""
 
-    def __init__(self, market: Market, waiting: Waiting) -> None:
-        self._market = market
+    def __init__(self, worker: Worker, waiting: Waiting) -> None:
+        self._market = worker.market
         self._waiting = waiting
+        self._pool = worker.pool
 
-    def order(self, order_id: str) -> Response:
+    async def order(self, order_id: str) -> Answer:
         identifier = path_order_id(order_id)
         Fields.of_query(request).check()
-        self._show(self._market.order_view, self._asset_awaited(identifier))
-        row = self._market.order_view.recorder.order(identifier)
-        if row is None:
-            # An order that was acknowledged is found, also before the view has it.
-            row = OrderRow.of(self._market.orders.get(identifier))
+        await self._show(self._market.order_view, await self._asset_awaited(identifier))
+        row = await self._pool.run(self._known, identifier)
         return presenting.answer(200, presenting.order(row))
 
-    def orders(self) -> Response:
+    async def orders(self) -> Answer:
         """Newest first. Orders that arrive meanwhile don't move the pages that follow."""
         search = order_search(request)
-        self._show(self._market.order_view, search.wanted.asset)
+        await self._show(self._market.order_view, search.wanted.asset)
+        return await self._pool.run(self._orders, search)
+
+    def _orders(self, search: OrderSearch) -> Answer:
         rows, next_cursor = page(
             self._found(search),
             search.limit,
@@ -60,13 +62,16 @@ class Queries:
         orders = [presenting.order(row) for row in rows]
         return presenting.answer(200, {"orders": orders, "nextCursor": next_cursor})
 
-    def events(self, order_id: str) -> Response:
+    async def events(self, order_id: str) -> Answer:
         """The audit trail, numbered from 1 in the order of the log."""
         identifier = path_order_id(order_id)
         Fields.of_query(request).check()
-        asset = self._asset_awaited(identifier)
-        self._show(self._market.order_view, asset)
-        self._show(self._market.orders, asset)
+        asset = await self._asset_awaited(identifier)
+        await self._show(self._market.order_view, asset)
+        await self._show(self._market.orders, asset)
+        return await self._pool.run(self._events, identifier)
+
+    def _events(self, identifier: UUID) -> Answer:
         requests = self._market.order_view.recorder.request_ids(identifier)
         trail = self._market.orders.trail(identifier, requests)
         events = [
@@ -74,7 +79,7 @@ class Queries:
         ]
         return presenting.answer(200, {"events": events})
 
-    def trades(self) -> Response:
+    async def trades(self) -> Answer:
         """Newest first."""
         fields = Fields.of_query(request)
         asset = fields.optional("asset", asset_identifier)
@@ -82,7 +87,12 @@ class Queries:
         limit = page_limit(fields)
         cursor = fields.optional("cursor", _trades_cursor)
         fields.check()
-        self._show(self._market.trade_view, asset)
+        await self._show(self._market.trade_view, asset)
+        return await self._pool.run(self._trades, asset, order_id, limit, cursor)
+
+    def _trades(
+        self, asset: str | None, order_id: UUID | None, limit: int, cursor: tuple[int, int] | None
+    ) -> Answer:
         rows = self._market.trade_view.recorder.trades(
             asset=asset, order_id=order_id, before=cursor, limit=limit + 1
         )
@@ -92,7 +102,7 @@ class Queries:
         trades = [presenting.trade(row) for row in rows]
         return presenting.answer(200, {"trades": trades, "nextCursor": next_cursor})
 
-    def book(self, asset: str) -> Response:
+    async def book(self, asset: str) -> Answer:
         """Price levels or, at level 3, orders; as they are, or as they were at a version."""
         fields = Fields.of_query(request)
         asset = fields.ruled("asset", asset_identifier, asset)
@@ -100,25 +110,35 @@ class Queries:
         level = fields.optional("level", whole(2, _BY_ORDER))
         version = fields.optional("version", whole(0, _MAX_VERSION))
         fields.check()
-        self._show(self._market.book_view, asset)
-        rows = self._book(asset, version, depth, by_order=level == _BY_ORDER)
-        return presenting.answer(200, presenting.book(asset, rows))
+        await self._show(self._market.book_view, asset)
 
-    def instruments(self) -> Response:
+        def read() -> Answer:
+            rows = self._book(asset, version, depth, by_order=level == _BY_ORDER)
+            return presenting.answer(200, presenting.book(asset, rows))
+
+        return await self._pool.run(read)
+
+    async def instruments(self) -> Answer:
         """The rules of all assets that have some of their own; those of the others first."""
         Fields.of_query(request).check()
-        self._show(self._market.book_view, None)
+        await self._show(self._market.book_view, None)
+        return await self._pool.run(self._instruments)
+
+    def _instruments(self) -> Answer:
         rows = self._market.book_view.recorder.instruments()
         shown = [presenting.instrument(row) for row in rows]
         if ALL_ASSETS not in {row.asset for row in rows}:
             shown.insert(0, presenting.rules(ALL_ASSETS, DEFAULT))
         return presenting.answer(200, {"instruments": shown})
 
-    def instrument(self, asset: str) -> Response:
+    async def instrument(self, asset: str) -> Answer:
         """The rules that an order for the asset is checked against, its own or those of all."""
         asset = asset_or_default(asset)
         Fields.of_query(request).check()
-        self._show(self._market.book_view, None)
+        await self._show(self._market.book_view, None)
+        return await self._pool.run(self._instrument, asset)
+
+    def _instrument(self, asset: str) -> Answer:
         view = self._market.book_view.recorder
         row = view.instrument(asset)
         if row is not None:
@@ -127,18 +147,20 @@ class Queries:
         rules = DEFAULT if of_all is None else of_all.instrument
         return presenting.answer(200, presenting.rules(asset, rules))
 
+    def _known(self, order_id: UUID) -> OrderRow:
+        """Return an order that was acknowledged, also before the view has it."""
+        row = self._market.order_view.recorder.order(order_id)
+        return OrderRow.of(self._market.orders.get(order_id)) if row is None else row
+
     def _found(self, search: OrderSearch) -> list[OrderRow]:
         """The orders of a page, and one more where there is one."""
         view, (wanted, order_id, limit, before) = self._market.order_view.recorder, search
         if order_id is None:
             return view.orders(wanted, before=before, limit=limit + 1)
-        row = view.order(order_id)
-        if row is None:
-            # An acknowledged order is found at once, as in the list of orders.
-            try:
-                row = OrderRow.of(self._market.orders.get(order_id))
-            except AggregateNotFoundError:
-                return []
+        try:
+            row = self._known(order_id)
+        except AggregateNotFoundError:
+            return []
         is_before = before is None or 0 < row.position < before
         return [row] if is_before and wanted.admits(row) else []
 
@@ -159,21 +181,21 @@ class Queries:
             raise Problem(404, f"The book of {asset} has no version {version}") from None
         return resting_of(book, depth) if by_order else levels_of(book, depth or DEFAULT_DEPTH)
 
-    def _show(self, follower: View | Orders, asset: str | None) -> None:
+    async def _show(self, follower: View | Orders, asset: str | None) -> None:
         """Wait until a follower has what the request's Position refers to, if it has one.
 
         ``asset``: the one that it has to have; None: all.
         """
         position = awaited_position(request)
         if position is not None:
-            self._waiting.shown(until_shown(self._waiting.progress, follower, position, asset))
+            steps = until_shown(self._waiting.progress, follower, position, asset)
+            await self._waiting.shown(steps)
 
-    def _asset_awaited(self, order_id: UUID) -> str | None:
+    async def _asset_awaited(self, order_id: UUID) -> str | None:
         """Return the asset of an order whose followers are to be waited for; None: all assets."""
         if awaited_position(request) is None or not self._waiting.progress.is_by_partition:
             return None
-        row = self._market.order_view.recorder.order(order_id)
-        return (row or OrderRow.of(self._market.orders.get(order_id))).asset
+        return (await self._pool.run(self._known, order_id)).asset
 
 
 def _trades_cursor(text: str) -> tuple[int, int]:

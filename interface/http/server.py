@@ -3,6 +3,8 @@
 Nothing that lives (a thread, a connection, a pool) is made before the workers are forked.
 """
 
+import asyncio
+import logging
 import os
 import resource
 import signal
@@ -12,9 +14,8 @@ from functools import partial
 from multiprocessing import SimpleQueue
 from typing import Any, Final
 
-from flask import Flask
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops, TaskImpl
 from granian.log import LogLevels
 
 from application.books_ahead import BooksAhead
@@ -24,15 +25,18 @@ from application.persistence.schemas import schema_of
 from interface.connections import API_POOL
 from interface.errors import DatabaseError
 from interface.http import create_app
+from interface.http.dispatch import Dispatcher
+from interface.http.front import Front
+from interface.http.limits import Limits
+from interface.http.worker import Worker
 from interface.listening import Bell, PublishedLog
 from interface.process import die_with_parent, keep_to_one_cpu
 from interface.settings import Settings
 from interface.timekeeping import Timekeeper
 from system import Market, build
 
-# Idle ones count too, so they are many more than the threads that serve them. A client that
-# finds none free, as when a thousand requests wait, tries again after 1 s, 3 s, 7 s: so TCP does.
-_MAX_CONNECTIONS: Final = 4096
+# Connections that wait to be taken, as when a worker has as many as it may have.
+_BACKLOG: Final = 4096
 _MORE_FILES: Final = 1024  # than connections: those to PostgreSQL, the log
 # A request that waits for the market is answered without it, once the database is silent.
 _SILENCE_SECONDS: Final = 4
@@ -44,6 +48,9 @@ _LOGGING: Final[Mapping[str, Any]] = {
     "handlers": {},
     "loggers": {"_granian": {"handlers": [], "propagate": True}},
 }
+
+
+log = logging.getLogger(__name__)
 
 
 class Ending:
@@ -71,35 +78,44 @@ def serve(settings: Settings, env: Mapping[str, str]) -> None:
     Raises DatabaseError once the database belongs to another release.
     """
     ending = Ending()
-    _raise_limit_of_files()
+    _raise_limit_of_files(settings.http_connections)
     server = Granian(
         "interface.http.server",
         address=settings.host,
         port=settings.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
+        loop=Loops.asyncio,
+        task_impl=TaskImpl.asyncio,
         http=HTTPModes.http1,
         websockets=False,
         workers=settings.http_workers,
-        blocking_threads=settings.http_threads,
-        backlog=_MAX_CONNECTIONS,
-        backpressure=_MAX_CONNECTIONS,
+        backlog=_BACKLOG,
+        backpressure=settings.http_connections,
         workers_kill_timeout=_STOP_SECONDS,
         log_level=LogLevels.error,
         log_dictconfig=dict(_LOGGING),
     )
-    loader = partial(_load, settings, env, os.getpid(), ending)
+    loader: Any = partial(_load, settings, env, os.getpid(), ending)
     server.serve(target_loader=loader, wrap_loader=False)
     if reason := ending.reason():
         raise DatabaseError(reason)
 
 
-def _raise_limit_of_files() -> None:
+def _raise_limit_of_files(connections: int) -> None:
     """Raise the limit of open files: each connection is one, and many shells set it to 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MAX_CONNECTIONS + _MORE_FILES
+    wanted = connections + _MORE_FILES
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning(
+            "HTTP_CONNECTIONS=%d needs %d open files, and this process may have %d: raise the hard"
+            " limit (ulimit -Hn, LimitNOFILE) or lower the setting",
+            connections,
+            wanted,
+            hard,
+        )
 
 
 def _published_logs(settings: Settings, env: Mapping[str, str]) -> Sequence[PublishedLog]:
@@ -116,28 +132,33 @@ def _check_release(market: Market, env: Mapping[str, str]) -> None:
         check_version(version_in(connection, schema_of(env)))
 
 
-def _load(settings: Settings, env: Mapping[str, str], parent: int, ending: Ending) -> Flask:
+def _load(settings: Settings, env: Mapping[str, str], parent: int, ending: Ending) -> Front:
     """Make the application in a worker, which would outlive a parent that is killed."""
     die_with_parent(parent)
     if settings.keep_to_one_cpu:
         # Engines count from the other end. Several workers get different cores, as a rule.
         keep_to_one_cpu(os.getpid() if settings.http_workers > 1 else 0)
     env = {**env, "POSTGRES_MAX_OVERFLOW": str(API_POOL - 1)}
+    limits = Limits.of(settings)
     market = build(env)
     published = _published_logs(settings, env)
     bell = Bell(env, market, published, silence_seconds=_SILENCE_SECONDS)
-    bell.start()
     clock = DatabaseClock.of(market.orders)
     ahead = BooksAhead(market.matching, clock)
-    Timekeeper(clock, ahead, partial(_check_release, market, env), ending).start()
-    return create_app(
-        market,
-        bell,
-        clock,
+    timekeeper = Timekeeper(clock, ahead, partial(_check_release, market, env), ending)
+    timekeeper.start()
+    worker = Worker(market, bell, clock, limits.threads)
+    app = create_app(
+        worker,
+        asyncio.get_event_loop(),  # the server has made it
+        limits,
         books_ahead=ahead.times,
-        http_threads=settings.http_threads,
-        max_lag_seconds=settings.max_lag_seconds,
-        read_wait_seconds=settings.read_wait_seconds,
         published=published,
         end=ending,
     )
+
+    def close() -> None:
+        timekeeper.stop()
+        market.close()
+
+    return Front(worker, Dispatcher(app), limits, close)

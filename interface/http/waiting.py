@@ -1,7 +1,7 @@
 """Waits of requests for the market: their longest duration, and their number at a time."""
 
-import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final, TypeVar
 from uuid import UUID
@@ -11,9 +11,11 @@ from flask import Request, request
 from werkzeug.http import parse_list_header
 
 from application.waiting import Mark, Progress
+from interface.http.api import BEGUN, GONE
+from interface.http.limits import Limits
+from interface.http.pool import Pool
 from interface.http.problems import BadInput, Fault, Problem
 from interface.http.tokens import Token, decode
-from interface.http.wsgi import BEGUN
 from interface.listening import Bell
 
 MAX_WAIT_SECONDS: Final = 30
@@ -22,50 +24,68 @@ T = TypeVar("T")
 
 
 class Waiting:
-    """Waits on behalf of requests, in at most half of the server's threads at a time.
+    """Waits on behalf of requests, so many at a time as may be.
 
-    A request that finds no place free is answered at once: the other threads stay free for requests
-    that wait for nothing. Half of the places are for reads, which wait for milliseconds, so that
-    long waits of writers don't take them.
+    Reads, which wait for milliseconds, have places of their own, so that long waits of writers
+    don't take them.
     """
 
-    def __init__(self, bell: Bell, threads: int, read_seconds: float) -> None:
+    def __init__(self, bell: Bell, pool: Pool, limits: Limits) -> None:
         self.progress: Progress = bell
         self._bell = bell
-        self._read_places = threading.BoundedSemaphore(threads // 4)
-        self._write_places = threading.BoundedSemaphore(threads // 4)
-        self._read_seconds = read_seconds
+        self._pool = pool
+        self._writes = _Places(limits.prefer_waits)
+        self._reads = _Places(limits.position_waits)
+        self._read_seconds = limits.read_wait_seconds
 
-    def recorded(self, application: Application[UUID]) -> int:
+    async def recorded(self, application: Application[UUID]) -> int:
         """Return the last notification id of an application's log, or an earlier one."""
         if not self._bell.is_informed:  # a long log is not read from its beginning for that
-            return application.recorder.max_notification_id() or 0
+            return await self._pool.run(application.recorder.max_notification_id) or 0
         return self.progress.recorded(application.name)
 
-    def decided(self, steps: Generator[Mark, None, T], seconds: float) -> T:
+    async def decided(self, steps: Generator[Mark, None, T], seconds: float) -> T:
         """The result of the steps. Raises TimeoutError: too late, or no place was free."""
-        return self._drive(steps, seconds, self._write_places)
+        return await self._drive(steps, seconds, self._writes)
 
-    def shown(self, steps: Generator[Mark, None, None]) -> None:
+    async def shown(self, steps: Generator[Mark, None, None]) -> None:
         """Wait until a read model shows what a client has seen already.
 
         Raises Problem 503 if it does not in time.
         """
         try:
-            self._drive(steps, self._read_seconds, self._read_places)
+            await self._drive(steps, self._read_seconds, self._reads)
         except TimeoutError:
             raise Problem(503, "What is read here does not show that Position yet") from None
 
-    def _drive(
-        self, steps: Generator[Mark, None, T], seconds: float, places: threading.Semaphore
-    ) -> T:
-        has_place = places.acquire(blocking=False)
+    async def _drive(self, steps: Generator[Mark, None, T], seconds: float, places: "_Places") -> T:
+        environ = request.environ
+        with places.place() as has_place:
+            return await self._bell.drive(
+                steps,
+                seconds if has_place else 0,
+                begun=environ.get(BEGUN),
+                gone=environ.get(GONE),
+            )
+
+
+class _Places:
+    """A number of places, each for one request at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """Yield whether one was free, and hold it."""
+        if not self._free:
+            yield False
+            return
+        self._free -= 1
         try:
-            begun: float | None = request.environ.get(BEGUN)
-            return self._bell.drive(steps, seconds if has_place else 0, begun)
+            yield True
         finally:
-            if has_place:
-                places.release()
+            self._free += 1
 
 
 def preferred_wait(request: Request) -> int | None:

@@ -7,12 +7,11 @@ import pytest
 
 from interface.database_url import database_env
 from interface.engine import Engine
-from interface.listening import Bell
 from system import build
 from tests.databases import PATIENT, fresh_database
-from tests.http.support import Service, Stopwatch
+from tests.http.support import Service, Stopwatch, serving
 
-THREADS = 16  # of which half may wait
+THREADS = 16
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +50,5 @@ def stopwatch() -> Iterator[Stopwatch]:
 def _service(postgres_url: str, template: str) -> Iterator[Service]:
     with fresh_database(postgres_url, template) as url:
         env = {**database_env(url), "POSTGRES_MAX_OVERFLOW": str(THREADS), **PATIENT}
-        with closing(build(env)) as market:
-            bell = Bell(env, market)
-            bell.start()
-            yield Service(market, bell, env)
-            bell.stop()
+        with closing(build(env)) as market, serving(market, env) as service:
+            yield service

@@ -7,4 +7,11 @@ from interface.http.server import serve
 from interface.settings import Settings
 
 if __name__ == "__main__":
-    serve(Settings(port=int(sys.argv[1]), http_threads=4), dict(os.environ))
+    settings = Settings(
+        port=int(sys.argv[1]),
+        http_threads=4,
+        http_prefer_waits=2,
+        http_body_seconds=2,
+        read_wait_seconds=30,
+    )
+    serve(settings, dict(os.environ))

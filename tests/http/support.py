@@ -4,15 +4,21 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from datetime import datetime
 from typing import Any, Final, Self
 
 from application.orders import Orders
 from application.persistence.database_clock import DatabaseClock
 from interface.http import create_app
+from interface.http.limits import Limits
+from interface.http.worker import Worker
 from interface.listening import Bell
 from system import Market
+from tests.loops import call, running_loop
 
 # Flask's test client and its response. What their JSON is, each test says.
 Client = Any
@@ -21,7 +27,7 @@ Response = Any
 # A machine that tests keep busy stands still for seconds: as long as may be, and as a rule nobody
 # waits for more than a moment. A test of a limit says it itself.
 WAIT = {"Prefer": "wait=30"}
-_PATIENT: Final = {"http_threads": 16, "max_lag_seconds": 3600, "read_wait_seconds": 30}
+_PATIENT: Final = Limits(max_lag_seconds=3600, read_wait_seconds=30)
 
 
 class ClockAt(DatabaseClock):
@@ -41,10 +47,11 @@ class ClockAt(DatabaseClock):
 class Service:
     """A market and its HTTP API."""
 
-    def __init__(self, market: Market, bell: Bell, env: dict[str, str]) -> None:
+    def __init__(self, market: Market, env: dict[str, str], loop: AbstractEventLoop) -> None:
         self.market = market
         self.env = env
-        self._bell = bell
+        self.loop = loop
+        self.worker = Worker(market, Bell(env, market), DatabaseClock.of(market.orders), 16)
         self.client = self.client_with()
 
     def client_with(self, **limits: Any) -> Client:
@@ -62,8 +69,11 @@ class Service:
 
     def client_by(self, clock: DatabaseClock, **limits: Any) -> Client:
         """A client of an application that has its time from this clock."""
-        limits = {**_PATIENT, **limits}
-        return create_app(self.market, self._bell, clock, **limits).test_client()
+        given = {name: limits.pop(name) for name in Limits._fields if name in limits}
+        worker = copy(self.worker)
+        worker.clock = clock
+        app = create_app(worker, self.loop, _PATIENT._replace(**given), **limits)
+        return app.test_client()
 
     def another_client(self) -> Client:
         """A client for another thread."""
@@ -88,7 +98,19 @@ class Service:
 
     def until_wait(self, requests: int) -> None:
         """Waits until so many requests wait for the market."""
-        wait_for(lambda: len(self._bell._waiting) == requests)
+        wait_for(lambda: len(self.worker.bell._waiting) == requests)
+
+
+@contextmanager
+def serving(market: Market, env: dict[str, str]) -> Iterator[Service]:
+    """The API of a market, on a loop that runs in a thread."""
+    with running_loop() as loop:
+        service = Service(market, env, loop)
+        loop.call_soon_threadsafe(service.worker.start, loop)
+        try:
+            yield service
+        finally:
+            call(loop, service.worker.stop())
 
 
 class Stopwatch:

@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from select import select
 from threading import Thread
 
 import httpx
 import psutil
 import pytest
 
-from interface.http.parsing import MAX_BODY_BYTES
+from interface.http.body import MAX_BODY_BYTES
+from interface.http.tokens import Token, decode, encode
 from tests.http.support import Service, order, wait_for
 from tests.kafka.program import free_port
 
@@ -217,3 +219,130 @@ def test_a_server_without_its_worker_ends_for_somebody_to_start_it_again(server:
     [worker] = psutil.Process(server.process.pid).children()
     worker.kill()
     assert server.process.wait(SECONDS) == 1
+
+
+def test_a_body_that_is_too_large_ends_its_connection_with_a_problem(
+    module_server: Server,
+) -> None:
+    """So that what is left of it is never taken for the next request."""
+    for body in (
+        b"Content-Length: %d\r\n\r\n" % (len(LONG) + 1) + LONG + b" ",
+        chunked(LONG, b" " * 3_000_000, b""),
+    ):
+        answer = module_server.send(
+            b"POST /orders HTTP/1.1\r\nHost: x\r\n" + JSON + body + b"GET /health HTTP/1.1\r\n\r\n"
+        )
+        head, _, document = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 413")
+        assert b"connection: close" in head.lower()
+        assert b"content-type: application/problem+json" in head.lower()
+        assert json.loads(document)["detail"] == f"The body must be at most {MAX_BODY_BYTES} bytes"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY[:-1],
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(BODY) + BODY[:-1],
+    ],
+    ids=["length", "chunks"],
+)
+def test_a_body_that_does_not_end_in_time_is_408_and_places_nothing(
+    module_server: Server, unfollowed: Service, rest: bytes
+) -> None:
+    before = unfollowed.count_events()
+    head, _, document = module_server.send(
+        b"POST /orders HTTP/1.1\r\nHost: x\r\n" + JSON + rest
+    ).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408")
+    assert b"connection: close" in head.lower()
+    assert json.loads(document)["detail"] == "The body did not come in 2 s; nothing was changed"
+    assert unfollowed.count_events() == before
+
+
+def test_a_body_in_chunks_that_breaks_off_is_told_and_places_nothing(
+    module_server: Server, unfollowed: Service
+) -> None:
+    """Though what has come of it is a whole order."""
+    before = unfollowed.count_events()
+    answer = module_server.send(
+        b"POST /orders HTTP/1.1\r\nHost: x\r\n" + JSON + chunked(BODY) + b"nonsense\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"breaks off" in answer
+    with socket.create_connection(("127.0.0.1", module_server.port)) as connection:
+        connection.sendall(b"POST /orders HTTP/1.1\r\nHost: x\r\n" + JSON + chunked(BODY))
+    assert answers(module_server.url)
+    assert unfollowed.count_events() == before
+
+
+def test_requests_that_come_together_are_answered_in_their_order(module_server: Server) -> None:
+    post = b"POST /orders HTTP/1.1\r\nHost: x\r\n" + JSON
+    post += b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+    answer = module_server.send(
+        b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+        + post
+        + b"GET /nope HTTP/1.1\r\nHost: x\r\n\r\n"
+        + post
+        + b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    statuses = [int(part[1:4]) for part in answer.split(b"HTTP/1.1")[1:]]
+    assert statuses == [200, 201, 404, 201, 200]
+
+
+def test_a_client_that_hangs_up_while_it_waits_leaves_its_place_and_its_order(
+    server: Server, stalled: Service
+) -> None:
+    """The server of the tests lets two requests wait at a time; a third is answered at once."""
+    length = b"Content-Length: %d\r\n\r\n" % len(BODY)
+    request = b"POST /orders HTTP/1.1\r\nHost: x\r\nPrefer: wait=30\r\n" + JSON + length + BODY
+    for events in range(0, 9, 3):
+        waiting = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(2)]
+        for number, connection in enumerate(waiting, start=1):
+            connection.sendall(request)
+            stalled.until_recorded(events + number)
+        # Were the places of the round before still taken, these two would be answered.
+        assert select(waiting, [], [], 0.3)[0] == []
+        assert server.status(request) == 201
+        for connection in waiting:
+            connection.close()
+        assert stalled.count_events() == events + 3
+
+
+def test_on_sigterm_waits_end_at_once_with_what_is_committed(
+    server: Server, stalled: Service
+) -> None:
+    placed = stalled.client.post("/orders", json=order())
+    path, position = placed.headers["Location"], placed.headers["Position"]
+    stalled.follow()
+    wait = {"Prefer": "wait=30"}
+    results: dict[str, httpx.Response] = {}
+
+    def ask(name: str, method: str, path: str, **more: object) -> None:
+        with httpx.Client(trust_env=False, timeout=SECONDS) as client:
+            results[name] = client.request(method, f"{server.url}{path}", **more)  # type: ignore[arg-type]
+
+    later = encode(Token.POSITION, decode(Token.POSITION, position)[0] + 1)
+    threads = [
+        Thread(
+            target=ask, args=("POST", "POST", "/orders"), kwargs={"json": order(), "headers": wait}
+        ),
+        Thread(target=ask, args=("DELETE", "DELETE", path), kwargs={"headers": wait}),
+        Thread(target=ask, args=("GET", "GET", "/orders"), kwargs={"headers": {"Position": later}}),
+    ]
+    for thread in threads:
+        thread.start()
+    stalled.until_recorded(4)  # the order, its outcome, and what the two ask for
+    time.sleep(0.5)  # and then they wait
+    begun = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - begun < 8
+    assert {name: result.status_code for name, result in results.items()} == {
+        "POST": 201,
+        "DELETE": 202,
+        "GET": 503,
+    }
+    assert results["POST"].json()["status"] == "PENDING"
+    assert server.process.wait(SECONDS) == 0

@@ -4,19 +4,20 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from application.persistence.connection import connect, long_read
-from application.persistence.recorder import EventRecorder
+from application.persistence.log_connection import LogConnection
 from application.persistence.unit_of_work import CommitUnknown
+from domain.order import Order
 from interface.database_url import database_env
-from interface.listening import Bell
 from interface.postgres import EmbeddedPostgres
 from system import build, create_tables
 from tests.clusters import put_cluster
-from tests.http.support import Service, Stopwatch, order, shown, wait_for
+from tests.http.support import Service, Stopwatch, order, serving, shown, wait_for
 
 pytestmark = pytest.mark.timeout(300)  # on a busy machine: it has to wait for much
 
@@ -38,10 +39,8 @@ def fragile(postgres: EmbeddedPostgres) -> Iterator[Service]:
     with closing(build({**env, "POSTGRES_MAX_OVERFLOW": "15"})) as market:
         for application in market:  # however long PostgreSQL takes for the first connection
             application.recorder.datastore.pool.open(wait=True, timeout=60)
-        bell = Bell(env, market)
-        bell.start()
-        yield Service(market, bell, env)
-        bell.stop()
+        with serving(market, env) as service:
+            yield service
 
 
 def test_while_postgresql_is_away_every_route_says_so_within_two_seconds(
@@ -152,10 +151,10 @@ def test_more_long_reads_than_may_run_at_once_are_told_as_that(
 def test_a_commit_whose_outcome_is_unknown_is_told_as_that(
     stalled: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(*_: object, **__: object) -> None:
+    async def lose(*_: object) -> None:
         raise CommitUnknown("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(EventRecorder, "insert_events", lose)
+    monkeypatch.setattr(LogConnection, "record", lose)
     for answered in (
         stalled.client.post("/orders", json=order(clientOrderId="c-1")),
         stalled.client.post("/orders/batch", json={"orders": [order()]}),
@@ -169,16 +168,16 @@ def test_a_commit_whose_outcome_is_unknown_is_told_as_that(
 def test_asking_again_after_an_unknown_outcome_places_once(
     stalled: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = EventRecorder.insert_events
+    commit = LogConnection.record
 
-    def commit_and_lose(self: EventRecorder, *args: object, **kwargs: object) -> None:
-        commit(self, *args, **kwargs)  # type: ignore[arg-type]
+    async def commit_and_lose(self: LogConnection, *args: Any) -> None:
+        await commit(self, *args)
         raise CommitUnknown("server closed the connection unexpectedly")
 
     fields = order(clientOrderId="c-1")
-    monkeypatch.setattr(EventRecorder, "insert_events", commit_and_lose)
+    monkeypatch.setattr(LogConnection, "record", commit_and_lose)
     assert stalled.client.post("/orders", json=fields).status_code == 503
-    monkeypatch.setattr(EventRecorder, "insert_events", commit)
+    monkeypatch.setattr(LogConnection, "record", commit)
     assert stalled.client.post("/orders", json=fields).status_code == 200
     assert stalled.count_events() == 1
 
@@ -202,7 +201,7 @@ def test_a_fault_of_ours_is_a_problem_too_and_tells_nothing_of_the_inside(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr(stalled.market.orders, "place", fail)
+    monkeypatch.setattr(Order, "place", fail)
     answered = stalled.client.post("/orders", json=order())
     assert answered.status_code == 500
     assert answered.content_type == "application/problem+json"

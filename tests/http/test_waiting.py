@@ -131,10 +131,10 @@ def test_when_the_time_is_over_the_answer_is_what_is_committed(
         assert asked.headers["Position"]
 
 
-def test_at_most_half_of_the_threads_wait_and_the_rest_is_answered_at_once(
+def test_so_many_wait_as_may_and_the_rest_is_answered_at_once(
     stalled: Service, stopwatch: Stopwatch
 ) -> None:
-    client = stalled.client_with(http_threads=8)  # two may wait for matching, two to read
+    client = stalled.client_with(prefer_waits=2, position_waits=2)
     with ThreadPoolExecutor(4) as pool:
         waiting = [
             pool.submit(

@@ -15,6 +15,7 @@ from interface.listening import Bell
 from system import ENV, FOLLOWERS
 from tests.integration.conftest import Venue, at_work, has_followed_all, patient
 from tests.integration.service import eventually
+from tests.loops import ringing
 
 
 def set_back(venue: Venue, position: int) -> None:
@@ -48,24 +49,19 @@ def test_the_bell_forgets_what_a_crash_has_taken(venue: Venue) -> None:
     venue.buy(100, 1)
     venue.sell(100, 1)
     venue.settle()
-    bell = Bell(venue.env, venue.market)
-    bell.start()
-    eventually(lambda: has_reached(bell, TradeView.name, 3), 60)
-    set_back(venue, 2)
-    venue.end_all_sessions()
-    eventually(lambda: not has_reached(bell, TradeView.name, 3), 60)
-    bell.stop()
+    with ringing(Bell(venue.env, venue.market)) as bell:
+        eventually(lambda: has_reached(bell, TradeView.name, 3), 60)
+        set_back(venue, 2)
+        venue.end_all_sessions()
+        eventually(lambda: not has_reached(bell, TradeView.name, 3), 60)
 
 
 def test_the_bell_and_the_engine_take_no_harm_from_what_others_say(venue: Venue) -> None:
-    bell = Bell(venue.env, venue.market)
-    bell.start()
-    with at_work(Engine(venue.env)):
+    with ringing(Bell(venue.env, venue.market)) as bell, at_work(Engine(venue.env)):
         eventually(lambda: bell.is_informed, 60)
         venue.execute("NOTIFY orders_events, 'something'; NOTIFY matching_events, '-1:'")
         venue.buy(100, 1)
         eventually(lambda: has_reached(bell, Orders.name, 2), 60)
-    bell.stop()
 
 
 class Log:
@@ -89,21 +85,20 @@ def test_the_bell_knows_how_far_each_asset_is_where_a_worker_has_stopped(venue: 
     follower = venue.market.matching
     follower.take_parts("Orders", 4)
     bell = Bell(venue.env, venue.market, [Log("Orders", 2, [1, 0, 0, 2])])
-    bell.start()
-    eventually(lambda: bell.is_informed, 60)
-    assert bell.is_by_partition
-    entries = follower.entries_after("Orders", 1, 10)
-    follower.process_parts("Orders", {working: (entries, 2)})
-    eventually(lambda: bell.has_reached(Mark(follower.name, 2, "ETH-USD")), 60)
-    assert not bell.has_reached(Mark(follower.name, 1, "BTC-USD"))
-    assert not bell.has_reached(Mark(follower.name, 1, None))
-    nothing = "DOGE-USD"
-    assert partition_of(nothing, 4) == idle
-    assert bell.has_reached(Mark(follower.name, 2, nothing))
-    assert not bell.has_reached(Mark(follower.name, 3, nothing))
-    venue.execute("SELECT pg_notify('publisher.Orders', '5:1,0,5,2')")
-    eventually(lambda: bell.has_reached(Mark(follower.name, 5, nothing)), 60)
-    bell.stop()
+    with ringing(bell):
+        eventually(lambda: bell.is_informed, 60)
+        assert bell.is_by_partition
+        entries = follower.entries_after("Orders", 1, 10)
+        follower.process_parts("Orders", {working: (entries, 2)})
+        eventually(lambda: bell.has_reached(Mark(follower.name, 2, "ETH-USD")), 60)
+        assert not bell.has_reached(Mark(follower.name, 1, "BTC-USD"))
+        assert not bell.has_reached(Mark(follower.name, 1, None))
+        nothing = "DOGE-USD"
+        assert partition_of(nothing, 4) == idle
+        assert bell.has_reached(Mark(follower.name, 2, nothing))
+        assert not bell.has_reached(Mark(follower.name, 3, nothing))
+        venue.execute("SELECT pg_notify('publisher.Orders', '5:1,0,5,2')")
+        eventually(lambda: bell.has_reached(Mark(follower.name, 5, nothing)), 60)
 
 
 def test_a_view_that_is_built_anew_does_not_speak_for_the_living_one(venue: Venue) -> None:

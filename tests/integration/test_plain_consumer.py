@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from application.messages import FORMS
-from application.persistence.database_clock import DatabaseClock
 from domain.errors import OrderClosed
 from domain.instrument import Limits, TradingStatus
 from domain.requests import LimitsRequest, TimeRequest
@@ -26,10 +25,9 @@ from domain.values import (
     SelfTradePrevention,
     TimeInForce,
 )
-from interface.http import create_app
-from interface.listening import Bell
 from interface.settings import Settings
 from tests import asyncapi
+from tests.http.support import serving
 from tests.integration.conftest import Venue, at_work
 from tests.integration.feeding import is_published, market, servers
 from tests.integration.plain_consumer import TYPE_PREFIX, Books, Sides, read
@@ -50,14 +48,8 @@ Client = Any  # Flask's test client
 
 @pytest.fixture
 def http(venue: Venue) -> Iterator[Client]:
-    bell = Bell(venue.env, venue.market)
-    bell.start()
-    clock = DatabaseClock.of(venue.market.orders)
-    app = create_app(
-        venue.market, bell, clock, http_threads=16, max_lag_seconds=5, read_wait_seconds=3
-    )
-    yield app.test_client()
-    bell.stop()
+    with serving(venue.market, venue.env) as service:
+        yield service.client
 
 
 @pytest.fixture

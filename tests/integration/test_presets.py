@@ -19,10 +19,9 @@ from interface.database import usable_database
 from interface.engine import Engine
 from interface.kafka.publisher import Kafka, Publisher
 from interface.kafka.topics import Found
-from interface.listening import Bell
 from interface.settings import Settings
 from system import ENV, VIEWS, build, leaders_of
-from tests.http.support import Service, Trading, wait_for
+from tests.http.support import Service, Trading, serving, wait_for
 from tests.integration.conftest import Venue, at_work, patient
 
 pytestmark = pytest.mark.timeout(300)
@@ -124,16 +123,12 @@ def trade(url: str) -> None:
     env = patient(usable_database(url, Settings()))
     stopping = threading.Event()
     with closing(build({**env, "POSTGRES_MAX_OVERFLOW": "15"})) as market:
-        bell = Bell(env, market)
-        bell.start()
-        service = Service(market, bell, env)
         clock = Clock(env, stopping, lambda: True)
-        with at_work(Engine(env)):
+        with serving(market, env) as service, at_work(Engine(env)):
             clock.start()
             read_all(service, Trading(service))
             stopping.set()
             clock.join()
-        bell.stop()
         with closing(publisher(env)) as publishing:
             publish(publishing.recorder)
         for view in VIEWS.values():

@@ -19,10 +19,9 @@ from application.persistence.rights import grant
 from application.views.orders import OrderView
 from application.views.rebuild import rebuild
 from interface.database_url import database_env
-from interface.listening import Bell
 from interface.postgres.cluster import _installation
 from system import build, create_tables, leaders_of, parts_of
-from tests.http.support import Service, order
+from tests.http.support import order, serving
 from tests.integration.conftest import Venue, patient
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -146,10 +145,7 @@ def test_a_request_whose_right_is_gone_gets_503_that_names_the_table(
     create_tables(library_env)
     grant(library_env, parts_of(library_env), trader)
     env = patient(as_role(library_env, trader))
-    with closing(build(env)) as market:
-        bell = Bell(env, market)
-        bell.start()
-        service = Service(market, bell, env)
+    with closing(build(env)) as market, serving(market, env) as service:
         location = service.client.post("/orders", json=order()).headers["Location"]
         service.follow()
         with connect(library_env) as owner:
@@ -157,7 +153,6 @@ def test_a_request_whose_right_is_gone_gets_503_that_names_the_table(
         method, path = asked.format(order=location).split()
         body = order() if method == "POST" else None
         refused = service.client.open(path, method=method, json=body)
-        bell.stop()
     table = next(word for word in change.split() if "orders" in word)
     assert refused.status_code == 503
     detail = refused.json["detail"]
