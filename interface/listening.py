@@ -145,9 +145,12 @@ class Bell:
             waiter.end()
 
     def has_reached(self, mark: Mark) -> bool:
+        positions = self._followed[mark.name]
+        if len(positions) == 1 and not self._published:
+            return positions[0] >= mark.position  # asked for each that waits, whenever one moves
         [leader] = [leader for each, leader in self._followings.items() if each.name == mark.name]
         published = self._published.get(leader, NOTHING)
-        return covers(self._followed[mark.name], mark.position, mark.asset, published)
+        return covers(positions, mark.position, mark.asset, published)
 
     @property
     def is_by_partition(self) -> bool:

@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         description="Requests that wait for their commit in one HTTP worker; more get 503.",
     )
     http_prefer_waits: int = Field(
-        default=5_000,
+        default=500,
         ge=1,
         le=100_000,
         description="Requests with Prefer: wait that wait in it; more are answered at once.",

@@ -10,7 +10,7 @@ class Limits(NamedTuple):
 
     threads: int = 16
     commit_waits: int = 5_000
-    prefer_waits: int = 5_000
+    prefer_waits: int = 500
     position_waits: int = 5_000
     body_seconds: float = 10
     request_seconds: float = 60
